@@ -1,0 +1,1 @@
+//! Forward and backward of a network description on CPUs.

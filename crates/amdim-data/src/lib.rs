@@ -1,0 +1,1 @@
+//! Pixels: decoding, data sets, augmentation, batches.

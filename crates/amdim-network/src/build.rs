@@ -1,0 +1,277 @@
+//! Assembling a [`Network`] layer by layer, with shapes checked as it grows.
+
+use thiserror::Error;
+
+use crate::Network;
+use crate::layer::{
+    BatchNorm, Convolution, Layer, MapShape, Node, PadMode, Projection, ResidualBlock, Source, Window,
+};
+use crate::parameter::{Buffer, BufferId, Init, Parameter, ParameterId};
+
+const BATCH_NORM_EPSILON: f64 = 1e-5;
+const BATCH_NORM_MOMENTUM: f64 = 0.1;
+
+/// Why a layer can't be added.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum DescribeError {
+    /// The window is larger than the (padded) map that it slides over, or the mirrored border is wider than it.
+    #[error(
+        "{layer}: a window of {kernel} pixels with a border of {border} does not fit a map of {height}x{width}"
+    )]
+    WindowDoesNotFit {
+        /// Name of the layer.
+        layer: String,
+        /// Side of the window.
+        kernel: usize,
+        /// Width of the border.
+        border: usize,
+        /// Rows of the map.
+        height: usize,
+        /// Columns of the map.
+        width: usize,
+    },
+    /// A residual block can keep or widen the number of channels, not narrow it.
+    #[error("{layer}: a residual block can't go from {from} to {to} channels; it can only keep or widen")]
+    Narrows {
+        /// Name of the layer.
+        layer: String,
+        /// Channels that enter.
+        from: usize,
+        /// Channels asked for.
+        to: usize,
+    },
+    /// A size that has to be positive is zero.
+    #[error("{layer}: {what} must be at least 1")]
+    Zero {
+        /// Name of the layer.
+        layer: String,
+        /// Which size.
+        what: &'static str,
+    },
+}
+
+/// Assembles a [`Network`]; each method adds a node and returns its index.
+#[derive(Debug, Clone)]
+pub struct Builder {
+    network: Network,
+}
+
+impl Builder {
+    /// Starts a network that takes pictures of this shape.
+    pub fn new(input: MapShape) -> Self {
+        let network = Network { input, nodes: vec![], outputs: vec![], parameters: vec![], buffers: vec![] };
+        Self { network }
+    }
+
+    /// Ends the description; `outputs` are the nodes whose maps a forward pass returns.
+    pub fn finish(mut self, outputs: Vec<usize>) -> Network {
+        self.network.outputs = outputs;
+        self.network
+    }
+
+    /// Shape of the map that `source` gives.
+    pub fn shape(&self, source: Source) -> MapShape {
+        match source {
+            Source::Picture => self.network.input,
+            Source::Node(index) => self.network.nodes[index].shape,
+        }
+    }
+
+    /// Adds a convolution whose parameters are `NAME.weight` and, with `bias`, `NAME.bias`, drawn as PyTorch does
+    /// by default (uniform, bound `1 / sqrt(fan_in)`).
+    pub fn convolution(
+        &mut self,
+        name: &str,
+        input: Source,
+        out: usize,
+        window: Window,
+        bias: bool,
+        relu: bool,
+    ) -> Result<usize, DescribeError> {
+        let from = self.shape(input);
+        let shape = self.slide(name, from, out, window)?;
+        let fan_in = from.channels * window.kernel * window.kernel;
+        let weight =
+            self.kernel(format!("{name}.weight"), out, from.channels, window.kernel, fan_in_init(fan_in));
+        let bias = bias.then(|| self.parameter(format!("{name}.bias"), vec![out], fan_in_init(fan_in), true));
+        Ok(self.node(name, input, Layer::Convolution(Convolution { window, weight, bias, relu }), shape))
+    }
+
+    /// Adds the reference's residual block; parameters `NAME.conv1.weight`, `NAME.conv2.weight` and the batch norm
+    /// `NAME.bn1.bn`, which exists even where `norm` is false and it is never applied.
+    pub fn residual_block(
+        &mut self,
+        name: &str,
+        input: Source,
+        out: usize,
+        window: Window,
+        norm: bool,
+    ) -> Result<usize, DescribeError> {
+        let from = self.shape(input);
+        if out < from.channels {
+            return Err(DescribeError::Narrows { layer: name.into(), from: from.channels, to: out });
+        }
+        let shape = self.slide(name, from, out, window)?;
+        let fan_in = from.channels * window.kernel * window.kernel;
+        let conv1 = self.kernel(
+            format!("{name}.conv1.weight"),
+            out,
+            from.channels,
+            window.kernel,
+            fan_in_init(fan_in),
+        );
+        let conv2 = self.kernel(format!("{name}.conv2.weight"), out, out, 1, Init::Constant(0.0));
+        let batch_norm = self.norm(&format!("{name}.bn1.bn"), out, norm);
+        let layer = ResidualBlock { window, conv1, conv2, norm: norm.then_some(batch_norm) };
+        Ok(self.node(name, input, Layer::ResidualBlock(layer), shape))
+    }
+
+    /// Adds a batch norm with parameters and buffers `NAME.bn.*`. Where `applied` is false nothing is computed (the
+    /// reference's `MaybeBatchNorm2d`): its tensors exist and the index of its input is returned.
+    pub fn batch_norm(&mut self, name: &str, input: usize, applied: bool) -> usize {
+        let shape = self.network.nodes[input].shape;
+        let batch_norm = self.norm(&format!("{name}.bn"), shape.channels, applied);
+        if applied {
+            self.node(name, Source::Node(input), Layer::BatchNorm(batch_norm), shape)
+        } else {
+            input
+        }
+    }
+
+    /// Adds the reference's projection head to `out` dimensions. `hidden_norm` applies the batch norm of the hidden
+    /// layer.
+    pub fn projection(&mut self, name: &str, input: usize, out: usize, hidden_norm: bool) -> usize {
+        let from = self.network.nodes[input].shape;
+        let conv1 =
+            self.kernel(format!("{name}.conv1.weight"), out, from.channels, 1, fan_in_init(from.channels));
+        let conv2 = self.kernel(format!("{name}.conv2.weight"), out, out, 1, Init::Constant(0.0));
+        let hidden = self.norm(&format!("{name}.bn_hid.bn"), out, hidden_norm);
+        let output_norm = self.norm(&format!("{name}.bn_out.bn"), out, true);
+        let shortcut = if out >= from.channels {
+            Init::NearIdentity { bound: 0.01 }
+        } else {
+            fan_in_init(from.channels)
+        };
+        let shortcut_weight = self.kernel(format!("{name}.shortcut.weight"), out, from.channels, 1, shortcut);
+        let shortcut_bias =
+            self.parameter(format!("{name}.shortcut.bias"), vec![out], fan_in_init(from.channels), true);
+        let layer = Projection {
+            conv1,
+            conv2,
+            hidden_norm: hidden_norm.then_some(hidden),
+            shortcut_weight,
+            shortcut_bias,
+            output_norm,
+        };
+        let shape = MapShape { channels: out, ..from };
+        self.node(name, Source::Node(input), Layer::Projection(layer), shape)
+    }
+
+    fn node(&mut self, name: &str, input: Source, layer: Layer, shape: MapShape) -> usize {
+        self.network.nodes.push(Node { name: name.into(), input, layer, shape });
+        self.network.nodes.len() - 1
+    }
+
+    fn parameter(&mut self, name: String, shape: Vec<usize>, init: Init, used: bool) -> ParameterId {
+        let offset = self.network.parameter_len();
+        self.network.parameters.push(Parameter { name, shape, offset, init, used });
+        ParameterId(self.network.parameters.len() - 1)
+    }
+
+    fn kernel(&mut self, name: String, out: usize, from: usize, kernel: usize, init: Init) -> ParameterId {
+        self.parameter(name, vec![out, from, kernel, kernel], init, true)
+    }
+
+    fn buffer(&mut self, name: String, len: usize, initial: f32, used: bool) -> BufferId {
+        let offset = self.network.buffer_len();
+        self.network.buffers.push(Buffer { name, offset, len, initial, used });
+        BufferId(self.network.buffers.len() - 1)
+    }
+
+    fn norm(&mut self, name: &str, channels: usize, used: bool) -> BatchNorm {
+        BatchNorm {
+            weight: self.parameter(format!("{name}.weight"), vec![channels], Init::Constant(1.0), used),
+            bias: self.parameter(format!("{name}.bias"), vec![channels], Init::Constant(0.0), used),
+            running_mean: self.buffer(format!("{name}.running_mean"), channels, 0.0, used),
+            running_var: self.buffer(format!("{name}.running_var"), channels, 1.0, used),
+            epsilon: BATCH_NORM_EPSILON,
+            momentum: BATCH_NORM_MOMENTUM,
+        }
+    }
+
+    fn slide(
+        &self,
+        name: &str,
+        from: MapShape,
+        out: usize,
+        window: Window,
+    ) -> Result<MapShape, DescribeError> {
+        for (what, value) in [("kernel", window.kernel), ("stride", window.stride), ("channels", out)] {
+            if value == 0 {
+                return Err(DescribeError::Zero { layer: name.into(), what });
+            }
+        }
+        let border = window.padding.pixels;
+        let mirrored_too_far =
+            window.padding.mode == PadMode::Reflect && border >= from.height.min(from.width);
+        match (window.positions(from.height), window.positions(from.width)) {
+            (Some(height), Some(width)) if !mirrored_too_far => Ok(MapShape { channels: out, height, width }),
+            _ => Err(DescribeError::WindowDoesNotFit {
+                layer: name.into(),
+                kernel: window.kernel,
+                border,
+                height: from.height,
+                width: from.width,
+            }),
+        }
+    }
+}
+
+/// PyTorch's default for convolutions and linear layers: Kaiming uniform with `a = sqrt(5)`.
+fn fan_in_init(fan_in: usize) -> Init {
+    Init::Uniform { bound: 1.0 / (fan_in as f32).sqrt() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Padding;
+
+    #[test]
+    fn reflected_border_reads_mirrored_rows_without_the_edge() {
+        let window = Window::new(5, 2, Padding::reflect(2));
+        let row: Vec<_> = (0..5).map(|k| window.source(0, k, 8)).collect();
+        assert_eq!(row, [Some(2), Some(1), Some(0), Some(1), Some(2)]);
+        assert_eq!(window.positions(8), Some(4));
+        let last: Vec<_> = (0..5).map(|k| window.source(3, k, 8)).collect();
+        assert_eq!(last, [Some(4), Some(5), Some(6), Some(7), Some(6)]);
+    }
+
+    #[test]
+    fn a_window_that_does_not_fit_is_an_error() {
+        let mut builder = Builder::new(MapShape { channels: 3, height: 2, width: 8 });
+        let error = builder
+            .convolution("c", Source::Picture, 4, Window::new(3, 1, Padding::none()), true, true)
+            .unwrap_err();
+        assert!(matches!(error, DescribeError::WindowDoesNotFit { kernel: 3, height: 2, .. }));
+        let error = builder
+            .residual_block("r", Source::Picture, 2, Window::new(1, 1, Padding::none()), false)
+            .unwrap_err();
+        assert_eq!(error, DescribeError::Narrows { layer: "r".into(), from: 3, to: 2 });
+    }
+
+    #[test]
+    fn unused_norms_are_counted_and_marked() {
+        let mut builder = Builder::new(MapShape { channels: 3, height: 4, width: 4 });
+        let block = builder
+            .residual_block("r", Source::Picture, 5, Window::new(2, 2, Padding::none()), false)
+            .unwrap();
+        assert_eq!(builder.batch_norm("n", block, false), block);
+        let network = builder.finish(vec![block]);
+        assert_eq!(network.parameter_len(), 5 * 3 * 4 + 25 + 10 + 10);
+        let unused: Vec<_> = network.parameters.iter().filter(|p| !p.used).map(|p| p.name.as_str()).collect();
+        assert_eq!(unused, ["r.bn1.bn.weight", "r.bn1.bn.bias", "n.bn.weight", "n.bn.bias"]);
+        assert_eq!(network.initial_buffers(), [[0.0; 5], [1.0; 5], [0.0; 5], [1.0; 5]].concat());
+    }
+}

@@ -1,0 +1,202 @@
+//! The kinds of layers and the shapes of the maps between them.
+
+use crate::parameter::{BufferId, ParameterId};
+
+/// Shape of a feature map or picture: channels, rows, columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MapShape {
+    /// Number of channels.
+    pub channels: usize,
+    /// Number of rows.
+    pub height: usize,
+    /// Number of columns.
+    pub width: usize,
+}
+
+impl MapShape {
+    /// Number of locations: `height * width`.
+    pub fn locations(&self) -> usize {
+        self.height * self.width
+    }
+
+    /// Number of values: `channels * height * width`.
+    pub fn len(&self) -> usize {
+        self.channels * self.locations()
+    }
+
+    /// Whether the map holds no value.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Where a node's input comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// The picture itself.
+    Picture,
+    /// The map returned by the node of this index.
+    Node(usize),
+}
+
+/// How the border of a map is extended before a window slides over it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PadMode {
+    /// With zeros. (Average pooling counts the zeros, as PyTorch does by default.)
+    Zero,
+    /// Mirrored without repeating the edge: `c b | a b c | b a`.
+    Reflect,
+}
+
+/// Border of a map: `pixels` on each side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Padding {
+    /// Width of the border in pixels.
+    pub pixels: usize,
+    /// What the border holds.
+    pub mode: PadMode,
+}
+
+impl Padding {
+    /// No border.
+    pub fn none() -> Self {
+        Self { pixels: 0, mode: PadMode::Zero }
+    }
+
+    /// A mirrored border of `pixels`.
+    pub fn reflect(pixels: usize) -> Self {
+        Self { pixels, mode: PadMode::Reflect }
+    }
+}
+
+/// A square window that slides over a map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// Side of the window in pixels.
+    pub kernel: usize,
+    /// Step of the window in pixels.
+    pub stride: usize,
+    /// Border added to the map first.
+    pub padding: Padding,
+}
+
+impl Window {
+    /// A window of `kernel` pixels that moves by `stride` pixels.
+    pub fn new(kernel: usize, stride: usize, padding: Padding) -> Self {
+        Self { kernel, stride, padding }
+    }
+
+    /// Number of window positions along an axis of `pixels`, or `None` if the window does not fit.
+    pub fn positions(&self, pixels: usize) -> Option<usize> {
+        (pixels + 2 * self.padding.pixels).checked_sub(self.kernel).map(|rest| rest / self.stride + 1)
+    }
+
+    /// The row (or column) of the unpadded map that offset `k` of window position `p` reads; `None` is a zero of
+    /// the border.
+    ///
+    /// `pixels` is the length of the unpadded axis. A reflected border must be narrower than the map, which
+    /// [`crate::Builder`] checks.
+    pub fn source(&self, p: usize, k: usize, pixels: usize) -> Option<usize> {
+        let at = p * self.stride + k;
+        let border = self.padding.pixels;
+        if at >= border && at < border + pixels {
+            return Some(at - border);
+        }
+        match self.padding.mode {
+            PadMode::Zero => None,
+            PadMode::Reflect if at < border => Some(border - at),
+            PadMode::Reflect => Some(2 * (pixels - 1) + border - at),
+        }
+    }
+}
+
+/// What a node computes.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Layer {
+    /// See [`Convolution`].
+    Convolution(Convolution),
+    /// See [`ResidualBlock`].
+    ResidualBlock(ResidualBlock),
+    /// See [`BatchNorm`].
+    BatchNorm(BatchNorm),
+    /// See [`Projection`].
+    Projection(Projection),
+}
+
+/// Convolution, optional bias, optional ReLU.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Convolution {
+    /// The sliding window.
+    pub window: Window,
+    /// `[out, in, kernel, kernel]`.
+    pub weight: ParameterId,
+    /// `[out]`.
+    pub bias: Option<ParameterId>,
+    /// Whether negative results become zero.
+    pub relu: bool,
+}
+
+/// Batch normalisation over batch and locations, a channel at a time, with scale and shift.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BatchNorm {
+    /// Scale `[channels]`.
+    pub weight: ParameterId,
+    /// Shift `[channels]`.
+    pub bias: ParameterId,
+    /// Running mean `[channels]`.
+    pub running_mean: BufferId,
+    /// Running variance `[channels]` (of the unbiased kind).
+    pub running_var: BufferId,
+    /// Added to the variance; 1e-5 in the reference.
+    pub epsilon: f64,
+    /// Share of the new batch in the running statistics; 0.1 in the reference.
+    pub momentum: f64,
+}
+
+/// The reference's padding-free residual block (`ConvResNxN`):
+/// `y = conv2(relu(norm(conv1(x)))) + pad_channels(average_pool(x))`.
+///
+/// `conv1` slides the window, `conv2` is 1x1, neither has a bias. The shortcut averages over the same window and
+/// appends channels of zeros where the block widens the map.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ResidualBlock {
+    /// Window of `conv1` and of the average pool.
+    pub window: Window,
+    /// `[out, in, kernel, kernel]`.
+    pub conv1: ParameterId,
+    /// `[out, out, 1, 1]`.
+    pub conv2: ParameterId,
+    /// Batch norm between `conv1` and the ReLU, where the encoder uses it.
+    pub norm: Option<BatchNorm>,
+}
+
+/// The reference's projection head (`FakeRKHSConvNet`), location by location:
+/// `y = output_norm(conv2(relu(hidden_norm(conv1(x)))) + shortcut(x))`, all convolutions 1x1.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Projection {
+    /// `[out, in, 1, 1]`.
+    pub conv1: ParameterId,
+    /// `[out, out, 1, 1]`.
+    pub conv2: ParameterId,
+    /// Batch norm of the hidden layer, where the encoder uses it.
+    pub hidden_norm: Option<BatchNorm>,
+    /// `[out, in, 1, 1]`.
+    pub shortcut_weight: ParameterId,
+    /// `[out]`.
+    pub shortcut_bias: ParameterId,
+    /// Batch norm of the result; always present.
+    pub output_norm: BatchNorm,
+}
+
+/// One layer in its place: name, input, kind, shape of the result.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Node {
+    /// Prefix of its parameters' names, e.g. `layer_list.2.layer_list.0`.
+    pub name: String,
+    /// Where its input comes from.
+    pub input: Source,
+    /// What it computes.
+    pub layer: Layer,
+    /// Shape of what it returns.
+    pub shape: MapShape,
+}
