@@ -16,7 +16,8 @@ function platformOf(name) {
   const os = SYSTEMS.filter((system) => parts.includes(system))
   const cpu = PROCESSORS.filter((processor) => parts.includes(processor))
   const libc = parts.includes('musl') ? ['musl'] : os[0] === 'linux' && parts.includes('gnu') ? ['glibc'] : []
-  if (cpu.length !== 1) throw new Error(`complete-lock: ${name} is not a platform package; install it where it exists`)
+  if (cpu.length !== 1)
+    throw new Error(`complete-lock: ${name} is not a platform package; install it where it exists`)
   return { cpu, ...(os.length ? { os } : {}), ...(libc.length ? { libc } : {}) }
 }
 

@@ -1,0 +1,107 @@
+// Builds the addon into native/, unless a binary fits: node tools/build-addon.mjs [--force] [--profile NAME]
+//
+// A binary fits when it was built from exactly these sources (their hash is kept beside it) or, where nothing was
+// built here yet, when the platform package of this version is installed.
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { join, relative } from 'node:path'
+import { parseArgs } from 'node:util'
+import { manifest, thisPlatform } from './lib/platform.mjs'
+import { binOf, capture, root, run, which } from './lib/process.mjs'
+
+const NATIVE = join(root, 'native')
+const STAMP = join(NATIVE, '.sources')
+const RUST = /channel = "(.*)"/.exec(readFileSync(join(root, 'rust-toolchain.toml'), 'utf8'))[1]
+
+/** Every file that the binary depends on; tests and benches of the crates are not among them. */
+function sourceFiles() {
+  const files = ['Cargo.toml', 'Cargo.lock', 'rust-toolchain.toml', 'package.json'].map((name) =>
+    join(root, name),
+  )
+  const visit = (folder) => {
+    for (const entry of readdirSync(folder, { withFileTypes: true })) {
+      const path = join(folder, entry.name)
+      if (entry.isDirectory() && !['tests', 'benches', 'target'].includes(entry.name)) visit(path)
+      else if (entry.isFile() && /\.(rs|toml)$/.test(entry.name)) files.push(path)
+    }
+  }
+  visit(join(root, 'crates'))
+  return files.sort()
+}
+
+/** Text that changes with the sources, the profile and the toolchain. */
+function stampOf(profile) {
+  const hash = createHash('sha256')
+  for (const file of sourceFiles())
+    hash.update(relative(root, file)).update('\0').update(readFileSync(file)).update('\0')
+  return `${profile} ${hash.digest('hex')}\n`
+}
+
+function installedPackageFits() {
+  try {
+    const path = createRequire(import.meta.url).resolve(`${thisPlatform.packageName}/package.json`)
+    return JSON.parse(readFileSync(path, 'utf8')).version === manifest.version
+  } catch {
+    return false
+  }
+}
+
+/** What is missing to build, each with the line that installs it. */
+function missingTools() {
+  const missing = []
+  const windows = process.platform === 'win32'
+  if (!existsSync(join(root, 'node_modules', '@napi-rs', 'cli')))
+    missing.push(['the development tools', 'npm ci'])
+  if (!which('cargo')) {
+    const unix = `curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y --default-toolchain ${RUST}`
+    missing.push([`cargo (Rust ${RUST})`, windows ? 'winget install Rustlang.Rustup' : unix])
+  } else if (capture('rustc', ['--version']) === null) {
+    const line = `rustup toolchain install ${RUST} --profile minimal --component rustfmt --component clippy`
+    missing.push([`Rust ${RUST}`, line])
+  }
+  if (!windows && !which('cc')) {
+    const line = process.platform === 'darwin' ? 'xcode-select --install' : 'apt-get install build-essential'
+    missing.push(['a C compiler (cc), for linking', line])
+  }
+  return missing
+}
+
+async function build(profile) {
+  const args = [
+    'build',
+    '--platform',
+    '--manifest-path',
+    'crates/amdim-node/Cargo.toml',
+    '--output-dir',
+    'native',
+  ]
+  args.push('--js', 'index.cjs', '--dts', 'index.d.ts', '--profile', profile)
+  mkdirSync(NATIVE, { recursive: true })
+  return run(process.execPath, [binOf('@napi-rs/cli', 'napi'), ...args])
+}
+
+const { values } = parseArgs({
+  options: { force: { type: 'boolean', default: false }, profile: { type: 'string', default: 'release' } },
+})
+const binary = thisPlatform && join(NATIVE, thisPlatform.binary)
+const stamp = stampOf(values.profile)
+if (!thisPlatform) {
+  console.error(
+    `amdim is not built for ${process.platform}-${process.arch}; napi.targets in package.json lists what is`,
+  )
+  process.exit(1)
+}
+if (!values.force && existsSync(binary) && existsSync(STAMP) && readFileSync(STAMP, 'utf8') === stamp) {
+  console.log(`addon: native/${thisPlatform.binary} is up to date`)
+} else if (!values.force && !existsSync(binary) && installedPackageFits()) {
+  console.log(`addon: using the installed ${thisPlatform.packageName} ${manifest.version}`)
+} else {
+  const missing = missingTools()
+  for (const [what, line] of missing)
+    console.error(`The addon cannot be built: ${what} is missing. Install it with\n  ${line}`)
+  if (missing.length) process.exit(1)
+  const status = await build(values.profile)
+  if (status !== 0) process.exit(status)
+  writeFileSync(STAMP, stamp)
+}
