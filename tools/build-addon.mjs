@@ -76,7 +76,7 @@ async function build(profile) {
     '--output-dir',
     'native',
   ]
-  args.push('--js', 'index.cjs', '--dts', 'index.d.ts', '--profile', profile)
+  args.push('--js', 'index.cjs', '--dts', 'index.d.cts', '--profile', profile)
   mkdirSync(NATIVE, { recursive: true })
   return run(process.execPath, [binOf('@napi-rs/cli', 'napi'), ...args])
 }
