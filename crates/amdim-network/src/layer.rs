@@ -3,7 +3,7 @@
 use crate::parameter::{BufferId, ParameterId};
 
 /// Shape of a feature map or picture: channels, rows, columns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct MapShape {
     /// Number of channels.
     pub channels: usize,
@@ -31,7 +31,7 @@ impl MapShape {
 }
 
 /// Where a node's input comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Source {
     /// The picture itself.
     Picture,
@@ -40,7 +40,7 @@ pub enum Source {
 }
 
 /// How the border of a map is extended before a window slides over it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PadMode {
     /// With zeros. (Average pooling counts the zeros, as PyTorch does by default.)
     Zero,
@@ -49,7 +49,7 @@ pub enum PadMode {
 }
 
 /// Border of a map: `pixels` on each side.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Padding {
     /// Width of the border in pixels.
     pub pixels: usize,
@@ -70,7 +70,7 @@ impl Padding {
 }
 
 /// A square window that slides over a map.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Window {
     /// Side of the window in pixels.
     pub kernel: usize,

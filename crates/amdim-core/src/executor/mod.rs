@@ -1,0 +1,101 @@
+//! Running a network description: forward and backward over flat vectors.
+//!
+//! Everything above works with [`Executor`] and knows nothing of how a map is computed. Objectives take the maps as
+//! leaves of a tape of their own and hand the maps' gradients back.
+
+mod candle;
+mod cpu;
+
+use std::sync::Arc;
+
+use amdim_network::Network;
+use candle_core::{DType, Device, Tensor};
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+pub use candle::CandleExecutor;
+pub use cpu::CpuExecutor;
+
+/// Runs one network description.
+pub trait Executor: Send {
+    /// The description.
+    fn network(&self) -> &Arc<Network>;
+
+    /// Short name: `candle` or `cpu`.
+    fn name(&self) -> &'static str;
+
+    /// Forward pass with running statistics.
+    ///
+    /// # Shapes
+    /// - parameters: `[parameter_len]`, running: `[buffer_len]`
+    /// - images: `[batch, channels, height, width]`
+    /// - returns one `[batch, locations, channels]` an output of the network
+    fn infer(&mut self, parameters: &Tensor, running: &Tensor, images: &Tensor) -> Result<Vec<Tensor>>;
+
+    /// Forward pass with the statistics of this batch; moves `running` (`[buffer_len]`). Shapes as in [`infer`].
+    ///
+    /// Several passes may be open at once (an AMDIM step has one for each view).
+    ///
+    /// [`infer`]: Executor::infer
+    fn forward(&mut self, parameters: &Tensor, running: &mut Tensor, images: &Tensor) -> Result<Pass>;
+}
+
+/// The backward half of a pass: gradients of the outputs in, gradient of the flat parameters `[parameter_len]` out.
+type Backward = Box<dyn FnOnce(&[Tensor]) -> Result<Tensor> + Send>;
+
+/// An open training pass: its outputs, and what is needed to go backward.
+pub struct Pass {
+    /// One `[batch, locations, channels]` an output of the network, without a tape.
+    pub outputs: Vec<Tensor>,
+    backward: Backward,
+}
+
+impl Pass {
+    /// Gradient of the flat parameter vector, given that of each output.
+    pub fn backward(self, output_gradients: &[Tensor]) -> Result<Tensor> {
+        if output_gradients.len() != self.outputs.len() {
+            return Err(Error::shape("output gradients", &[self.outputs.len()], &[output_gradients.len()]));
+        }
+        for (gradient, output) in output_gradients.iter().zip(&self.outputs) {
+            crate::tensors::expect_shape("output gradient", gradient, output.dims())?;
+        }
+        (self.backward)(output_gradients)
+    }
+}
+
+/// Which executor runs the encoder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ExecutorKind {
+    /// `cpu` on processors, `candle` elsewhere.
+    Auto,
+    /// [`CpuExecutor`]; processors only.
+    Cpu,
+    /// [`CandleExecutor`]; every device.
+    Candle,
+}
+
+/// Builds an executor for a description on a device.
+///
+/// `threads` is the number of threads of the `cpu` executor (at least 1); candle uses the current rayon pool.
+///
+/// # Errors
+/// [`Error::InvalidArgument`] for the `cpu` executor on another device or for zero threads.
+pub fn build(
+    kind: ExecutorKind,
+    network: Arc<Network>,
+    device: &Device,
+    dtype: DType,
+    threads: usize,
+) -> Result<Box<dyn Executor>> {
+    match (kind, device.is_cpu()) {
+        (ExecutorKind::Cpu, false) => {
+            Err(Error::argument("executor", "candle on this device (cpu runs on processors only)", "cpu"))
+        }
+        (ExecutorKind::Candle, _) | (ExecutorKind::Auto, false) => Ok(Box::new(CandleExecutor::new(network))),
+        (ExecutorKind::Cpu | ExecutorKind::Auto, true) => {
+            Ok(Box::new(CpuExecutor::new(network, dtype, threads)?))
+        }
+    }
+}

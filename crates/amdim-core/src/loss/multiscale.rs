@@ -1,0 +1,296 @@
+//! The multiscale objective of AMDIM: which scale predicts which, in both directions, with the penalty and the clip.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use candle_core::Tensor;
+use serde::{Deserialize, Serialize};
+
+use crate::encoder::{Features, Scale};
+use crate::estimator::info_nce;
+use crate::random::{Purpose, Stream};
+use crate::{Error, Result};
+
+/// One prediction task: a source vector of one view scores every location of the other view's target map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Term {
+    /// Global to 5x5.
+    #[serde(rename = "1->5")]
+    GlobalTo5,
+    /// Global to 7x7.
+    #[serde(rename = "1->7")]
+    GlobalTo7,
+    /// One random 5x5 location to 5x5.
+    #[serde(rename = "5->5")]
+    Local5To5,
+    /// One random 5x5 location to 7x7.
+    #[serde(rename = "5->7")]
+    Local5To7,
+    /// One random 7x7 location to 7x7.
+    #[serde(rename = "7->7")]
+    Local7To7,
+}
+
+impl Term {
+    /// Every term.
+    pub const ALL: [Self; 5] =
+        [Self::GlobalTo5, Self::GlobalTo7, Self::Local5To5, Self::Local5To7, Self::Local7To7];
+
+    /// Scale of the source vector.
+    pub fn source(self) -> Scale {
+        match self {
+            Self::GlobalTo5 | Self::GlobalTo7 => Scale::Global,
+            Self::Local5To5 | Self::Local5To7 => Scale::Local5,
+            Self::Local7To7 => Scale::Local7,
+        }
+    }
+
+    /// Scale of the target map.
+    pub fn target(self) -> Scale {
+        match self {
+            Self::GlobalTo5 | Self::Local5To5 => Scale::Local5,
+            Self::GlobalTo7 | Self::Local5To7 | Self::Local7To7 => Scale::Local7,
+        }
+    }
+}
+
+impl fmt::Display for Term {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}->{}", self.source().side(), self.target().side())
+    }
+}
+
+/// The objective's settings.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ObjectiveConfig {
+    /// Soft clip of the scores (`tclip`): they stay in `(-scoreClip, scoreClip)`. Positive; 20 in the reference.
+    pub score_clip: f64,
+    /// Weight of the mean squared score before clipping (`lgt_reg`); 4e-2 in the paper, 5e-2 in the authors' code.
+    pub logit_penalty: f64,
+    /// The prediction tasks; at least one, each once. The paper's are 1->5, 1->7 and 5->5.
+    pub terms: Vec<Term>,
+}
+
+impl ObjectiveConfig {
+    /// Checks the ranges.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`].
+    pub fn validate(&self) -> Result<()> {
+        if !(self.score_clip.is_finite() && self.score_clip > 0.0) {
+            return Err(Error::argument("objective.scoreClip", "a positive number", self.score_clip));
+        }
+        if !(self.logit_penalty.is_finite() && self.logit_penalty >= 0.0) {
+            return Err(Error::argument(
+                "objective.logitPenalty",
+                "0 or a positive number",
+                self.logit_penalty,
+            ));
+        }
+        let repeated = self.terms.iter().enumerate().any(|(i, term)| self.terms[..i].contains(term));
+        if self.terms.is_empty() || repeated {
+            let terms: Vec<String> = self.terms.iter().map(Term::to_string).collect();
+            return Err(Error::argument(
+                "objective.terms",
+                "at least one term, each once",
+                format!("{terms:?}"),
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Which location of a local map is the source vector, a picture and view at a time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourcePositions {
+    /// Locations of the 5x5 map, `row * 5 + column`, for view 1 and 2: `[batch]` each.
+    pub local5: [Vec<u32>; 2],
+    /// Locations of the 7x7 map for view 1 and 2: `[batch]` each.
+    pub local7: [Vec<u32>; 2],
+}
+
+impl SourcePositions {
+    /// Draws every position uniformly, from (seed, update) alone.
+    pub fn draw(batch: usize, seed: u64, update: u64) -> Self {
+        let mut stream = Stream::new(seed, Purpose::SourcePositions, update);
+        let mut draw = |locations: u32| (0..batch).map(|_| stream.below(locations)).collect::<Vec<_>>();
+        Self { local5: [draw(25), draw(25)], local7: [draw(49), draw(49)] }
+    }
+
+    fn of(&self, scale: Scale, view: usize) -> Option<&[u32]> {
+        match scale {
+            Scale::Global => None,
+            Scale::Local5 => Some(&self.local5[view]),
+            Scale::Local7 => Some(&self.local7[view]),
+        }
+    }
+}
+
+/// What one term gave, both directions averaged.
+#[derive(Debug, Clone)]
+pub struct TermReport {
+    /// The term.
+    pub term: Term,
+    /// Its InfoNCE loss in nats, `[]`, with gradient.
+    pub loss: Tensor,
+    /// Share of positive pairs above all their negatives, `[]`, 0..1.
+    pub top1: Tensor,
+}
+
+/// Result of [`multiscale_loss`]; every tensor is `[]`.
+#[derive(Debug, Clone)]
+pub struct MultiscaleLoss {
+    /// Sum of the terms and the penalty, with gradient.
+    pub total: Tensor,
+    /// The terms in the order of the configuration.
+    pub terms: Vec<TermReport>,
+    /// The penalty: half the sum over terms and directions of `logitPenalty * mean(score^2)`.
+    pub penalty: Tensor,
+    /// Mean of the scores before clipping, over all terms and directions.
+    pub score_mean: Tensor,
+    /// Their standard deviation.
+    pub score_std: Tensor,
+    /// The largest of them in absolute value.
+    pub score_max: Tensor,
+}
+
+/// Loss of a term when all embeddings are equal: `log(1 + (batch - 1) * locations)` nats.
+pub fn chance_level(term: Term, batch: usize) -> f64 {
+    (1.0 + (batch as f64 - 1.0) * term.target().locations() as f64).ln()
+}
+
+/// Scores of every source against every location of every picture: `source . target / sqrt(embedding)`.
+///
+/// # Shapes
+/// - source: `[batch, embedding]`, target: `[batch, locations, embedding]`
+/// - returns `[batch, batch, locations]` (source, target picture, location)
+pub fn raw_scores(source: &Tensor, target: &Tensor) -> Result<Tensor> {
+    let (batch, locations, embedding) = target.dims3()?;
+    crate::tensors::expect_shape("source vectors", source, &[batch, embedding])?;
+    let targets = target.reshape((batch * locations, embedding))?;
+    let scores = (source.matmul(&targets.t()?)? / (embedding as f64).sqrt())?;
+    Ok(scores.reshape((batch, batch, locations))?)
+}
+
+/// `limit * tanh(scores / limit)`.
+pub fn soft_clip(scores: &Tensor, limit: f64) -> Result<Tensor> {
+    Ok(((scores / limit)?.tanh()? * limit)?)
+}
+
+/// The multiscale loss of two views:
+///
+/// ```text
+/// total = sum over terms of 1/2 * ( nce(view 1 -> view 2) + nce(view 2 -> view 1) )
+///       + 1/2 * sum over terms and directions of logitPenalty * mean(score^2)
+/// ```
+///
+/// The penalty is taken before, the InfoNCE after the soft clip.
+///
+/// # Shapes
+/// - views: two [`Features`] of the same `[batch, locations, embedding]` maps; row i of both shows picture i
+///
+/// # Errors
+/// [`Error::InvalidArgument`] for fewer than two pictures or a bad configuration; [`Error::Shape`] if the views or the
+/// positions do not fit each other.
+///
+/// # Source
+/// Bachman, Hjelm, Buchwalter 2019, arXiv 1906.00910, sections 3.1-3.4; reference `costs.py`, `LossMultiNCE`.
+pub fn multiscale_loss(
+    views: [&Features; 2],
+    positions: &SourcePositions,
+    config: &ObjectiveConfig,
+) -> Result<MultiscaleLoss> {
+    config.validate()?;
+    let mut sources = HashMap::new();
+    for term in &config.terms {
+        for view in 0..2 {
+            let key = (term.source(), view);
+            if !sources.contains_key(&key) {
+                sources.insert(
+                    key,
+                    source_vectors(views[view], term.source(), positions.of(term.source(), view))?,
+                );
+            }
+        }
+    }
+    let mut terms = Vec::with_capacity(config.terms.len());
+    let mut statistics = ScoreStatistics::default();
+    for &term in &config.terms {
+        let mut losses = Vec::with_capacity(2);
+        let mut top1 = Vec::with_capacity(2);
+        for (from, to) in [(0, 1), (1, 0)] {
+            let scores = raw_scores(&sources[&(term.source(), from)], views[to].at(term.target()))?;
+            statistics.add(&scores)?;
+            let nce = info_nce(&soft_clip(&scores, config.score_clip)?)?;
+            losses.push(nce.loss);
+            top1.push(nce.top1);
+        }
+        let half = |pair: &[Tensor]| -> Result<Tensor> { Ok(((&pair[0] + &pair[1])? * 0.5)?) };
+        terms.push(TermReport { term, loss: half(&losses)?, top1: half(&top1)? });
+    }
+    let penalty = (statistics.sum(&statistics.mean_squares)? * (0.5 * config.logit_penalty))?;
+    let mut total = penalty.clone();
+    for report in &terms {
+        total = (total + &report.loss)?;
+    }
+    let (score_mean, score_std, score_max) = statistics.summary()?;
+    Ok(MultiscaleLoss { total, terms, penalty: penalty.detach(), score_mean, score_std, score_max })
+}
+
+/// The source vector of each picture, `[batch, embedding]`: the global one, or that at its position.
+fn source_vectors(features: &Features, scale: Scale, positions: Option<&[u32]>) -> Result<Tensor> {
+    let Some(positions) = positions else { return features.global() };
+    let (batch, locations, embedding) = features.at(scale).dims3()?;
+    if positions.len() != batch {
+        return Err(Error::shape("source positions", &[batch], &[positions.len()]));
+    }
+    if let Some(&bad) = positions.iter().find(|&&position| position as usize >= locations) {
+        return Err(Error::argument("source position", format!("0..{locations}"), bad));
+    }
+    let rows: Vec<u32> = positions.iter().enumerate().map(|(i, &p)| (i * locations) as u32 + p).collect();
+    let rows = Tensor::new(rows, features.at(scale).device())?;
+    Ok(features.at(scale).reshape((batch * locations, embedding))?.index_select(&rows, 0)?)
+}
+
+/// Running sums over the score tensors of all terms and directions.
+#[derive(Default)]
+struct ScoreStatistics {
+    counts: Vec<usize>,
+    means: Vec<Tensor>,
+    mean_squares: Vec<Tensor>,
+    largest: Vec<Tensor>,
+}
+
+impl ScoreStatistics {
+    fn add(&mut self, scores: &Tensor) -> Result<()> {
+        let plain = scores.detach();
+        self.counts.push(plain.elem_count());
+        self.means.push(plain.mean_all()?);
+        self.largest.push(plain.abs()?.flatten_all()?.max(0)?);
+        self.mean_squares.push(scores.sqr()?.mean_all()?);
+        Ok(())
+    }
+
+    fn sum(&self, values: &[Tensor]) -> Result<Tensor> {
+        Ok(Tensor::stack(values, 0)?.sum_all()?)
+    }
+
+    fn weighted(&self, values: &[Tensor]) -> Result<Tensor> {
+        let all: usize = self.counts.iter().sum();
+        let weighted: Vec<Tensor> = values
+            .iter()
+            .zip(&self.counts)
+            .map(|(value, &count)| Ok((value.detach() * (count as f64 / all as f64))?))
+            .collect::<Result<_>>()?;
+        self.sum(&weighted)
+    }
+
+    fn summary(&self) -> Result<(Tensor, Tensor, Tensor)> {
+        let mean = self.weighted(&self.means)?;
+        let variance = (self.weighted(&self.mean_squares)? - mean.sqr()?)?;
+        // Rounding can push the variance of equal scores below zero.
+        let deviation = variance.relu()?.sqrt()?;
+        Ok((mean, deviation, Tensor::stack(&self.largest, 0)?.max(0)?))
+    }
+}

@@ -1,0 +1,259 @@
+//! One network: encoder, running statistics, classifiers, and the executor that runs it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use amdim_network::{Network, Parameter};
+use candle_core::{DType, Device, Tensor};
+use serde::{Deserialize, Serialize};
+
+use crate::checkpoint::Stored;
+use crate::encoder::{EncoderConfig, Features};
+use crate::executor::{self, Executor, ExecutorKind};
+use crate::nn::{ClassifierConfig, Classifiers};
+use crate::random::{Purpose, Stream};
+use crate::{Error, Result, parameters, tensors};
+
+/// Prefix of the encoder's tensors in the reference's `state_dict`.
+pub const ENCODER_PREFIX: &str = "encoder.module.";
+/// Prefix of the classifiers' tensors in the reference's `state_dict`.
+pub const CLASSIFIER_PREFIX: &str = "evaluator.";
+
+/// What a model's shape depends on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ModelConfig {
+    /// The encoder.
+    pub encoder: EncoderConfig,
+    /// The online classifiers.
+    pub classifiers: ClassifierConfig,
+    /// Number of classes of the classifiers; 0 where there are none.
+    pub classes: usize,
+}
+
+/// Where and how a model runs; none of it changes what the weights mean.
+#[derive(Debug, Clone)]
+pub struct Placement {
+    /// Device of all tensors.
+    pub device: Device,
+    /// f32, or f64 for checks.
+    pub dtype: DType,
+    /// Which executor runs the encoder.
+    pub executor: ExecutorKind,
+    /// Threads of the `cpu` executor.
+    pub threads: usize,
+}
+
+impl Placement {
+    /// f32 on the processor with the fast executor.
+    pub fn cpu(threads: usize) -> Self {
+        Self { device: Device::Cpu, dtype: DType::F32, executor: ExecutorKind::Auto, threads }
+    }
+}
+
+/// Encoder, running statistics and classifiers of one network.
+pub struct Model {
+    config: ModelConfig,
+    network: Arc<Network>,
+    placement: Placement,
+    executor: Box<dyn Executor>,
+    /// Flat parameters of the encoder, `[parameter_len]`.
+    pub parameters: Tensor,
+    /// Flat running statistics of the encoder, `[buffer_len]`.
+    pub running: Tensor,
+    /// Training passes of the encoder so far (`num_batches_tracked`).
+    pub passes: u64,
+    /// The online classifiers, where there are classes.
+    pub classifiers: Option<Classifiers>,
+}
+
+impl Model {
+    /// Draws a new model; `seed` alone fixes its weights.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for a configuration that makes no network.
+    pub fn new(config: ModelConfig, seed: u64, placement: Placement) -> Result<Self> {
+        let network = Arc::new(config.encoder.describe()?);
+        let (dtype, device) = (placement.dtype, &placement.device);
+        let drawn = parameters::draw(&network.parameters, &mut Stream::new(seed, Purpose::InitEncoder, 0));
+        let parameters = tensors::from_slice(&drawn, &[drawn.len()], dtype, device)?;
+        let initial = network.initial_buffers();
+        let running = tensors::from_slice(&initial, &[initial.len()], dtype, device)?;
+        let classifiers = draw_classifiers(&config, seed, &placement)?;
+        let executor =
+            executor::build(placement.executor, Arc::clone(&network), device, dtype, placement.threads)?;
+        Ok(Self { config, network, placement, executor, parameters, running, passes: 0, classifiers })
+    }
+
+    /// What the model's shape depends on.
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// The encoder's description.
+    pub fn network(&self) -> &Arc<Network> {
+        &self.network
+    }
+
+    /// Where the model runs.
+    pub fn placement(&self) -> &Placement {
+        &self.placement
+    }
+
+    /// Name of the executor that runs the encoder.
+    pub fn executor_name(&self) -> &'static str {
+        self.executor.name()
+    }
+
+    pub(crate) fn executor(&mut self) -> &mut dyn Executor {
+        self.executor.as_mut()
+    }
+
+    /// Replaces the classifiers by newly drawn ones for `classes` classes (0: none).
+    pub fn reset_classifiers(&mut self, classes: usize, seed: u64) -> Result<()> {
+        self.config.classes = classes;
+        self.classifiers = draw_classifiers(&self.config, seed, &self.placement)?;
+        Ok(())
+    }
+
+    /// A batch of pictures as a tensor on the model's device.
+    ///
+    /// `values` are `[batch, channels, height, width]`, normalised.
+    pub fn images(&self, values: &[f32], batch: usize) -> Result<Tensor> {
+        let input = self.network.input;
+        let dims = [batch, input.channels, input.height, input.width];
+        tensors::from_slice(values, &dims, self.placement.dtype, &self.placement.device)
+    }
+
+    /// Features of normalised pictures `[batch, channels, height, width]` with the running statistics.
+    pub fn embed(&mut self, images: &Tensor) -> Result<Features> {
+        Features::new(self.executor.infer(&self.parameters, &self.running, images)?)
+    }
+
+    /// Every tensor under its name in the reference's `state_dict`, as f32 (counters as i64).
+    pub fn state(&self) -> Result<BTreeMap<String, Stored>> {
+        let mut state = BTreeMap::new();
+        put_parameters(
+            &mut state,
+            ENCODER_PREFIX,
+            &self.network.parameters,
+            &tensors::to_vec(&self.parameters)?,
+        );
+        let running = tensors::to_vec(&self.running)?;
+        for buffer in &self.network.buffers {
+            let name = format!("{ENCODER_PREFIX}{}", buffer.name);
+            if let Some(norm) = name.strip_suffix("running_mean") {
+                let count = if buffer.used { self.passes } else { 0 };
+                state.insert(format!("{norm}num_batches_tracked"), Stored::counter(count));
+            }
+            state.insert(name, Stored::float(vec![buffer.len], running[buffer.range()].to_vec()));
+        }
+        if let Some(classifiers) = &self.classifiers {
+            put_parameters(
+                &mut state,
+                CLASSIFIER_PREFIX,
+                &classifiers.parameters,
+                &tensors::to_vec(&classifiers.values)?,
+            );
+            let hidden = classifiers.config().hidden_units;
+            let running = tensors::to_vec(&classifiers.running)?;
+            let norm = format!("{CLASSIFIER_PREFIX}block_glb_mlp.block_forward.3.");
+            state.insert(
+                format!("{norm}running_mean"),
+                Stored::float(vec![hidden], running[..hidden].to_vec()),
+            );
+            state.insert(
+                format!("{norm}running_var"),
+                Stored::float(vec![hidden], running[hidden..].to_vec()),
+            );
+            state.insert(format!("{norm}num_batches_tracked"), Stored::counter(classifiers.passes));
+        }
+        Ok(state)
+    }
+
+    /// Takes the encoder's tensors from a state written by [`state`](Self::state).
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for a tensor that is missing or of another shape. The model is left as it was.
+    pub fn load_encoder(&mut self, state: &BTreeMap<String, Stored>) -> Result<()> {
+        let parameters = take_parameters(state, ENCODER_PREFIX, &self.network.parameters)?;
+        let mut running = Vec::with_capacity(self.network.buffer_len());
+        let mut passes = 0;
+        for buffer in &self.network.buffers {
+            let name = format!("{ENCODER_PREFIX}{}", buffer.name);
+            running.extend_from_slice(Stored::take(state, &name, &[buffer.len])?);
+            if let Some(norm) = name.strip_suffix("running_mean") {
+                passes = passes.max(Stored::take_counter(state, &format!("{norm}num_batches_tracked"))?);
+            }
+        }
+        let (dtype, device) = (self.placement.dtype, &self.placement.device);
+        let parameters = tensors::from_slice(&parameters, &[parameters.len()], dtype, device)?;
+        self.running = tensors::from_slice(&running, &[running.len()], dtype, device)?;
+        self.parameters = parameters;
+        self.passes = passes;
+        Ok(())
+    }
+
+    /// Takes the classifiers' tensors from a state written by [`state`](Self::state).
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for a tensor that is missing or of another shape.
+    pub fn load_classifiers(&mut self, state: &BTreeMap<String, Stored>) -> Result<()> {
+        let Some(classifiers) = &mut self.classifiers else { return Ok(()) };
+        let hidden = classifiers.config().hidden_units;
+        let values = take_parameters(state, CLASSIFIER_PREFIX, &classifiers.parameters)?;
+        let norm = format!("{CLASSIFIER_PREFIX}block_glb_mlp.block_forward.3.");
+        let running = [
+            Stored::take(state, &format!("{norm}running_mean"), &[hidden])?,
+            Stored::take(state, &format!("{norm}running_var"), &[hidden])?,
+        ]
+        .concat();
+        let passes = Stored::take_counter(state, &format!("{norm}num_batches_tracked"))?;
+        let (dtype, device) = (self.placement.dtype, &self.placement.device);
+        classifiers.values = tensors::from_slice(&values, &[values.len()], dtype, device)?;
+        classifiers.running = tensors::from_slice(&running, &[2, hidden], dtype, device)?;
+        classifiers.passes = passes;
+        Ok(())
+    }
+}
+
+fn draw_classifiers(config: &ModelConfig, seed: u64, placement: &Placement) -> Result<Option<Classifiers>> {
+    if !config.classifiers.enabled || config.classes == 0 {
+        return Ok(None);
+    }
+    let (dtype, device) = (placement.dtype, &placement.device);
+    let embedding = config.encoder.embedding_dim;
+    Ok(Some(Classifiers::new(config.classifiers.clone(), embedding, config.classes, seed, dtype, device)?))
+}
+
+fn put_parameters(
+    state: &mut BTreeMap<String, Stored>,
+    prefix: &str,
+    parameters: &[Parameter],
+    flat: &[f32],
+) {
+    for parameter in parameters {
+        let stored = Stored::float(parameter.shape.clone(), flat[parameter.range()].to_vec());
+        state.insert(format!("{prefix}{}", parameter.name), stored);
+    }
+}
+
+fn take_parameters(
+    state: &BTreeMap<String, Stored>,
+    prefix: &str,
+    parameters: &[Parameter],
+) -> Result<Vec<f32>> {
+    let mut flat = Vec::new();
+    for parameter in parameters {
+        flat.extend_from_slice(Stored::take(
+            state,
+            &format!("{prefix}{}", parameter.name),
+            &parameter.shape,
+        )?);
+    }
+    if flat.iter().all(|value| value.is_finite()) {
+        Ok(flat)
+    } else {
+        Err(Error::argument(prefix, "finite weights", "NaN or infinity"))
+    }
+}

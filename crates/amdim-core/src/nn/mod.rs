@@ -1,0 +1,6 @@
+//! Small trainable parts that sit on features, in candle.
+
+pub mod batch_norm;
+mod classifiers;
+
+pub use classifiers::{ClassifierConfig, ClassifierPass, Classifiers, HeadResult, Mode};

@@ -1,0 +1,194 @@
+//! Adam over one flat parameter vector.
+
+use candle_core::Tensor;
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result, tensors};
+
+/// Settings of [`Adam`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AdamConfig {
+    /// Learning rate before the schedule; 2e-4 in the reference.
+    pub learning_rate: f64,
+    /// Decay of the mean gradient, `0..1`; 0.8 in the reference.
+    pub beta1: f64,
+    /// Decay of the mean squared gradient, `0..1`; 0.999.
+    pub beta2: f64,
+    /// Added to the root of the mean squared gradient; 1e-8.
+    pub epsilon: f64,
+    /// L2 weight decay, added to the gradient (not decoupled); 1e-5.
+    pub weight_decay: f64,
+    /// Largest norm of the encoder's gradient; a longer one is scaled down. None: no limit.
+    pub gradient_clip: Option<f64>,
+}
+
+impl AdamConfig {
+    /// Checks the ranges.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`], for NaN too.
+    pub fn validate(&self) -> Result<()> {
+        let positive = |name: &str, value: f64| {
+            if value.is_finite() && value > 0.0 {
+                Ok(())
+            } else {
+                Err(Error::argument(name, "a positive number", value))
+            }
+        };
+        positive("optimizer.learningRate", self.learning_rate)?;
+        positive("optimizer.epsilon", self.epsilon)?;
+        if let Some(limit) = self.gradient_clip {
+            positive("optimizer.gradientClip", limit)?;
+        }
+        for (name, beta) in [("optimizer.beta1", self.beta1), ("optimizer.beta2", self.beta2)] {
+            if !(0.0..1.0).contains(&beta) {
+                return Err(Error::argument(name, "a number in 0..1 (1 excluded)", beta));
+            }
+        }
+        if !(self.weight_decay.is_finite() && self.weight_decay >= 0.0) {
+            return Err(Error::argument(
+                "optimizer.weightDecay",
+                "0 or a positive number",
+                self.weight_decay,
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// State of Adam for one flat vector (Kingma, Ba 2015, arXiv 1412.6980, algorithm 1; weight decay as in
+/// `torch.optim.Adam`: added to the gradient).
+#[derive(Debug, Clone)]
+pub struct Adam {
+    /// Mean gradient, `[len]`.
+    pub mean: Tensor,
+    /// Mean squared gradient, `[len]`.
+    pub square: Tensor,
+    /// Updates so far.
+    pub steps: u64,
+}
+
+impl Adam {
+    /// The state before the first update of a vector like `values`.
+    pub fn new(values: &Tensor) -> Result<Self> {
+        Ok(Self { mean: values.zeros_like()?, square: values.zeros_like()?, steps: 0 })
+    }
+
+    /// One update: returns the moved values.
+    ///
+    /// ```text
+    /// g = (gradient + weightDecay * values) * mask
+    /// mean = beta1 * mean + (1 - beta1) * g;  square = beta2 * square + (1 - beta2) * g^2
+    /// values - rate / (1 - beta1^t) * mean / ( sqrt(square) / sqrt(1 - beta2^t) + epsilon )
+    /// ```
+    ///
+    /// `mask` (`[len]`, 0 or 1) leaves parameters alone that no forward pass reads. `rate` is the scheduled learning
+    /// rate.
+    pub fn update(
+        &mut self,
+        values: &Tensor,
+        gradient: &Tensor,
+        mask: Option<&Tensor>,
+        rate: f64,
+        config: &AdamConfig,
+    ) -> Result<Tensor> {
+        tensors::expect_shape("gradient", gradient, values.dims())?;
+        self.steps += 1;
+        let mut g = (gradient + (values * config.weight_decay)?)?;
+        if let Some(mask) = mask {
+            g = (g * mask)?;
+        }
+        self.mean = ((&self.mean * config.beta1)? + (&g * (1.0 - config.beta1))?)?;
+        self.square = ((&self.square * config.beta2)? + (g.sqr()? * (1.0 - config.beta2))?)?;
+        let t = self.steps as f64;
+        let (correction1, correction2) = (1.0 - config.beta1.powf(t), 1.0 - config.beta2.powf(t));
+        let deviation = ((self.square.sqrt()? / correction2.sqrt())? + config.epsilon)?;
+        let step = ((&self.mean / deviation)? * (rate / correction1))?;
+        Ok((values - step)?)
+    }
+}
+
+/// Euclidean norm of a flat gradient.
+pub fn norm(gradient: &Tensor) -> Result<f64> {
+    Ok(tensors::to_scalar(&gradient.sqr()?.sum_all()?)?.sqrt())
+}
+
+/// What a gradient of this norm is multiplied by, so that it is no longer than `limit`.
+pub fn clip_factor(norm: f64, limit: Option<f64>) -> f64 {
+    limit.map_or(1.0, |limit| if norm > limit { limit / norm } else { 1.0 })
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+
+    use super::*;
+
+    fn config() -> AdamConfig {
+        AdamConfig {
+            learning_rate: 0.1,
+            beta1: 0.8,
+            beta2: 0.999,
+            epsilon: 1e-8,
+            weight_decay: 0.01,
+            gradient_clip: None,
+        }
+    }
+
+    #[test]
+    fn equals_the_equations_one_number_at_a_time() {
+        let (mut x, mut mean, mut square) = ([1.0f64, -2.0], [0.0; 2], [0.0; 2]);
+        let mut values = Tensor::new(&x, &Device::Cpu).unwrap();
+        let mut adam = Adam::new(&values).unwrap();
+        for t in 1..=5 {
+            let gradient = [x[0].sin() + f64::from(t), x[1] * 3.0];
+            let tensor = Tensor::new(&gradient, &Device::Cpu).unwrap();
+            values = adam.update(&values, &tensor, None, 0.1, &config()).unwrap();
+            for i in 0..2 {
+                let g = gradient[i] + 0.01 * x[i];
+                mean[i] = 0.8 * mean[i] + 0.2 * g;
+                square[i] = 0.999 * square[i] + 0.001 * g * g;
+                let corrected = mean[i] / (1.0 - 0.8f64.powi(t));
+                x[i] -= 0.1 * corrected / ((square[i] / (1.0 - 0.999f64.powi(t))).sqrt() + 1e-8);
+            }
+            for (ours, theirs) in values.to_vec1::<f64>().unwrap().iter().zip(&x) {
+                assert!((ours - theirs).abs() < 1e-12);
+            }
+        }
+    }
+
+    #[test]
+    fn masked_parameters_stay() {
+        let values = Tensor::new(&[1.0f32, 1.0], &Device::Cpu).unwrap();
+        let gradient = Tensor::new(&[0.5f32, 0.5], &Device::Cpu).unwrap();
+        let mask = Tensor::new(&[0.0f32, 1.0], &Device::Cpu).unwrap();
+        let moved =
+            Adam::new(&values).unwrap().update(&values, &gradient, Some(&mask), 0.1, &config()).unwrap();
+        let moved = moved.to_vec1::<f32>().unwrap();
+        assert_eq!(moved[0], 1.0);
+        assert!(moved[1] < 1.0);
+    }
+
+    #[test]
+    fn nan_and_other_bad_settings_are_refused() {
+        for bad in [
+            AdamConfig { learning_rate: f64::NAN, ..config() },
+            AdamConfig { learning_rate: 0.0, ..config() },
+            AdamConfig { beta1: 1.0, ..config() },
+            AdamConfig { weight_decay: -1.0, ..config() },
+            AdamConfig { gradient_clip: Some(0.0), ..config() },
+        ] {
+            assert_eq!(bad.validate().unwrap_err().code(), "AMDIM_INVALID_ARGUMENT");
+        }
+        config().validate().unwrap();
+    }
+
+    #[test]
+    fn a_long_gradient_is_scaled_to_the_limit() {
+        assert_eq!(clip_factor(4.0, Some(2.0)), 0.5);
+        assert_eq!(clip_factor(1.0, Some(2.0)), 1.0);
+        assert_eq!(clip_factor(4.0, None), 1.0);
+        assert_eq!(norm(&Tensor::new(&[3.0f32, 4.0], &Device::Cpu).unwrap()).unwrap(), 5.0);
+    }
+}

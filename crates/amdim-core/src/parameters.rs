@@ -1,0 +1,67 @@
+//! Named tensors inside one flat vector, and back.
+
+use amdim_network::{Init, Parameter};
+use candle_core::{DType, Device, Tensor, Var, backprop::GradStore};
+
+use crate::random::Stream;
+use crate::{Error, Result};
+
+/// Draws the initial flat vector of `parameters`; the order of draws is the order of the list.
+///
+/// Unused parameters are drawn too, so that the same seed gives the same encoder with and without batch norm as far
+/// as the shapes agree.
+pub fn draw(parameters: &[Parameter], stream: &mut Stream) -> Vec<f32> {
+    let mut values = Vec::with_capacity(parameters.last().map_or(0, |p| p.offset + p.len()));
+    for parameter in parameters {
+        let mut uniform = |bound: f32| ((stream.uniform() * 2.0 - 1.0) * f64::from(bound)) as f32;
+        match parameter.init {
+            Init::Constant(value) => values.extend(std::iter::repeat_n(value, parameter.len())),
+            Init::Uniform { bound } => values.extend((0..parameter.len()).map(|_| uniform(bound))),
+            Init::NearIdentity { bound } => {
+                let columns = parameter.shape[1];
+                values.extend((0..parameter.len()).map(|i| {
+                    let drawn = uniform(bound);
+                    if i / columns == i % columns { 1.0 } else { drawn }
+                }));
+            }
+        }
+    }
+    values
+}
+
+/// Views of the flat vector `[parameter_len]`, one for each parameter, in its own shape.
+pub fn views(flat: &Tensor, parameters: &[Parameter]) -> Result<Vec<Tensor>> {
+    let expected = parameters.last().map_or(0, |p| p.offset + p.len());
+    crate::tensors::expect_shape("flat parameter vector", flat, &[expected])?;
+    parameters.iter().map(|p| Ok(flat.narrow(0, p.offset, p.len())?.reshape(p.shape.as_slice())?)).collect()
+}
+
+/// Leaves of a new tape, one for each parameter.
+pub fn leaves(flat: &Tensor, parameters: &[Parameter]) -> Result<Vec<Var>> {
+    views(flat, parameters)?.iter().map(|view| Ok(Var::from_tensor(view)?)).collect()
+}
+
+/// Gathers the leaves' gradients into one flat vector; zeros for parameters that a forward pass does not read.
+///
+/// # Errors
+/// [`Error::Internal`] if a parameter that is read got no gradient: candle would skip it in silence.
+pub fn flat_gradient(leaves: &[Var], parameters: &[Parameter], gradients: &GradStore) -> Result<Tensor> {
+    let mut parts = Vec::with_capacity(parameters.len());
+    for (leaf, parameter) in leaves.iter().zip(parameters) {
+        match gradients.get(leaf) {
+            Some(gradient) => parts.push(gradient.flatten_all()?),
+            None if parameter.used => {
+                return Err(Error::internal(format!("{} received no gradient", parameter.name)));
+            }
+            None => parts.push(Tensor::zeros(parameter.len(), leaf.dtype(), leaf.device())?),
+        }
+    }
+    Ok(Tensor::cat(&parts, 0)?)
+}
+
+/// A flat mask `[parameter_len]`: 1 where the parameter is read by a forward pass, 0 elsewhere.
+pub fn used_mask(parameters: &[Parameter], dtype: DType, device: &Device) -> Result<Tensor> {
+    let values: Vec<f32> =
+        parameters.iter().flat_map(|p| std::iter::repeat_n(f32::from(u8::from(p.used)), p.len())).collect();
+    crate::tensors::from_slice(&values, &[values.len()], dtype, device)
+}

@@ -1,0 +1,374 @@
+//! One update: two views in, losses and diagnostics out. No loop, no clock, no printing.
+
+use std::collections::BTreeMap;
+
+use candle_core::{Tensor, Var};
+use serde::{Deserialize, Serialize};
+
+use crate::checkpoint::{Checkpoint, FORMAT_VERSION, Header, Progress, Stored};
+use crate::encoder::Features;
+use crate::executor::Pass;
+use crate::loss::{ObjectiveConfig, SourcePositions, Term, multiscale_loss};
+use crate::model::Model;
+use crate::nn::{ClassifierPass, Mode};
+use crate::optim::{Adam, AdamConfig, clip_factor, norm};
+use crate::{Error, Result, parameters, tensors};
+
+/// Name of the encoder's group of parameters in the optimiser.
+const ENCODER: &str = "encoder";
+/// Name of the classifiers' group of parameters in the optimiser.
+const CLASSIFIERS: &str = "classifiers";
+
+/// What an update does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct StepConfig {
+    /// The multiscale objective.
+    pub objective: ObjectiveConfig,
+    /// The optimiser.
+    pub optimizer: AdamConfig,
+    /// Whether only the classifiers learn; the encoder then runs with its running statistics.
+    pub encoder_frozen: bool,
+    /// Seed of source positions and dropout.
+    pub seed: u64,
+}
+
+/// A model that learns: the model, its optimiser's state, the number of updates.
+pub struct Learner {
+    /// The model.
+    pub model: Model,
+    config: StepConfig,
+    encoder_adam: Adam,
+    classifier_adam: Option<Adam>,
+    used: Tensor,
+    update: u64,
+}
+
+/// Averages and diagnostics of one update.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepReport {
+    /// The objective, if the encoder learns.
+    pub objective: Option<ObjectiveReport>,
+    /// The online classifiers, if there are labels.
+    pub classifier: Option<ClassifierReport>,
+    /// Norm of the encoder's gradient before clipping; 0 if the encoder is frozen.
+    pub gradient_norm: f64,
+}
+
+/// The objective's numbers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ObjectiveReport {
+    /// Sum of the terms and the penalty, in nats.
+    pub total: f64,
+    /// Loss of each term in nats, and the share of positive pairs above all their negatives.
+    pub terms: Vec<(Term, f64, f64)>,
+    /// The penalty.
+    pub penalty: f64,
+    /// Mean of the scores before clipping.
+    pub score_mean: f64,
+    /// Their standard deviation.
+    pub score_std: f64,
+    /// The largest in absolute value.
+    pub score_max: f64,
+}
+
+/// The online classifiers' numbers, on the views they were trained on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ClassifierReport {
+    /// Loss of the linear classifier in nats.
+    pub linear_loss: f64,
+    /// Share of labelled views that the linear classifier gets right.
+    pub linear_top1: f64,
+    /// Loss of the MLP in nats.
+    pub mlp_loss: f64,
+    /// Share of labelled views that the MLP gets right.
+    pub mlp_top1: f64,
+}
+
+/// Losses and gradients of a batch, before the optimiser.
+pub struct Computed {
+    /// Losses and diagnostics.
+    pub report: StepReport,
+    /// Gradient of the flat encoder parameters, `[parameter_len]`; none if the encoder is frozen.
+    pub encoder_gradient: Option<Tensor>,
+    /// Gradient of the flat classifier parameters; none without classifiers or labels.
+    pub classifier_gradient: Option<Tensor>,
+    /// Features of both views, without a tape.
+    pub features: [Features; 2],
+}
+
+impl Learner {
+    /// Starts to train a model.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for settings out of range, or a frozen encoder without classifiers.
+    pub fn new(model: Model, config: StepConfig) -> Result<Self> {
+        config.objective.validate()?;
+        config.optimizer.validate()?;
+        if config.encoder_frozen && model.classifiers.is_none() {
+            return Err(Error::argument(
+                "encoderFrozen",
+                "false, or labels and classifiers that can learn",
+                true,
+            ));
+        }
+        let encoder_adam = Adam::new(&model.parameters)?;
+        let classifier_adam = model.classifiers.as_ref().map(|heads| Adam::new(&heads.values)).transpose()?;
+        let placement = model.placement();
+        let used = parameters::used_mask(&model.network().parameters, placement.dtype, &placement.device)?;
+        Ok(Self { model, config, encoder_adam, classifier_adam, used, update: 0 })
+    }
+
+    /// Updates done.
+    pub fn update(&self) -> u64 {
+        self.update
+    }
+
+    /// The settings.
+    pub fn config(&self) -> &StepConfig {
+        &self.config
+    }
+
+    /// One update at learning rate `rate`: [`compute`](Self::compute), then [`apply`](Self::apply).
+    ///
+    /// # Shapes
+    /// - views: two `[batch, channels, height, width]`; row i of both shows picture i
+    /// - labels: `[batch]`, -1 for none
+    ///
+    /// # Errors
+    /// [`Error::NonFinite`] if a loss or the gradient is not finite; the model is left as it was before the update.
+    pub fn step(&mut self, views: [&Tensor; 2], labels: &[i64], rate: f64) -> Result<StepReport> {
+        let batch = views[0].dims()[0];
+        let positions = SourcePositions::draw(batch, self.config.seed, self.update);
+        let twice = [labels, labels].concat();
+        let computed = self.compute(views, &twice, &positions)?;
+        let report = computed.report.clone();
+        self.apply(&computed, rate)?;
+        Ok(report)
+    }
+
+    /// Losses, diagnostics and gradients of a batch. Running statistics move; parameters do not.
+    ///
+    /// # Shapes
+    /// - views: two `[batch, channels, height, width]`
+    /// - labels: `[2 * batch]` (view 1, then view 2), -1 for none
+    ///
+    /// # Errors
+    /// [`Error::NonFinite`]; the running statistics are then as they were.
+    pub fn compute(
+        &mut self,
+        views: [&Tensor; 2],
+        labels: &[i64],
+        positions: &SourcePositions,
+    ) -> Result<Computed> {
+        let (running, passes) = (self.model.running.clone(), self.model.passes);
+        let heads = self.model.classifiers.clone();
+        let result = self.compute_unguarded(views, labels, positions);
+        if result.is_err() {
+            self.model.running = running;
+            self.model.passes = passes;
+            self.model.classifiers = heads;
+        }
+        result
+    }
+
+    fn compute_unguarded(
+        &mut self,
+        views: [&Tensor; 2],
+        labels: &[i64],
+        positions: &SourcePositions,
+    ) -> Result<Computed> {
+        let (features, objective, encoder_gradient) = if self.config.encoder_frozen {
+            let features = [self.model.embed(views[0])?, self.model.embed(views[1])?];
+            (features, None, None)
+        } else {
+            let (features, report, gradient) = self.objective(views, positions)?;
+            (features, Some(report), Some(gradient))
+        };
+        let gradient_norm = encoder_gradient.as_ref().map_or(Ok(0.0), norm)?;
+        self.check_finite("the loss", objective.as_ref().map_or(0.0, |report| report.total))?;
+        self.check_finite("the gradient", gradient_norm)?;
+        let classifier_pass = self.classify(&features, labels)?;
+        let classifier = classifier_pass.as_ref().map(report_classifiers);
+        if let Some(report) = &classifier {
+            self.check_finite("the classifiers' loss", report.linear_loss + report.mlp_loss)?;
+        }
+        Ok(Computed {
+            report: StepReport { objective, classifier, gradient_norm },
+            encoder_gradient,
+            classifier_gradient: classifier_pass.map(|pass| pass.gradient),
+            features,
+        })
+    }
+
+    /// Moves the parameters along the gradients.
+    pub fn apply(&mut self, computed: &Computed, rate: f64) -> Result<()> {
+        let optimizer = &self.config.optimizer;
+        if let Some(gradient) = &computed.encoder_gradient {
+            let factor = clip_factor(computed.report.gradient_norm, optimizer.gradient_clip);
+            let gradient = if factor < 1.0 { (gradient * factor)? } else { gradient.clone() };
+            self.model.parameters = self.encoder_adam.update(
+                &self.model.parameters,
+                &gradient,
+                Some(&self.used),
+                rate,
+                optimizer,
+            )?;
+        }
+        if let (Some(gradient), Some(heads), Some(adam)) =
+            (&computed.classifier_gradient, &mut self.model.classifiers, &mut self.classifier_adam)
+        {
+            heads.values = adam.update(&heads.values, gradient, None, rate, optimizer)?;
+        }
+        self.update += 1;
+        Ok(())
+    }
+
+    /// Everything that exact resume needs, beside `progress` and the owner's `run`.
+    pub fn checkpoint(
+        &self,
+        classes: &[String],
+        progress: Progress,
+        run: serde_json::Value,
+    ) -> Result<Checkpoint> {
+        let mut file = self.model_file(classes, progress, run)?;
+        let groups = [(ENCODER, Some(&self.encoder_adam)), (CLASSIFIERS, self.classifier_adam.as_ref())];
+        for (group, adam) in groups {
+            let Some(adam) = adam else { continue };
+            file.header.optimizer_steps.insert(group.into(), adam.steps);
+            for (moment, tensor) in [("mean", &adam.mean), ("square", &adam.square)] {
+                let stored = Stored::float(tensor.dims().to_vec(), tensors::to_vec(tensor)?);
+                file.tensors.insert(format!("optimizer.{group}.{moment}"), stored);
+            }
+        }
+        Ok(file)
+    }
+
+    /// Weights and configuration alone.
+    pub fn model_file(
+        &self,
+        classes: &[String],
+        progress: Progress,
+        run: serde_json::Value,
+    ) -> Result<Checkpoint> {
+        let header = Header {
+            format_version: FORMAT_VERSION,
+            model: self.model.config().clone(),
+            classes: classes.to_vec(),
+            progress,
+            optimizer_steps: BTreeMap::new(),
+            run,
+        };
+        Ok(Checkpoint { header, tensors: self.model.state()? })
+    }
+
+    /// Goes on from a checkpoint of the same model and settings.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if a tensor is missing or of another shape; [`Error::InvalidArgument`] if the file holds no
+    /// optimiser's state (a model file).
+    pub fn resume(&mut self, file: &Checkpoint) -> Result<()> {
+        let adam = |group: &str, like: &Tensor| -> Result<Adam> {
+            let steps = file.header.optimizer_steps.get(group).copied().ok_or_else(|| {
+                Error::argument(
+                    "resume",
+                    "a checkpoint with optimiser state",
+                    "a model file, or one of another run",
+                )
+            })?;
+            let moment = |name: &str| -> Result<Tensor> {
+                let values = Stored::take(&file.tensors, &format!("optimizer.{group}.{name}"), like.dims())?;
+                tensors::from_slice(values, like.dims(), like.dtype(), like.device())
+            };
+            Ok(Adam { mean: moment("mean")?, square: moment("square")?, steps })
+        };
+        let encoder_adam = adam(ENCODER, &self.model.parameters)?;
+        let classifier_adam =
+            self.model.classifiers.as_ref().map(|heads| adam(CLASSIFIERS, &heads.values)).transpose()?;
+        self.model.load_encoder(&file.tensors)?;
+        self.model.load_classifiers(&file.tensors)?;
+        self.encoder_adam = encoder_adam;
+        self.classifier_adam = classifier_adam;
+        self.update = file.header.progress.update;
+        Ok(())
+    }
+
+    fn objective(
+        &mut self,
+        views: [&Tensor; 2],
+        positions: &SourcePositions,
+    ) -> Result<([Features; 2], ObjectiveReport, Tensor)> {
+        let first = self.open_pass(views[0])?;
+        let second = self.open_pass(views[1])?;
+        let leaves = |pass: &Pass| -> Result<Vec<Var>> {
+            pass.outputs.iter().map(|map| Ok(Var::from_tensor(map)?)).collect()
+        };
+        let (leaves1, leaves2) = (leaves(&first)?, leaves(&second)?);
+        let features =
+            |leaves: &[Var]| Features::new(leaves.iter().map(|leaf| leaf.as_tensor().clone()).collect());
+        let taped = [features(&leaves1)?, features(&leaves2)?];
+        let loss = multiscale_loss([&taped[0], &taped[1]], positions, &self.config.objective)?;
+        let gradients = loss.total.backward()?;
+        let of = |leaves: &[Var]| -> Result<Vec<Tensor>> {
+            // A map that no term reads has no gradient.
+            leaves
+                .iter()
+                .map(|leaf| gradients.get(leaf).cloned().map_or_else(|| Ok(leaf.zeros_like()?), Ok))
+                .collect()
+        };
+        let (gradients1, gradients2) = (of(&leaves1)?, of(&leaves2)?);
+        let detached = [Features::new(first.outputs.clone())?, Features::new(second.outputs.clone())?];
+        let gradient = (first.backward(&gradients1)? + second.backward(&gradients2)?)?;
+        let scalar = tensors::to_scalar;
+        let report = ObjectiveReport {
+            total: scalar(&loss.total)?,
+            terms: loss
+                .terms
+                .iter()
+                .map(|term| Ok((term.term, scalar(&term.loss)?, scalar(&term.top1)?)))
+                .collect::<Result<_>>()?,
+            penalty: scalar(&loss.penalty)?,
+            score_mean: scalar(&loss.score_mean)?,
+            score_std: scalar(&loss.score_std)?,
+            score_max: scalar(&loss.score_max)?,
+        };
+        Ok((detached, report, gradient))
+    }
+
+    fn open_pass(&mut self, images: &Tensor) -> Result<Pass> {
+        let mut running = self.model.running.clone();
+        let parameters = self.model.parameters.clone();
+        let pass = self.model.executor().forward(&parameters, &mut running, images)?;
+        self.model.running = running;
+        self.model.passes += 1;
+        Ok(pass)
+    }
+
+    fn classify(&mut self, features: &[Features; 2], labels: &[i64]) -> Result<Option<ClassifierPass>> {
+        let Some(heads) = &mut self.model.classifiers else { return Ok(None) };
+        if labels.iter().all(|&label| label < 0) {
+            return Ok(None);
+        }
+        let rows = Tensor::cat(&[features[0].global()?, features[1].global()?], 0)?;
+        let mode = Mode::Train { seed: self.config.seed, update: self.update };
+        Ok(Some(heads.pass(&rows, labels, mode)?))
+    }
+
+    fn check_finite(&self, what: &str, value: f64) -> Result<()> {
+        if value.is_finite() {
+            Ok(())
+        } else {
+            Err(Error::NonFinite { what: what.into(), update: self.update })
+        }
+    }
+}
+
+fn report_classifiers(pass: &ClassifierPass) -> ClassifierReport {
+    let share = |correct: usize, labelled: usize| correct as f64 / labelled.max(1) as f64;
+    ClassifierReport {
+        linear_loss: pass.linear.loss,
+        linear_top1: share(pass.linear.correct, pass.linear.labelled),
+        mlp_loss: pass.mlp.loss,
+        mlp_top1: share(pass.mlp.correct, pass.mlp.labelled),
+    }
+}
