@@ -42,7 +42,16 @@ async function installAndRun(folder) {
   await must('npm install', run('npm', install, { cwd: folder, env, shell: process.platform === 'win32' }))
 
   writeFileSync(join(folder, 'program.ts'), readmeProgram())
-  const options = ['--module', 'nodenext', '--target', 'es2023', '--strict', '--types', 'node']
+  const options = [
+    '--ignoreConfig',
+    '--module',
+    'nodenext',
+    '--target',
+    'es2023',
+    '--strict',
+    '--types',
+    'node',
+  ]
   const types = ['--typeRoots', join(root, 'node_modules', '@types')]
   await must(
     'compiling the README program',
@@ -54,14 +63,23 @@ async function installAndRun(folder) {
   await must('amdim doctor', node(join('node_modules', 'amdim', 'dist', 'cli', 'main.js'), 'doctor'))
 }
 
-if (!existsSync(join(root, 'native', thisPlatform?.binary ?? ''))) {
-  throw new Error('no binary in native/; run npm run build')
+async function main() {
+  if (!thisPlatform || !existsSync(join(root, 'native', thisPlatform.binary))) {
+    throw new Error('no binary in native/; run npm run build')
+  }
+  await must('packing', run(process.execPath, ['tools/pack.mjs']))
+  const folder = mkdtempSync(join(tmpdir(), 'amdim-package-'))
+  try {
+    await installAndRun(folder)
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
 }
-await must('packing', run(process.execPath, ['tools/pack.mjs']))
-const folder = mkdtempSync(join(tmpdir(), 'amdim-package-'))
+
 try {
-  await installAndRun(folder)
+  await main()
   console.log('test:package passed')
-} finally {
-  rmSync(folder, { recursive: true, force: true })
+} catch (error) {
+  console.error(`test:package failed: ${error.message}`)
+  process.exitCode = 1
 }
