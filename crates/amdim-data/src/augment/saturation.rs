@@ -1,0 +1,45 @@
+//! Saturation: every value's distance from its pixel's luma times a factor.
+
+use super::blend::blend;
+use super::grayscale::luma;
+use crate::image::Image;
+use crate::rng::Stream;
+
+/// How saturated.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Params {
+    /// 0 is gray, 1 changes nothing.
+    pub factor: f64,
+}
+
+/// Draws a factor from `max(0, 1 - strength)..1 + strength`.
+pub fn sample(strength: f64, stream: &mut Stream) -> Params {
+    Params { factor: stream.uniform((1.0 - strength).max(0.0), 1.0 + strength) }
+}
+
+/// Blends with the luma, as Pillow's `ImageEnhance.Color`; a gray image stays as it is.
+pub fn apply(image: &mut Image, params: &Params) {
+    if image.channels != 3 {
+        return;
+    }
+    let factor = params.factor as f32;
+    for pixel in image.pixels.as_chunks_mut::<3>().0 {
+        let gray = luma(*pixel);
+        *pixel = pixel.map(|value| blend(gray, value, factor));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zero_is_gray_and_one_changes_nothing() {
+        let original = Image::new(1, 1, 3, vec![200, 100, 50]).unwrap();
+        let mut image = original.clone();
+        apply(&mut image, &Params { factor: 1.0 });
+        assert_eq!(image, original);
+        apply(&mut image, &Params { factor: 0.0 });
+        assert_eq!(image.pixels, [luma([200, 100, 50]); 3]);
+    }
+}
