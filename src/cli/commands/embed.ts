@@ -1,0 +1,142 @@
+import {
+  AmdimModel,
+  type Embedding,
+  type EmbedInput,
+  type EmbedOptions,
+  type Layer,
+  type ModelOptions,
+} from '../../index.js'
+import { given, isOn, numberOf, openSplit, textOf } from '../arguments.js'
+import { type Command, EXIT } from '../command.js'
+import { COMMON_FLAGS, type CommandLine, type Flag } from '../flags.js'
+import { bar, grouped } from '../format.js'
+import { Interrupt } from '../interrupt.js'
+import { npyHeader, npyValues } from '../npy.js'
+import type { Terminal } from '../terminal.js'
+import { UsageError } from '../usage-error.js'
+import { writeFileWhole } from '../write-file.js'
+
+const PICTURE_FILE = /\.(jpe?g|png|webp|gif|bmp)$/i
+
+const FLAGS: Flag[] = [
+  {
+    name: 'out',
+    value: 'FILE',
+    description: 'features.npy (with features.json of names and labels), or features.jsonl',
+  },
+  { name: 'json', description: 'a JSON line a picture on standard output' },
+  { name: 'layer', value: 'global|local5|local7', description: 'feature map', default: 'global' },
+  { name: 'split', value: 'train|test|all', description: 'which split, where a data set has two' },
+  { name: 'batch-size', value: 'N', description: 'pictures encoded at once', default: '256' },
+  {
+    name: 'on-bad-image',
+    value: 'error|skip',
+    description: 'a picture that cannot be read',
+    default: 'error',
+  },
+  { name: 'threads', value: 'N', description: 'threads; default: one a core' },
+  { name: 'device', value: 'TEXT', description: 'auto, cpu, cuda, cuda:N or metal', default: 'auto' },
+  { name: 'executor', value: 'auto|cpu|candle', description: 'what runs the encoder', default: 'auto' },
+]
+
+/** `amdim embed`. */
+export const command: Command = {
+  name: 'embed',
+  positionals: ['MODEL', 'PICTURES...'],
+  description:
+    'Writes features of pictures: a data set, or any number of picture files. Without --out and --json the .npy file\n' +
+    'goes to standard output.',
+  async groups() {
+    return [{ title: 'options', flags: [...FLAGS, ...COMMON_FLAGS] }]
+  },
+  notes: [
+    'examples:',
+    '  amdim embed runs/first/model.safetensors photos --out features.npy',
+    '  amdim embed runs/first/model.safetensors cat.jpg dog.jpg --json',
+  ],
+  async run(line, terminal) {
+    const [modelPath = '', ...pictures] = line.positionals
+    const write = chooseWriter(line, terminal)
+    const place = {
+      ...given('device', line),
+      ...given('executor', line),
+      ...numberOf('threads', line),
+    } as ModelOptions
+    using model = await AmdimModel.load(modelPath, place)
+    using interrupt = new Interrupt(terminal, 'stopping')
+    const embedding = await model.embed(await openPictures(pictures, line), {
+      ...embedOptions(line),
+      signal: interrupt.signal,
+      onProgress: (done, total) =>
+        terminal.status(`${bar(done / total, 20)} ${grouped(done)} of ${grouped(total)} pictures`),
+    })
+    terminal.clearStatus()
+    for (const { name, message } of embedding.skipped) terminal.note(`skipped ${name}: ${message}`)
+    await write(embedding)
+    return EXIT.ok
+  },
+}
+
+function embedOptions(line: CommandLine): EmbedOptions {
+  const layer = textOf(line, 'layer') as Layer | undefined
+  const batchSize = numberOf('batch-size', line)['batch-size']
+  const onBadImage = textOf(line, 'on-bad-image') as 'error' | 'skip' | undefined
+  return {
+    ...numberOf('threads', line),
+    ...(layer !== undefined && { layer }),
+    ...(batchSize !== undefined && { batchSize }),
+    ...(onBadImage !== undefined && { onBadImage }),
+  }
+}
+
+async function openPictures(paths: string[], line: CommandLine): Promise<EmbedInput> {
+  if (paths.every((path) => PICTURE_FILE.test(path))) return paths
+  const [path, second] = paths
+  if (path === undefined || second !== undefined)
+    throw new UsageError('PICTURES: expected one data set, or picture files only', 'see amdim embed --help')
+  return openSplit(path, textOf(line, 'split'))
+}
+
+type Writer = (embedding: Embedding) => Promise<void>
+
+/** Chosen before the work, so that a mistake costs no time. */
+function chooseWriter(line: CommandLine, terminal: Terminal): Writer {
+  const out = textOf(line, 'out')
+  if (out !== undefined && !/\.(npy|jsonl)$/.test(out))
+    throw new UsageError(
+      `--out: expected a file named *.npy or *.jsonl, got "${out}"`,
+      'see amdim embed --help',
+    )
+  if (out?.endsWith('.npy')) return (embedding) => writeNpy(out, embedding, terminal)
+  if (out !== undefined) return (embedding) => writeFileWhole(out, jsonLines(embedding, '\n'))
+  if (isOn(line, 'json'))
+    return async (embedding) => {
+      for (const text of jsonLines(embedding, '')) terminal.out(text)
+    }
+  if (process.stdout.isTTY)
+    throw new UsageError('a .npy file is no text for a terminal', 'use --out features.npy, --json, or a pipe')
+  return async ({ data, shape }) => {
+    await terminal.outBytes(npyHeader(shape))
+    await terminal.outBytes(npyValues(data))
+  }
+}
+
+async function writeNpy(path: string, embedding: Embedding, terminal: Terminal): Promise<void> {
+  const { data, shape, names, labels, skipped } = embedding
+  const notes = path.replace(/\.npy$/, '.json')
+  await writeFileWhole(path, [npyHeader(shape), npyValues(data)])
+  await writeFileWhole(notes, [
+    `${JSON.stringify({ shape, names, labels: [...labels], skipped }, null, 1)}\n`,
+  ])
+  terminal.out(`${path}  [${shape.join(', ')}]`)
+  terminal.out(notes)
+}
+
+function* jsonLines(embedding: Embedding, end: string): Generator<string> {
+  const shape = embedding.shape.slice(1)
+  for (const [i, name] of embedding.names.entries()) {
+    const label = embedding.labels[i] ?? -1
+    yield JSON.stringify({ name, label: label < 0 ? null : label, shape, embedding: [...embedding.row(i)] }) +
+      end
+  }
+}

@@ -1,0 +1,104 @@
+/** Named configurations: what differs from the defaults of the schema, which are the preset `tiny`. */
+import type { ConfigOverrides } from './types.js'
+
+const REFERENCE: ConfigOverrides = {
+  encoder: { baseWidth: 128, embeddingDim: 1024, blockDepth: 3, batchNorm: false },
+  // The reference code's costs.py has 5e-2; the paper says 4e-2.
+  objective: { logitPenalty: 0.05 },
+  batchSize: 200,
+}
+
+const IMAGENET_NORMALISATION = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] }
+
+const cifar: ConfigOverrides = {
+  ...REFERENCE,
+  schedule: { kind: 'multistep', milestones: [250, 280], decay: 0.2, warmupUpdates: 500 },
+  length: { epochs: 300 },
+}
+
+const stl10: ConfigOverrides = {
+  ...cifar,
+  encoder: { ...REFERENCE.encoder, encoderSize: 64 },
+  augment: {
+    pixels: 64,
+    crop: { scale: [0.3, 1], ratio: [0.7, 1.4] },
+    translate: null,
+    mean: [0.43, 0.42, 0.39],
+    std: [0.27, 0.26, 0.27],
+    evalResize: 70,
+  },
+}
+
+const imagenet128: ConfigOverrides = {
+  ...REFERENCE,
+  encoder: { ...REFERENCE.encoder, encoderSize: 128 },
+  augment: {
+    pixels: 128,
+    crop: { scale: [0.3, 1], ratio: [0.7, 1.4] },
+    translate: null,
+    colorJitter: { hue: 0.1 },
+    ...IMAGENET_NORMALISATION,
+    evalResize: 146,
+  },
+  schedule: { kind: 'multistep', milestones: [30, 45], decay: 0.2, warmupUpdates: 500 },
+  length: { epochs: 50 },
+}
+
+const TASK_300 = { epochs: 120, milestones: [80, 110] }
+
+/** What a preset is. */
+export interface Preset {
+  /** One line for help texts. */
+  readonly description: string
+  /** Number of classes of the data set it is made for. */
+  readonly classes: number
+  /** What differs from the defaults. */
+  readonly config: ConfigOverrides
+  /** The reference's schedule of the classifier task on this data set. */
+  readonly classifierTask: { readonly epochs: number; readonly milestones: readonly number[] }
+}
+
+/**
+ * The presets. `tiny` (the default) is for CPUs; the others have the values of the authors' code
+ * (Philip-Bachman/amdim-public: datasets.py, train.py, task_self_supervised.py, task_classifiers.py). The paper's own
+ * ImageNet run used baseWidth 192, embeddingDim 1536, blockDepth 8 and batches of 480.
+ */
+export const PRESETS = {
+  tiny: {
+    description: 'small encoder for CPUs, 32 pixels, 30 minutes (default)',
+    classes: 10,
+    config: {},
+    classifierTask: TASK_300,
+  },
+  cifar10: {
+    description: "CIFAR-10 as in the authors' code, 300 epochs",
+    classes: 10,
+    config: cifar,
+    classifierTask: TASK_300,
+  },
+  cifar100: {
+    description: "CIFAR-100 as in the authors' code, 300 epochs",
+    classes: 100,
+    config: cifar,
+    classifierTask: TASK_300,
+  },
+  stl10: {
+    description: "STL-10 at 64 pixels as in the authors' code, 300 epochs",
+    classes: 10,
+    config: stl10,
+    classifierTask: TASK_300,
+  },
+  imagenet128: {
+    description: "ImageNet at 128 pixels as in the authors' code, 50 epochs",
+    classes: 1000,
+    config: imagenet128,
+    classifierTask: { epochs: 30, milestones: [15, 25] },
+  },
+  places205: {
+    // The reference code says 1000 classes here; Places205 has 205 categories.
+    description: 'Places205 at 128 pixels, 50 epochs',
+    classes: 205,
+    config: imagenet128,
+    classifierTask: { epochs: 15, milestones: [7, 12] },
+  },
+} as const satisfies Record<string, Preset>

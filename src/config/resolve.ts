@@ -1,0 +1,87 @@
+import { AmdimError, invalidArgument } from '../errors.js'
+import { didYouMean } from '../suggest.js'
+import { isPlainObject, mergeOverrides } from './merge.js'
+import { PRESETS, type Preset } from './presets.js'
+import { configSchema } from './schema.js'
+import type { AmdimConfig, ConfigOverrides, PresetName } from './types.js'
+import { validate } from './validate.js'
+
+/** What a configuration is made from: `base` or else the preset, then the overrides. */
+export interface ConfigSources {
+  preset?: PresetName | undefined
+  base?: AmdimConfig | undefined
+  overrides?: ConfigOverrides | undefined
+}
+
+/**
+ * The whole configuration.
+ *
+ * @throws {@link AmdimError} `AMDIM_INVALID_ARGUMENT` for an unknown preset or option, or a value out of range
+ */
+export function resolveSources({ preset, base, overrides = {} }: ConfigSources): AmdimConfig {
+  if (!isPlainObject(overrides)) throw invalidArgument('config', 'an object of options', overrides)
+  const start = base ?? findPreset(preset ?? 'tiny').config
+  return validate(
+    configSchema,
+    mergeOverrides(mergeOverrides(configSchema.parse({}), start), linkSizes(overrides)),
+  )
+}
+
+/** The preset of a name. */
+export function findPreset(name: string): Preset {
+  if (Object.hasOwn(PRESETS, name)) return PRESETS[name as PresetName]
+  const names = Object.keys(PRESETS)
+  throw invalidArgument('preset', `one of ${names.join(', ')}`, name, didYouMean(String(name), names))
+}
+
+/**
+ * A view must be as large as the encoder takes it, and have its channels; who overrides one means both.
+ */
+function linkSizes(overrides: ConfigOverrides): ConfigOverrides {
+  const { encoder, augment } = overrides
+  if (
+    (encoder !== undefined && !isPlainObject(encoder)) ||
+    (augment !== undefined && !isPlainObject(augment))
+  )
+    return overrides
+  const pixels = augment?.pixels ?? encoder?.encoderSize
+  const channels = augment?.channels ?? encoder?.inputChannels
+  return {
+    ...overrides,
+    encoder: {
+      ...encoder,
+      encoderSize: encoder?.encoderSize ?? pixels,
+      inputChannels: encoder?.inputChannels ?? channels,
+    },
+    augment: { ...augment, pixels, channels },
+  }
+}
+
+/**
+ * The configuration of a resumed run: the checkpoint's own. Only its length may be changed.
+ *
+ * @throws {@link AmdimError} `AMDIM_INVALID_ARGUMENT` naming the first other difference
+ */
+export function resolveResumed(saved: AmdimConfig, overrides: ConfigOverrides | undefined): AmdimConfig {
+  const resolved = resolveSources({ base: saved, overrides })
+  const difference = firstDifference(saved, { ...resolved, length: saved.length })
+  if (difference === undefined) return resolved
+  throw new AmdimError(
+    'AMDIM_INVALID_ARGUMENT',
+    `${difference}: a resumed run keeps the configuration of its checkpoint, only its length may change; ` +
+      'use continueFrom to start a new run from its weights',
+    { name: difference },
+  )
+}
+
+/** Path of the first value in which two plain values differ. */
+function firstDifference(a: unknown, b: unknown, path: string[] = []): string | undefined {
+  if (isPlainObject(a) && isPlainObject(b)) {
+    for (const key of new Set([...Object.keys(a), ...Object.keys(b)])) {
+      const difference = firstDifference(a[key], b[key], [...path, key])
+      if (difference !== undefined) return difference
+    }
+    return undefined
+  }
+  return JSON.stringify(a) === JSON.stringify(b) ? undefined : path.join('.')
+}

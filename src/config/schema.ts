@@ -1,0 +1,232 @@
+/** The configuration of a run: types, defaults, ranges, JSON schema and command-line flags from one declaration. */
+import { z } from 'zod'
+import { count, field, group, nonNegative, positive, probability } from './field.js'
+
+const encoder = group(
+  {
+    encoderSize: field(
+      z.literal([32, 64, 128]).default(32),
+      'side of the pictures that the encoder takes, in pixels',
+      'encoder-size',
+    ),
+    inputChannels: field(z.literal([1, 3]).default(3), 'channels of a picture: 1 gray, 3 RGB'),
+    baseWidth: field(
+      count().max(4096).default(32),
+      'channels of the first layers (the paper: ndf)',
+      'base-width',
+    ),
+    embeddingDim: field(
+      count().max(65_536).default(256),
+      'dimensions of an embedding (n_rkhs)',
+      'embedding-dim',
+    ),
+    blockDepth: field(count().max(64).default(3), 'residual layers a block (n_depth)', 'block-depth'),
+    batchNorm: field(z.boolean().default(false), 'batch norm inside the encoder (use_bn)', 'batch-norm'),
+  },
+  'the encoder network (paper appendix A; reference model.py)',
+)
+
+const term = z.enum(['1->5', '1->7', '5->5', '5->7', '7->7'])
+
+const objective = group(
+  {
+    scoreClip: field(positive().default(20), 'scores are soft-clipped to +-this (tclip)', 'score-clip'),
+    logitPenalty: field(
+      nonNegative().default(0.04),
+      'weight of the mean squared score (lambda; paper 0.04, reference code 0.05)',
+      'logit-penalty',
+    ),
+    terms: field(
+      z.array(term).min(1).refine(isDistinct, 'expected each term once').default(['1->5', '1->7', '5->5']),
+      'which feature map predicts which, both directions',
+      'terms',
+    ),
+  },
+  'the multiscale InfoNCE objective (paper section 3.4)',
+)
+
+const optimizer = group(
+  {
+    learningRate: field(positive().max(10).default(2e-4), 'learning rate after warm-up', 'learning-rate'),
+    beta1: field(z.number().min(0).lt(1).default(0.8), "Adam's decay of the mean gradient"),
+    beta2: field(z.number().min(0).lt(1).default(0.999), "Adam's decay of the mean squared gradient"),
+    epsilon: field(positive().default(1e-8), "Adam's epsilon"),
+    weightDecay: field(
+      nonNegative().default(1e-5),
+      'L2 penalty, added to the gradient as in the reference',
+      'weight-decay',
+    ),
+    gradientClip: field(
+      positive().nullable().default(null),
+      'largest norm of the whole gradient; null: no clipping',
+      'gradient-clip',
+    ),
+  },
+  'the Adam optimiser',
+)
+
+const schedule = group(
+  {
+    kind: field(
+      z.enum(['constant', 'multistep', 'cosine']).default('constant'),
+      'learning rate over the run',
+      'schedule',
+    ),
+    warmupUpdates: field(
+      z.int().min(0).nullable().default(null),
+      'updates of linear warm-up; null: 500, at most 5 % of the run',
+      'warmup-updates',
+    ),
+    milestones: field(
+      z.array(positive()).refine(isAscending, 'expected ascending epochs').default([]),
+      'multistep: epochs after which the rate is multiplied by decay',
+      'milestones',
+    ),
+    decay: field(positive().max(1).default(0.2), 'multistep: factor at each milestone'),
+    finalScale: field(
+      nonNegative().max(1).default(0.01),
+      'cosine: last rate as a share of the learning rate',
+    ),
+  },
+  'the learning-rate schedule',
+)
+
+const classifiers = group(
+  {
+    enabled: field(
+      z.boolean().default(true),
+      'train online classifiers where there are labels',
+      'classifiers',
+    ),
+    hiddenUnits: field(count().default(1024), 'hidden units of the online MLP'),
+    dropout: field(z.number().min(0).lt(1).default(0.2), 'dropout on input and hidden layer of the MLP'),
+    logitClip: field(positive().default(10), 'logits are soft-clipped to +-this'),
+    logitPenalty: field(nonNegative().default(1e-3), 'weight of the mean squared logit'),
+  },
+  'online classifiers on detached features; they never move the encoder',
+)
+
+const ratioRange = z
+  .tuple([positive(), positive()])
+  .refine(([low, high]) => low <= high, 'expected [low, high] with low <= high')
+
+const crop = z.strictObject({
+  scale: field(
+    ratioRange.refine(([, high]) => high <= 1, 'expected shares of the area, at most 1').default([0.3, 1]),
+    'share of the area, [low, high]',
+  ),
+  ratio: field(ratioRange.default([0.7, 1.4]), 'width / height, [low, high]'),
+})
+
+const translate = z.strictObject({
+  maxPixels: field(z.int().min(0).max(64).default(4), 'largest shift an axis, in pixels'),
+  probability: field(probability().default(0.8), 'probability of a shift'),
+})
+
+const colorJitter = z.strictObject({
+  probability: field(probability().default(0.8), 'probability of any jitter'),
+  brightness: field(probability().default(0.4), 'factor within 1 +- this'),
+  contrast: field(probability().default(0.4), 'factor within 1 +- this'),
+  saturation: field(probability().default(0.4), 'factor within 1 +- this'),
+  hue: field(z.number().min(0).max(0.5).default(0.2), 'shift within +- this, in turns of the colour circle'),
+})
+
+const channelValues = z.array(z.number()).min(1).max(3)
+
+const augment = group(
+  {
+    pixels: field(z.literal([32, 64, 128]).default(32), 'side of a view in pixels; equals encoderSize'),
+    channels: field(z.literal([1, 3]).default(3), 'channels of a view; equals inputChannels'),
+    flipProbability: field(probability().default(0.5), 'horizontal flip, drawn once a picture', 'flip'),
+    crop: field(crop.nullable().default(null), 'random resized crop, bicubic; null: none'),
+    translate: field(
+      translate.nullable().default({ maxPixels: 4, probability: 0.8 }),
+      'shift with mirrored edges; null: none',
+    ),
+    colorJitter: field(
+      colorJitter
+        .nullable()
+        .default({ probability: 0.8, brightness: 0.4, contrast: 0.4, saturation: 0.4, hue: 0.2 }),
+      'brightness, contrast, saturation and hue in random order; null: none',
+    ),
+    grayscaleProbability: field(probability().default(0.25), 'probability of a gray view', 'grayscale'),
+    mean: field(
+      channelValues.default([125.3 / 255, 123 / 255, 113.9 / 255]),
+      'mean a channel, of values in 0..1',
+      'mean',
+    ),
+    std: field(
+      z
+        .array(positive())
+        .min(1)
+        .max(3)
+        .default([63 / 255, 62.1 / 255, 66.7 / 255]),
+      'standard deviation a channel',
+      'std',
+    ),
+    evalResize: field(
+      z.int().min(32).max(4096).nullable().default(null),
+      'test time: short side before the centre crop, in pixels; null: `pixels`',
+    ),
+  },
+  'how a picture becomes two views, and its test-time form (reference datasets.py)',
+)
+
+const length = z
+  .union([
+    z.strictObject({ epochs: count() }),
+    z.strictObject({ updates: count() }),
+    z.strictObject({ minutes: positive() }),
+  ])
+  .default({ minutes: 30 })
+  .meta({
+    description:
+      'length of the run: { epochs } | { updates } | { minutes } of training time, evaluation excluded',
+  })
+
+/** Everything that a run's numbers depend on. Its defaults are the preset `tiny`. */
+export const configSchema = z
+  .strictObject({
+    encoder,
+    objective,
+    optimizer,
+    schedule,
+    classifiers,
+    augment,
+    batchSize: field(
+      z.int().min(2).max(65_536).default(64),
+      'pictures a step (two views each)',
+      'batch-size',
+    ),
+    length,
+    seed: field(
+      z.int().min(0).default(1),
+      'seed of weights, order, augmentation and sampled positions',
+      'seed',
+    ),
+    encoderFrozen: field(z.boolean().default(false), 'only the online classifiers learn'),
+  })
+  .superRefine((config, context) => {
+    const mismatch = (path: (string | number)[], message: string) =>
+      context.addIssue({ code: 'custom', path, message })
+    const { encoder, augment, schedule } = config
+    if (augment.pixels !== encoder.encoderSize)
+      mismatch(['augment', 'pixels'], `expected encoder.encoderSize (${encoder.encoderSize})`)
+    if (augment.channels !== encoder.inputChannels)
+      mismatch(['augment', 'channels'], `expected encoder.inputChannels (${encoder.inputChannels})`)
+    for (const name of ['mean', 'std'] as const)
+      if (augment[name].length !== augment.channels)
+        mismatch(['augment', name], `expected one number a channel (${augment.channels})`)
+    if (augment.evalResize !== null && augment.evalResize < augment.pixels)
+      mismatch(['augment', 'evalResize'], `expected at least augment.pixels (${augment.pixels})`)
+    if (schedule.kind === 'multistep' && schedule.milestones.length === 0)
+      mismatch(['schedule', 'milestones'], 'expected at least one epoch for the multistep schedule')
+  })
+
+function isDistinct(values: readonly string[]): boolean {
+  return new Set(values).size === values.length
+}
+
+function isAscending(values: readonly number[]): boolean {
+  return values.every((value, i) => i === 0 || value > (values[i - 1] ?? value))
+}

@@ -1,0 +1,39 @@
+/** Types inferred from the schemas; importing them does not load the schemas. */
+import type { z } from 'zod'
+import type { evaluateSchema } from './evaluate-schema.js'
+import type { PRESETS } from './presets.js'
+import type { runSchema } from './run-schema.js'
+import type { configSchema } from './schema.js'
+
+/**
+ * Everything that a run's numbers depend on, with every default filled in. It is written into each checkpoint and run
+ * folder. `jsonSchema('config')` has the meaning, range and default of each option.
+ */
+export type AmdimConfig = z.output<typeof configSchema>
+
+/** How a picture becomes two views, and its test-time form. */
+export type AugmentConfig = AmdimConfig['augment']
+
+/** Shape of the encoder network. */
+export type EncoderConfig = AmdimConfig['encoder']
+
+/** Any part of a configuration; what is left out comes from the preset, and from the defaults below that. */
+export type ConfigOverrides = DeepPartial<AmdimConfig>
+
+/** Settings that do not change a run's numbers: device, threads, logging, checkpoints. */
+export type RunSettings = z.output<typeof runSchema>
+
+/** An evaluation plan with every default filled in. */
+export type EvaluationPlan = z.output<typeof evaluateSchema>
+
+/** Name of a preset. */
+export type PresetName = keyof typeof PRESETS
+
+/** An object with every part optional, at any depth; arrays and unions of objects are given whole. */
+export type DeepPartial<T> = T extends readonly unknown[]
+  ? T
+  : T extends { epochs: number } | { updates: number } | { minutes: number }
+    ? T
+    : T extends object
+      ? { [K in keyof T]?: DeepPartial<T[K]> | undefined }
+      : T

@@ -1,0 +1,77 @@
+/**
+ * Self-supervised image representations by AMDIM (Bachman, Hjelm, Buchwalter 2019, arXiv 1906.00910).
+ *
+ * @packageDocumentation
+ */
+export { jsonSchema, type ResolveConfigOptions, resolveConfig, type SchemaName } from './config/config.js'
+export { type ConfigFile, loadConfig } from './config/load.js'
+export { PRESETS, type Preset } from './config/presets.js'
+export type {
+  AmdimConfig,
+  AugmentConfig,
+  ConfigOverrides,
+  DeepPartial,
+  EncoderConfig,
+  EvaluationPlan,
+  PresetName,
+  RunSettings,
+} from './config/types.js'
+export { type Cifar10Options, type Cifar100Options, cifar10, cifar100 } from './data/cifar.js'
+export { Dataset } from './data/dataset.js'
+export { fromArrays } from './data/from-arrays.js'
+export {
+  type FromPicturesOptions,
+  fromPictures,
+  type Picture,
+  type PictureData,
+  type PixelImage,
+} from './data/from-pictures.js'
+export { idx, type MnistOptions, mnist } from './data/idx.js'
+export { type ImageFolderOptions, imageFolder } from './data/image-folder.js'
+export type { LabelOptions } from './data/labels.js'
+export {
+  type DatasetInput,
+  type DatasetSplits,
+  type OpenDatasetOptions,
+  openDataset,
+} from './data/open-dataset.js'
+export type { Stl10Split } from './data/source.js'
+export { type Stl10Options, stl10 } from './data/stl10.js'
+export { type BenchOptions, type BenchResult, bench } from './diagnose/bench.js'
+export {
+  type Check,
+  type DeviceInfo,
+  type DoctorOptions,
+  type DoctorReport,
+  doctor,
+} from './diagnose/doctor.js'
+export { AmdimError, type AmdimErrorCode, ERROR_CODES, type ErrorDetails } from './errors.js'
+export { type EvaluateOptions, type EvaluateProgress, evaluate, type Head } from './evaluate/evaluate.js'
+export type { ClassReport, EvaluationReport, HeadReport } from './evaluate/report.js'
+export { type Features, type Neighbours, type SearchOptions, searchNeighbours } from './evaluate/search.js'
+export {
+  AmdimModel,
+  type CreateModelOptions,
+  type EmbedInput,
+  type EmbedOptions,
+  type Layer,
+  type ModelOptions,
+  type PixelArray,
+} from './model/amdim-model.js'
+export { Embedding, type SkippedPicture } from './model/embedding.js'
+export { inspect, type ModelInfo } from './model/inspect.js'
+export type {
+  CheckpointEvent,
+  ClassifierProgress,
+  EpochEvent,
+  EvaluationEvent,
+  SkippedEvent,
+  StartEvent,
+  StepEvent,
+  TrainEvent,
+  WarningEvent,
+} from './train/events.js'
+export type { TrainData, TrainOptions, Transform } from './train/options.js'
+export type { RunPaths, TrainOutcome } from './train/outcome.js'
+export { trainAmdim } from './train/train-amdim.js'
+export { TrainingRun } from './train/training-run.js'

@@ -1,0 +1,288 @@
+import { resolveConfig } from '../config/config.js'
+import type { AmdimConfig, ConfigOverrides, PresetName } from '../config/types.js'
+import { assertKnownKeys } from '../config/validate-keys.js'
+import { assertOneOf, assertPath } from '../data/arguments.js'
+import { Dataset } from '../data/dataset.js'
+import { assertPixels, fromArrays } from '../data/from-arrays.js'
+import { fromPictures, type Picture } from '../data/from-pictures.js'
+import { type DatasetInput, OpenedDatasets } from '../data/open-dataset.js'
+import { AmdimError, invalidArgument } from '../errors.js'
+import { addon, type NativeEmbeddingResult, type NativeModel, unwrap } from '../native.js'
+import { cancelOnAbort } from './cancel-on-abort.js'
+import { Embedding, type SkippedPicture } from './embedding.js'
+import type { ModelInfo } from './inspect.js'
+
+/** Where a model computes. */
+export interface ModelOptions {
+  /**
+   * `auto`, `cpu`, `cuda`, `cuda:N` or `metal`.
+   *
+   * @default 'auto'
+   */
+  device?: string
+  /**
+   * What runs the encoder: `cpu` (fast, CPU alone), `candle` (any device), or `auto`.
+   *
+   * @default 'auto'
+   */
+  executor?: 'auto' | 'cpu' | 'candle'
+  /**
+   * Threads of the computation. Results do not depend on it.
+   *
+   * @default one a core
+   */
+  threads?: number
+}
+
+/** Options of {@link AmdimModel.create}. */
+export interface CreateModelOptions extends ModelOptions {
+  /**
+   * Named set of values to start from.
+   *
+   * @default 'tiny'
+   */
+  preset?: PresetName
+  /** Values laid over the preset; `config.seed` draws the weights. */
+  config?: ConfigOverrides
+}
+
+/** Which feature map: the 1x1 vector, or the projected 5x5 or 7x7 map. */
+export type Layer = 'global' | 'local5' | 'local7'
+
+/** Options of {@link AmdimModel.embed}. */
+export interface EmbedOptions {
+  /**
+   * Which feature map.
+   *
+   * @default 'global'
+   */
+  layer?: Layer
+  /**
+   * Pictures encoded at once.
+   *
+   * @default 256
+   */
+  batchSize?: number
+  /**
+   * Threads that decode pictures.
+   *
+   * @default one a core
+   */
+  threads?: number
+  /**
+   * A picture that cannot be read ends the work (`error`) or is left out and listed (`skip`).
+   *
+   * @default 'error'
+   */
+  onBadImage?: 'error' | 'skip'
+  /** Stops the work after the current batch. */
+  signal?: AbortSignal
+  /** Called now and then with the number of pictures done, and of all. */
+  onProgress?: (done: number, total: number) => void
+}
+
+/** Pixels of several pictures of one size: `[count, height, width, channels]`, values 0..255. */
+export interface PixelArray {
+  /** `count * height * width * channels` values. */
+  data: Uint8Array
+  /** `[count, height, width, channels]`, 1 (gray) or 3 (RGB) channels. */
+  shape: readonly [count: number, height: number, width: number, channels: number]
+}
+
+/** Pictures to embed: a data set, the path of one, an array of pictures, or an array of pixels. */
+export type EmbedInput = DatasetInput | readonly Picture[] | PixelArray
+
+const PICTURE_FILE = /\.(jpe?g|png|webp|gif|bmp)$/i
+const MODEL_OPTIONS = ['device', 'executor', 'threads']
+
+/**
+ * An AMDIM encoder with its online classifiers, held by the addon.
+ *
+ * @example
+ * ```ts
+ * import { AmdimModel } from 'amdim';
+ *
+ * const model = await AmdimModel.load('runs/first/model.safetensors');
+ * const { data, shape } = await model.embed(['cat.jpg', 'dog.jpg']);
+ * console.log(shape); // [2, 256]
+ * model.dispose();
+ * ```
+ */
+export class AmdimModel {
+  #native: NativeModel | undefined
+
+  private constructor(native: NativeModel) {
+    this.#native = native
+  }
+
+  /**
+   * A new model with random weights, drawn as the reference draws them.
+   *
+   * @throws {@link AmdimError} `AMDIM_INVALID_ARGUMENT` for a bad option, `AMDIM_DEVICE` when the device is not there
+   */
+  static async create(options: CreateModelOptions = {}): Promise<AmdimModel> {
+    assertKnownKeys(options, [...MODEL_OPTIONS, 'preset', 'config'], 'AmdimModel.create')
+    const { preset, config: overrides, ...place } = options
+    const config = await resolveConfig({ ...(preset && { preset }), ...(overrides && { config: overrides }) })
+    const { device, executor, threads } = await resolvePlace(place)
+    const native = await addon().NativeModel.create(
+      JSON.stringify(config),
+      config.seed,
+      device,
+      executor,
+      threads,
+    )
+    return new AmdimModel(unwrap(native))
+  }
+
+  /**
+   * Loads a model or checkpoint file. Everything needed is in the file, the configuration included.
+   *
+   * @param path - a `.safetensors` file written by this package
+   * @throws {@link AmdimError} `AMDIM_IO` when it is missing, `AMDIM_CHECKPOINT` when it is truncated or foreign,
+   *   `AMDIM_DEVICE` when the device is not there
+   */
+  static async load(path: string, options: ModelOptions = {}): Promise<AmdimModel> {
+    assertPath('path', path)
+    assertKnownKeys(options, MODEL_OPTIONS, 'AmdimModel.load')
+    const { device, executor, threads } = await resolvePlace(options)
+    return new AmdimModel(unwrap(await addon().NativeModel.load(path, device, executor, threads)))
+  }
+
+  /** @internal */
+  get native(): NativeModel {
+    if (this.#native === undefined)
+      throw new AmdimError('AMDIM_INVALID_ARGUMENT', 'the model was disposed; load it again')
+    return this.#native
+  }
+
+  /** What the model is: configuration, tensors, how far it was trained. */
+  info(): ModelInfo {
+    return JSON.parse(this.native.info()) as ModelInfo
+  }
+
+  /** The whole configuration, as in {@link AmdimModel.info}. */
+  get config(): AmdimConfig {
+    return this.info().config
+  }
+
+  /**
+   * Writes weights and configuration to a file (safetensors). The file is written aside and renamed, so that one that
+   * was there before is whole until the new one is.
+   *
+   * @throws {@link AmdimError} `AMDIM_IO` when it cannot be written
+   */
+  async save(path: string): Promise<void> {
+    assertPath('path', path)
+    unwrap(await this.native.save(path))
+  }
+
+  /**
+   * Features of pictures, by the encoder in evaluation mode and the test-time transform of its configuration.
+   *
+   * @param images - a data set, the path of one or of a picture, an array of pictures (paths, bytes of files,
+   *   pixels), or pixels
+   * @returns for `global` `[pictures, embedding]`, for `local5` and `local7` `[pictures, embedding, side, side]`
+   * @throws {@link AmdimError} `AMDIM_INVALID_ARGUMENT` for a bad option, `AMDIM_DATA` or `AMDIM_DECODE` for pictures
+   *   that cannot be read, `AMDIM_CANCELLED` when the signal aborts
+   * @example
+   * ```ts
+   * import { AmdimModel, imageFolder } from 'amdim';
+   *
+   * using model = await AmdimModel.load('runs/first/model.safetensors');
+   * const maps = await model.embed(await imageFolder('photos'), { layer: 'local7' });
+   * console.log(maps.shape, maps.names[0], maps.row(0));
+   * ```
+   */
+  async embed(images: EmbedInput, options: EmbedOptions = {}): Promise<Embedding> {
+    const { native } = this
+    const request = await resolveEmbed(options)
+    const opened = new OpenedDatasets()
+    try {
+      const dataset = await openImages(images, opened)
+      return await runEmbedding(native, dataset, request, options)
+    } finally {
+      opened.dispose()
+    }
+  }
+
+  /** Releases the memory. Calling it again does nothing. */
+  dispose(): void {
+    this.#native?.dispose()
+    this.#native = undefined
+  }
+
+  /** Same as {@link AmdimModel.dispose}, for `using`. */
+  [Symbol.dispose](): void {
+    this.dispose()
+  }
+}
+
+async function resolvePlace(options: ModelOptions) {
+  const [{ validate }, { placeSchema }] = await Promise.all([
+    import('../config/validate.js'),
+    import('../config/run-schema.js'),
+  ])
+  return validate(placeSchema, options)
+}
+
+type EmbedRequest = Required<Omit<EmbedOptions, 'signal' | 'onProgress'>>
+
+async function resolveEmbed(options: EmbedOptions): Promise<EmbedRequest> {
+  assertKnownKeys(options, ['layer', 'batchSize', 'threads', 'onBadImage', 'signal', 'onProgress'], 'embed')
+  const { layer = 'global', batchSize = 256, signal: _signal, onProgress: _progress, ...rest } = options
+  assertOneOf('layer', layer, ['global', 'local5', 'local7'])
+  const [{ validate }, { decodeSchema }] = await Promise.all([
+    import('../config/validate.js'),
+    import('../config/run-schema.js'),
+  ])
+  return { layer, ...validate(decodeSchema, { batchSize, ...rest }) }
+}
+
+async function openImages(images: EmbedInput, opened: OpenedDatasets): Promise<Dataset> {
+  if (Array.isArray(images)) return opened.own(await fromPictures(images as Picture[]))
+  if (typeof images === 'string' && PICTURE_FILE.test(images)) return opened.own(await fromPictures([images]))
+  if (isPixelArray(images)) {
+    assertPixels(images.data, images.shape)
+    return opened.own(await fromArrays(images.data, images.shape))
+  }
+  if (typeof images !== 'string' && !isDatasetPromise(images))
+    throw invalidArgument('images', 'a Dataset, a path, an array of pictures, or { data, shape }', images)
+  return opened.one('images', images)
+}
+
+function isPixelArray(images: unknown): images is PixelArray {
+  return typeof images === 'object' && images !== null && 'data' in images && 'shape' in images
+}
+
+function isDatasetPromise(images: unknown): images is Dataset | PromiseLike<Dataset> {
+  return images instanceof Dataset || (typeof images === 'object' && images !== null && 'then' in images)
+}
+
+async function runEmbedding(
+  model: NativeModel,
+  dataset: Dataset,
+  request: EmbedRequest,
+  { signal, onProgress }: EmbedOptions,
+): Promise<Embedding> {
+  const report = onProgress ? (done: number) => onProgress(done, dataset.length) : null
+  const work = unwrap(model.embed(dataset.native, JSON.stringify(request), report))
+  const release = cancelOnAbort(signal, work)
+  try {
+    return toEmbedding(unwrap(await work.finished()))
+  } finally {
+    release()
+  }
+}
+
+function toEmbedding({ data, shape, labels, names, skipped }: NativeEmbeddingResult): Embedding {
+  // The 1x1 map is a vector.
+  const isVector = shape.length === 4 && shape[2] === 1 && shape[3] === 1
+  return new Embedding({
+    data,
+    shape: isVector ? shape.slice(0, 2) : shape,
+    labels,
+    names,
+    skipped: JSON.parse(skipped) as SkippedPicture[],
+  })
+}

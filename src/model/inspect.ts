@@ -1,0 +1,37 @@
+import type { AmdimConfig } from '../config/types.js'
+import { assertPath } from '../data/arguments.js'
+import { addon, unwrapJson } from '../native.js'
+
+/** What a model or checkpoint file holds. */
+export interface ModelInfo {
+  /** The whole configuration it was trained with. */
+  config: AmdimConfig
+  /** Number of parameters of the encoder, projections included. */
+  parameters: number
+  /** Every tensor's name (the reference's state_dict names) and shape. */
+  tensors: { name: string; shape: number[] }[]
+  /** How far training had come: epoch (from 0), updates, pairs of views seen, seconds of training. */
+  position: { epoch: number; update: number; pairs: number; seconds: number }
+  /** Names of the classes of its online classifiers; empty without labels. */
+  classes: string[]
+  /** Size in bytes of the weights. */
+  size: number
+}
+
+/**
+ * Reads what a model or checkpoint file holds, without building the model.
+ *
+ * @param path - a `.safetensors` file written by this package
+ * @throws {@link AmdimError} `AMDIM_IO` when it is missing, `AMDIM_CHECKPOINT` when it is truncated or foreign
+ * @example
+ * ```ts
+ * import { inspect } from 'amdim';
+ *
+ * const { config, parameters, position } = await inspect('runs/first/model.safetensors');
+ * console.log(config.encoder, parameters, position.update);
+ * ```
+ */
+export async function inspect(path: string): Promise<ModelInfo> {
+  assertPath('path', path)
+  return unwrapJson<ModelInfo>(await addon().inspectFile(path))
+}
