@@ -41,3 +41,27 @@ it('shows programs that compile', () => {
   })()
   expect(output).toBe('')
 })
+
+it('shows command lines whose commands and flags exist', () => {
+  const main = join(root, 'dist/cli/main.js')
+  const helps = new Map<string, string>()
+  const helpOf = (command: string) => {
+    const known = helps.get(command)
+    const text = known ?? execFileSync(process.execPath, [main, command, '--help'], { encoding: 'utf8' })
+    helps.set(command, text)
+    return text
+  }
+  const lines = documents.flatMap((path) => {
+    const blocks = [...readFileSync(join(root, path), 'utf8').matchAll(/```sh\n([\s\S]*?)```/g)]
+    return blocks
+      .flatMap(([, block = '']) => block.split('\n'))
+      .filter((line) => /^(npx )?amdim [a-z]/.test(line))
+  })
+  expect(lines.length).toBeGreaterThan(3)
+  const unknown = lines.flatMap((line) => {
+    const [command = '', ...words] = line.replace(/^npx /, '').split(/\s+/).slice(1)
+    const flags = words.filter((word) => word.startsWith('--'))
+    return flags.filter((flag) => !helpOf(command).includes(`${flag} `)).map((flag) => `${line}: ${flag}`)
+  })
+  expect(unknown).toEqual([])
+})
