@@ -8,11 +8,11 @@ import { createRequire } from 'node:module'
 import { join, relative } from 'node:path'
 import { parseArgs } from 'node:util'
 import { manifest, thisPlatform } from './lib/platform.mjs'
-import { binOf, capture, root, run, which } from './lib/process.mjs'
+import { binOf, root, run } from './lib/process.mjs'
+import { requireTools } from './lib/toolchain.mjs'
 
 const NATIVE = join(root, 'native')
 const STAMP = join(NATIVE, '.sources')
-const RUST = /channel = "(.*)"/.exec(readFileSync(join(root, 'rust-toolchain.toml'), 'utf8'))[1]
 
 /** Every file that the binary depends on; tests and benches of the crates are not among them. */
 function sourceFiles() {
@@ -47,26 +47,6 @@ function installedPackageFits() {
   }
 }
 
-/** What is missing to build, each with the line that installs it. */
-function missingTools() {
-  const missing = []
-  const windows = process.platform === 'win32'
-  if (!existsSync(join(root, 'node_modules', '@napi-rs', 'cli')))
-    missing.push(['the development tools', 'npm ci'])
-  if (!which('cargo')) {
-    const unix = `curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y --default-toolchain ${RUST}`
-    missing.push([`cargo (Rust ${RUST})`, windows ? 'winget install Rustlang.Rustup' : unix])
-  } else if (capture('rustc', ['--version']) === null) {
-    const line = `rustup toolchain install ${RUST} --profile minimal --component rustfmt --component clippy`
-    missing.push([`Rust ${RUST}`, line])
-  }
-  if (!windows && !which('cc')) {
-    const line = process.platform === 'darwin' ? 'xcode-select --install' : 'apt-get install build-essential'
-    missing.push(['a C compiler (cc), for linking', line])
-  }
-  return missing
-}
-
 async function build(profile) {
   const args = [
     'build',
@@ -97,10 +77,7 @@ if (!values.force && existsSync(binary) && existsSync(STAMP) && readFileSync(STA
 } else if (!values.force && !existsSync(binary) && installedPackageFits()) {
   console.log(`addon: using the installed ${thisPlatform.packageName} ${manifest.version}`)
 } else {
-  const missing = missingTools()
-  for (const [what, line] of missing)
-    console.error(`The addon cannot be built: ${what} is missing. Install it with\n  ${line}`)
-  if (missing.length) process.exit(1)
+  requireTools('build the addon')
   const status = await build(values.profile)
   if (status !== 0) process.exit(status)
   writeFileSync(STAMP, stamp)

@@ -1,6 +1,7 @@
 // Everything that must hold before a commit besides the tests: node tools/check.mjs [name of a step ...]
 import { parseArgs } from 'node:util'
 import { binOf, capture, run } from './lib/process.mjs'
+import { requireTools } from './lib/toolchain.mjs'
 
 const node = (script, ...args) => run(process.execPath, [script, ...args])
 const tool = (packageName, binName, ...args) => node(binOf(packageName, binName), ...args)
@@ -38,6 +39,7 @@ if (unknown.length) {
   console.error(`check: no step ${unknown.join(', ')}; there are ${Object.keys(STEPS).join(', ')}`)
   process.exit(2)
 }
+requireTools('check')
 const failed = []
 for (const name of positionals.length ? positionals : Object.keys(STEPS)) {
   console.log(`\n== ${name}`)

@@ -3,7 +3,9 @@
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { run } from './lib/process.mjs'
+import { requireTools } from './lib/toolchain.mjs'
 
+requireTools('build the comparison')
 const { values, positionals } = parseArgs({
   options: { executor: { type: 'string' }, device: { type: 'string' } },
   allowPositionals: true,

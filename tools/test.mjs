@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { binOf, run, runKeepingOutput } from './lib/process.mjs'
+import { requireTools } from './lib/toolchain.mjs'
 
 /** cargo test prints one "test result" line for every test binary. */
 async function rustTests() {
@@ -40,6 +41,7 @@ async function typescriptTests(extra) {
   }
 }
 
+requireTools('run the Rust tests')
 const results = [await rustTests(), await typescriptTests(process.argv.slice(2))]
 let passed = 0
 let failed = 0
