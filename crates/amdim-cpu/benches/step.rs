@@ -1,0 +1,76 @@
+//! Speed of the encoder for 32 pixels: a training step without the loss (forward and backward of two views), and
+//! evaluation.
+//!
+//! `cargo bench -p amdim-cpu` (`AMDIM_THREADS=n` for another number of threads than the machine's). One element is
+//! a pair of pictures when training, a picture in evaluation.
+
+#[path = "../tests/common/amdim.rs"]
+mod amdim;
+
+use std::sync::Arc;
+use std::thread::available_parallelism;
+
+use amdim_cpu::CpuNetwork;
+use amdim_network::{Init, Network};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+
+/// Widths and batch of the encoder; the letters of `docs/design`.
+const CONFIGS: [(&str, usize, usize, usize); 3] =
+    [("a", 32, 256, 64), ("b", 64, 512, 64), ("c", 128, 1024, 32)];
+
+/// Numbers that look random enough to multiply.
+fn numbers(count: usize, scale: f32) -> Vec<f32> {
+    (0..count).map(|i| ((i as f32 * 12.9898).sin() * 43758.547).fract() * scale).collect()
+}
+
+fn parameters(network: &Network) -> Vec<f32> {
+    let mut values = numbers(network.parameter_len(), 0.1);
+    for parameter in &network.parameters {
+        if let Init::Constant(value) = parameter.init {
+            values[parameter.range()].fill(value.max(0.01));
+        }
+    }
+    values
+}
+
+fn threads() -> usize {
+    let asked = std::env::var("AMDIM_THREADS").ok().and_then(|value| value.parse().ok());
+    asked.unwrap_or_else(|| available_parallelism().map_or(1, Into::into))
+}
+
+fn step(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("step");
+    group.sample_size(10);
+    for (name, width, embedding, batch) in CONFIGS {
+        let network = Arc::new(amdim::encoder(3, width, embedding, 3, false).expect("it fits 32 pixels"));
+        let mut executor = CpuNetwork::<f32>::new(network.clone(), threads(), 2).expect("threads start");
+        let (parameters, mut buffers) = (parameters(&network), network.initial_buffers());
+        let views = [0.9, 1.1].map(|scale| numbers(batch * network.input.len(), scale));
+        let output_gradients: Vec<Vec<f32>> =
+            network.output_shapes().iter().map(|shape| numbers(batch * shape.len(), 1e-3)).collect();
+        let output_gradients: Vec<&[f32]> = output_gradients.iter().map(Vec::as_slice).collect();
+        let mut gradients = vec![0.0; parameters.len()];
+
+        group.throughput(Throughput::Elements(batch as u64));
+        group.bench_function(format!("train/{name}"), |bencher| {
+            bencher.iter(|| {
+                gradients.fill(0.0);
+                for (slot, view) in views.iter().enumerate() {
+                    executor.forward(slot, &parameters, &mut buffers, view, batch).expect("lengths match");
+                }
+                for slot in [0, 1] {
+                    executor
+                        .backward(slot, &parameters, &output_gradients, &mut gradients)
+                        .expect("the slot is full");
+                }
+            });
+        });
+        group.bench_function(format!("infer/{name}"), |bencher| {
+            bencher.iter(|| executor.infer(&parameters, &buffers, &views[0], batch).expect("lengths match"));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, step);
+criterion_main!(benches);

@@ -1,0 +1,286 @@
+//! Batch normalisation (Ioffe and Szegedy 2015, arXiv 1502.03167), channel by channel over pictures and locations.
+
+use std::array;
+use std::ops::Range;
+
+use amdim_network::{BatchNorm, Network};
+
+use crate::elementwise::{add_squared_distances, add_values};
+use crate::groups::{Groups, MAX_GROUPS};
+use crate::workers::Workers;
+use crate::{CpuError, Real};
+
+/// Rows summed in the layer's own precision before the sum moves on to `f64`.
+const BLOCK_ROWS: usize = 32;
+
+/// A batch norm that is applied, with its places in the flat vectors.
+#[derive(Debug)]
+pub(crate) struct Norm {
+    /// Index of its [`NormState`].
+    pub(crate) index: usize,
+    channels: usize,
+    weight: Range<usize>,
+    bias: Range<usize>,
+    running_mean: Range<usize>,
+    running_variance: Range<usize>,
+    epsilon: f64,
+    momentum: f64,
+}
+
+/// What a batch norm computes with in one pass: `y = (x - mean) scale + shift`.
+#[derive(Debug, Clone)]
+pub(crate) struct NormState<T> {
+    mean: Vec<T>,
+    /// `weight / sqrt(variance + epsilon)`
+    scale: Vec<T>,
+    shift: Vec<T>,
+    inverse_deviation: Vec<T>,
+    /// Mean of the gradients of `y`.
+    gradient_mean: Vec<T>,
+    /// Slope of the gradients of `y` over `x`: their covariance over the variance.
+    gradient_slope: Vec<T>,
+}
+
+impl<T: Real> NormState<T> {
+    pub(crate) fn new(channels: usize) -> Self {
+        let zeros = || vec![T::default(); channels];
+        Self {
+            mean: zeros(),
+            scale: zeros(),
+            shift: zeros(),
+            inverse_deviation: zeros(),
+            gradient_mean: zeros(),
+            gradient_slope: zeros(),
+        }
+    }
+
+    /// Replaces `x` by `y` in `rows`, `[rows, channels]`.
+    pub(crate) fn apply(&self, rows: &mut [T]) {
+        for row in rows.chunks_exact_mut(self.mean.len()) {
+            let constants = self.mean.iter().zip(&self.scale).zip(&self.shift);
+            for (x, ((&mean, &scale), &shift)) in row.iter_mut().zip(constants) {
+                *x = (*x - mean) * scale + shift;
+            }
+        }
+    }
+
+    /// Replaces gradients with respect to `y` by those with respect to `x`. Both `[rows, channels]`.
+    pub(crate) fn apply_backward(&self, gradients: &mut [T], inputs: &[T]) {
+        let channels = self.mean.len();
+        for (row, x) in gradients.chunks_exact_mut(channels).zip(inputs.chunks_exact(channels)) {
+            let constants =
+                self.mean.iter().zip(&self.scale).zip(self.gradient_mean.iter().zip(&self.gradient_slope));
+            for ((g, &x), ((&mean, &scale), (&g_mean, &g_slope))) in row.iter_mut().zip(x).zip(constants) {
+                *g = scale * (*g - g_mean - (x - mean) * g_slope);
+            }
+        }
+    }
+}
+
+impl Norm {
+    pub(crate) fn new(
+        network: &Network,
+        norm: &BatchNorm,
+        channels: usize,
+        index: usize,
+        layer: &str,
+    ) -> Result<Self, CpuError> {
+        let problem = "its batch norm doesn't have as many channels as its map";
+        let wrong = || CpuError::Network { layer: layer.into(), problem };
+        let parameter = |at: usize| network.parameters.get(at).filter(|p| p.len() == channels);
+        let buffer = |at: usize| network.buffers.get(at).filter(|b| b.len == channels);
+        Ok(Self {
+            index,
+            channels,
+            weight: parameter(norm.weight.0).ok_or_else(wrong)?.range(),
+            bias: parameter(norm.bias.0).ok_or_else(wrong)?.range(),
+            running_mean: buffer(norm.running_mean.0).ok_or_else(wrong)?.range(),
+            running_variance: buffer(norm.running_var.0).ok_or_else(wrong)?.range(),
+            epsilon: norm.epsilon,
+            momentum: norm.momentum,
+        })
+    }
+
+    pub(crate) fn channels(&self) -> usize {
+        self.channels
+    }
+
+    /// Evaluation: normalise with the running statistics.
+    pub(crate) fn use_running<T: Real>(&self, parameters: &[T], buffers: &[T], state: &mut NormState<T>) {
+        let means = &buffers[self.running_mean.clone()];
+        let variances = &buffers[self.running_variance.clone()];
+        for (channel, (mean, variance)) in means.iter().zip(variances).enumerate() {
+            self.set(parameters, channel, mean.to_f64(), variance.to_f64(), state);
+        }
+    }
+
+    /// Training: normalise with the statistics of `values`, `[batch, locations, channels]`, and move the running
+    /// ones. `sums` holds two values a channel and group.
+    pub(crate) fn use_batch<T: Real>(
+        &self,
+        pass: Statistics<T>,
+        values: &[T],
+        parameters: &[T],
+        buffers: &mut [T],
+        state: &mut NormState<T>,
+    ) {
+        let Statistics { workers, groups, sums } = pass;
+        let channels = self.channels;
+        let per_picture = values.len() / groups.batch();
+        let mut tasks = tasks(groups.split(values, per_picture), sums, channels);
+        workers.for_each(&mut tasks[..groups.count()], |_, (values, sums), scratch| {
+            let [block, _] = &mut scratch.sums;
+            let block = &mut block[..channels];
+            moments(values, block, &mut scratch.centre[..channels], sums);
+        });
+        let count = (values.len() / channels) as f64;
+        for channel in 0..channels {
+            let (mean, squares) = combine(&tasks[..groups.count()], channel, channels);
+            let variance = squares / count;
+            self.set(parameters, channel, mean, variance, state);
+            let move_towards = |running: &mut T, batch: f64| {
+                *running = T::from_f64((1.0 - self.momentum) * running.to_f64() + self.momentum * batch);
+            };
+            move_towards(&mut buffers[self.running_mean.start + channel], mean);
+            move_towards(&mut buffers[self.running_variance.start + channel], squares / (count - 1.0));
+        }
+    }
+
+    /// Backward, first half: gathers what [`NormState::apply_backward`] needs from the gradients with respect to
+    /// `y` and the layer's inputs, and adds the gradients of scale and shift.
+    pub(crate) fn backward<T: Real>(
+        &self,
+        pass: Statistics<T>,
+        output_gradients: &[T],
+        inputs: &[T],
+        gradients: &mut [T],
+        state: &mut NormState<T>,
+    ) {
+        let Statistics { workers, groups, sums } = pass;
+        let channels = self.channels;
+        let per_picture = inputs.len() / groups.batch();
+        let inputs_of = groups.split(inputs, per_picture);
+        let mut tasks = tasks(groups.split(output_gradients, per_picture), sums, channels);
+        let mean = &state.mean;
+        workers.for_each(&mut tasks[..groups.count()], |group, (gradients, sums), scratch| {
+            let [values, products] = &mut scratch.sums;
+            let blocks = (&mut values[..channels], &mut products[..channels]);
+            gradient_sums(gradients, inputs_of[group], mean, blocks, sums);
+        });
+        let count = (inputs.len() / channels) as f64;
+        for channel in 0..channels {
+            let total = |which: usize| -> f64 {
+                tasks[..groups.count()].iter().map(|(_, sums)| sums[which * channels + channel]).sum()
+            };
+            let (sum, product) = (total(0), total(1));
+            let inverse = state.inverse_deviation[channel].to_f64();
+            gradients[self.weight.start + channel] += T::from_f64(product * inverse);
+            gradients[self.bias.start + channel] += T::from_f64(sum);
+            state.gradient_mean[channel] = T::from_f64(sum / count);
+            state.gradient_slope[channel] = T::from_f64(product * inverse * inverse / count);
+        }
+    }
+
+    fn set<T: Real>(
+        &self,
+        parameters: &[T],
+        channel: usize,
+        mean: f64,
+        variance: f64,
+        state: &mut NormState<T>,
+    ) {
+        let inverse = 1.0 / (variance + self.epsilon).sqrt();
+        state.mean[channel] = T::from_f64(mean);
+        state.inverse_deviation[channel] = T::from_f64(inverse);
+        state.scale[channel] = T::from_f64(inverse * parameters[self.weight.start + channel].to_f64());
+        state.shift[channel] = parameters[self.bias.start + channel];
+    }
+}
+
+/// What sums over a batch are taken with.
+pub(crate) struct Statistics<'a, T> {
+    pub(crate) workers: &'a Workers<T>,
+    pub(crate) groups: Groups,
+    /// At least two values a channel and group.
+    pub(crate) sums: &'a mut [f64],
+}
+
+type Task<'a, T> = (&'a [T], &'a mut [f64]);
+
+fn tasks<'a, T>(
+    parts: [&'a [T]; MAX_GROUPS],
+    sums: &'a mut [f64],
+    channels: usize,
+) -> [Task<'a, T>; MAX_GROUPS] {
+    let mut sums = sums.chunks_mut(2 * channels);
+    array::from_fn(|group| (parts[group], sums.next().unwrap_or_default()))
+}
+
+/// Mean and sum of squared distances from it, a channel: `sums = [means, squares]`. Two runs over the values,
+/// because the difference of large sums would lose the variance of a channel far from zero.
+fn moments<T: Real>(values: &[T], block: &mut [T], centre: &mut [T], sums: &mut [f64]) {
+    let channels = block.len();
+    let (means, squares) = sums.split_at_mut(channels);
+    let rows = (values.len() / channels) as f64;
+    means.fill(0.0);
+    squares.fill(0.0);
+    for part in values.chunks(BLOCK_ROWS * channels) {
+        block.fill(T::default());
+        add_values(part, block);
+        flush(block, means);
+    }
+    for (mean, centre) in means.iter_mut().zip(centre.iter_mut()) {
+        *mean /= rows;
+        *centre = T::from_f64(*mean);
+    }
+    for part in values.chunks(BLOCK_ROWS * channels) {
+        block.fill(T::default());
+        add_squared_distances(part, centre, block);
+        flush(block, squares);
+    }
+}
+
+/// Sums over the rows of `g` and of `g (x - mean)`, a channel.
+fn gradient_sums<T: Real>(
+    gradients: &[T],
+    inputs: &[T],
+    mean: &[T],
+    (values, products): (&mut [T], &mut [T]),
+    sums: &mut [f64],
+) {
+    let channels = mean.len();
+    sums.fill(0.0);
+    let (value_sums, product_sums) = sums.split_at_mut(channels);
+    let length = BLOCK_ROWS * channels;
+    for (gradients, inputs) in gradients.chunks(length).zip(inputs.chunks(length)) {
+        values.fill(T::default());
+        products.fill(T::default());
+        for (row, x) in gradients.chunks_exact(channels).zip(inputs.chunks_exact(channels)) {
+            let totals = values.iter_mut().zip(products.iter_mut());
+            for ((value, product), ((&g, &x), &mean)) in totals.zip(row.iter().zip(x).zip(mean)) {
+                *value += g;
+                *product += g * (x - mean);
+            }
+        }
+        flush(values, value_sums);
+        flush(products, product_sums);
+    }
+}
+
+fn flush<T: Real>(block: &[T], sums: &mut [f64]) {
+    for (sum, &value) in sums.iter_mut().zip(block) {
+        *sum += value.to_f64();
+    }
+}
+
+/// Mean and sum of squared distances of one channel over all groups (Chan, Golub and LeVeque 1979).
+fn combine<T>(groups: &[Task<T>], channel: usize, channels: usize) -> (f64, f64) {
+    let rows = |values: &[T]| (values.len() / channels) as f64;
+    let total: f64 = groups.iter().map(|(values, _)| rows(values)).sum();
+    let mean = groups.iter().map(|(values, sums)| rows(values) * sums[channel]).sum::<f64>() / total;
+    let squares = groups
+        .iter()
+        .map(|(values, sums)| sums[channels + channel] + rows(values) * (sums[channel] - mean).powi(2))
+        .sum();
+    (mean, squares)
+}

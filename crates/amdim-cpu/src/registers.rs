@@ -1,0 +1,73 @@
+//! Maps that are not needed at the same time share memory.
+
+use amdim_network::{Network, Source};
+
+/// Which register holds each node's map (or its gradients).
+///
+/// A map is needed from its node to its last reader; its gradients from that reader, in backward order, to its node.
+/// These are the same stretches, so one assignment serves both directions.
+#[derive(Debug)]
+pub(crate) struct Registers {
+    /// Register of each node.
+    pub(crate) of_node: Vec<usize>,
+    /// Values a picture, of each register.
+    pub(crate) lens: Vec<usize>,
+}
+
+impl Registers {
+    pub(crate) fn new(network: &Network) -> Self {
+        let mut last_reader: Vec<usize> = (0..network.nodes.len()).collect();
+        for (index, node) in network.nodes.iter().enumerate() {
+            if let Source::Node(input) = node.input {
+                last_reader[input] = index;
+            }
+        }
+        let mut registers = Self { of_node: vec![], lens: vec![] };
+        let mut busy_until: Vec<usize> = vec![];
+        for (index, node) in network.nodes.iter().enumerate() {
+            let free = busy_until.iter().position(|&last| last < index);
+            let register = free.unwrap_or(busy_until.len());
+            if free.is_none() {
+                busy_until.push(0);
+                registers.lens.push(0);
+            }
+            busy_until[register] = last_reader[index];
+            registers.lens[register] = registers.lens[register].max(node.shape.len());
+            registers.of_node.push(register);
+        }
+        registers
+    }
+
+    /// Makes room for `pictures` in every register of `maps`.
+    pub(crate) fn resize<T: Clone + Default>(&self, maps: &mut Vec<Vec<T>>, pictures: usize) {
+        maps.resize(self.lens.len(), vec![]);
+        for (map, len) in maps.iter_mut().zip(&self.lens) {
+            if map.len() < len * pictures {
+                map.resize(len * pictures, T::default());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use amdim_network::{Builder, MapShape, Padding, Window};
+
+    use super::*;
+
+    #[test]
+    fn a_tapped_map_keeps_its_register_until_its_last_reader() {
+        let mut builder = Builder::new(MapShape { channels: 2, height: 3, width: 3 });
+        let mut add = |input, out| {
+            builder.convolution("c", input, out, Window::new(1, 1, Padding::none()), false, false).unwrap()
+        };
+        let tapped = add(Source::Picture, 4);
+        let one = add(Source::Node(tapped), 2);
+        let two = add(Source::Node(one), 3);
+        let three = add(Source::Node(two), 5);
+        let tap = add(Source::Node(tapped), 1);
+        let registers = Registers::new(&builder.finish(vec![three, tap]));
+        assert_eq!(registers.of_node, [0, 1, 2, 1, 1]);
+        assert_eq!(registers.lens, [4 * 9, 5 * 9, 3 * 9]);
+    }
+}

@@ -1,0 +1,223 @@
+//! Backward passes against finite differences in `f64`.
+
+mod common;
+
+use std::sync::Arc;
+
+use amdim_cpu::CpuNetwork;
+use amdim_network::{Builder, MapShape, Network, Padding, Source, Window};
+use common::{Random, amdim, random_network, random_state, to_f32};
+use quickcheck::quickcheck;
+
+/// A network, a point, and the weights of its outputs in a scalar.
+struct Problem {
+    network: Arc<Network>,
+    executor: CpuNetwork<f64>,
+    parameters: Vec<f64>,
+    buffers: Vec<f64>,
+    images: Vec<f64>,
+    batch: usize,
+    output_weights: Vec<Vec<f64>>,
+}
+
+impl Problem {
+    fn new(network: Network, batch: usize, random: &mut Random) -> Self {
+        let (parameters, buffers) = random_state(&network, random);
+        let network = Arc::new(network);
+        let images = random.values(batch * network.input.len());
+        let output_weights =
+            network.output_shapes().iter().map(|shape| random.values(batch * shape.len())).collect();
+        let executor = CpuNetwork::new(network.clone(), 2, 1).unwrap();
+        Self { network, executor, parameters, buffers, images, batch, output_weights }
+    }
+
+    fn forward(&mut self, parameters: &[f64]) {
+        self.executor.forward(0, parameters, &mut self.buffers.clone(), &self.images, self.batch).unwrap();
+    }
+
+    /// The sum of outputs times their weights.
+    fn value(&mut self, parameters: &[f64]) -> f64 {
+        self.forward(parameters);
+        let outputs = self.output_weights.iter().enumerate();
+        outputs
+            .map(|(index, weights)| {
+                self.executor.output(0, index).iter().zip(weights).map(|(y, w)| y * w).sum::<f64>()
+            })
+            .sum()
+    }
+
+    fn gradients(&mut self) -> Vec<f64> {
+        let parameters = self.parameters.clone();
+        self.forward(&parameters);
+        let weights: Vec<&[f64]> = self.output_weights.iter().map(Vec::as_slice).collect();
+        let mut gradients = vec![0.0; parameters.len()];
+        self.executor.backward(0, &parameters, &weights, &mut gradients).unwrap();
+        gradients
+    }
+
+    /// Slope along a direction: central differences with two steps, extrapolated. The two must agree, or a ReLU
+    /// switches between the points and there is no slope to compare with.
+    fn slope(&mut self, direction: &[f64]) -> Option<f64> {
+        let mut difference = |step: f64| {
+            let shifted = |sign: f64| -> Vec<f64> {
+                self.parameters.iter().zip(direction).map(|(p, d)| p + sign * step * d).collect()
+            };
+            let (above, below) = (shifted(1.0), shifted(-1.0));
+            (self.value(&above) - self.value(&below)) / (2.0 * step)
+        };
+        let (coarse, fine) = (difference(2e-5), difference(1e-5));
+        let scale = fine.abs().max(1.0);
+        ((coarse - fine).abs() < 1e-5 * scale).then_some((4.0 * fine - coarse) / 3.0)
+    }
+
+    /// Checks every tensor along two random directions; returns how many slopes were compared.
+    fn check(&mut self, random: &mut Random) -> usize {
+        let gradients = self.gradients();
+        let network = self.network.clone();
+        let mut compared = 0;
+        for parameter in &network.parameters {
+            for _ in 0..2 {
+                let mut direction = vec![0.0; self.parameters.len()];
+                direction[parameter.range()].copy_from_slice(&random.values(parameter.len()));
+                let expected = gradients.iter().zip(&direction).map(|(g, d)| g * d).sum::<f64>();
+                let Some(slope) = self.slope(&direction) else { continue };
+                compared += 1;
+                let tolerance = 1e-6 * slope.abs().max(1.0);
+                let name = &parameter.name;
+                assert!((slope - expected).abs() < tolerance, "{name}: {expected}, slope {slope}");
+            }
+        }
+        compared
+    }
+}
+
+quickcheck! {
+    fn random_networks(seed: u64) -> bool {
+        let mut random = Random(seed);
+        let network = random_network(&mut random);
+        let batch = random.pick(&[2, 3, 9]);
+        Problem::new(network, batch, &mut random).check(&mut random);
+        true
+    }
+}
+
+#[test]
+fn every_parameter_of_small_encoders() {
+    for (norm, batch) in [(false, 3), (true, 9)] {
+        let mut random = Random(7);
+        let mut problem = Problem::new(amdim::encoder(2, 2, 9, 2, norm).unwrap(), batch, &mut random);
+        let tensors = problem.network.parameters.len();
+        let compared = problem.check(&mut random);
+        assert!(compared > tensors, "only {compared} of {} slopes are smooth", 2 * tensors);
+        let gradients = problem.gradients();
+        for parameter in &problem.network.parameters {
+            let any = gradients[parameter.range()].iter().any(|&g| g != 0.0);
+            assert_eq!(any, parameter.used, "{}", parameter.name);
+        }
+    }
+}
+
+/// One layer of each kind and option, each element of each parameter by itself.
+#[test]
+fn every_element_of_every_kind_of_layer() {
+    let shape = MapShape { channels: 2, height: 5, width: 6 };
+    let first = |builder: &mut Builder| {
+        let one = Window::new(1, 1, Padding::none());
+        Source::Node(builder.convolution("first", Source::Picture, 3, one, false, false).unwrap())
+    };
+    let windows = [
+        Window::new(1, 1, Padding::none()),
+        Window::new(1, 2, Padding::none()),
+        Window::new(3, 1, Padding::none()),
+        Window::new(4, 2, Padding::reflect(2)),
+        Window::new(2, 1, Padding { pixels: 1, ..Padding::none() }),
+    ];
+    let mut networks = vec![];
+    for window in windows {
+        for option in [true, false] {
+            let mut builder = Builder::new(shape);
+            let below = first(&mut builder);
+            let conv = builder.convolution("conv", below, 4, window, option, !option).unwrap();
+            let block = builder.residual_block("block", below, 5, window, option).unwrap();
+            networks.push(builder.finish(vec![conv, block, block]));
+        }
+    }
+    for (out, norm) in [(2, true), (5, false)] {
+        let mut builder = Builder::new(shape);
+        let Source::Node(below) = first(&mut builder) else { unreachable!() };
+        let normed = builder.batch_norm("norm", below, true);
+        let projection = builder.projection("projection", below, out, norm);
+        networks.push(builder.finish(vec![normed, projection, below]));
+    }
+    let mut random = Random(11);
+    for network in networks {
+        let mut problem = Problem::new(network, 3, &mut random);
+        let gradients = problem.gradients();
+        let mut compared = 0;
+        for (at, &gradient) in gradients.iter().enumerate() {
+            let mut direction = vec![0.0; gradients.len()];
+            direction[at] = 1.0;
+            let Some(slope) = problem.slope(&direction) else { continue };
+            compared += 1;
+            assert!(
+                (slope - gradient).abs() < 1e-6 * slope.abs().max(1.0),
+                "{at}: {gradient}, slope {slope}"
+            );
+        }
+        assert!(compared * 2 > gradients.len(), "{compared} of {} slopes are smooth", gradients.len());
+    }
+}
+
+#[test]
+fn gradients_are_added_and_unused_slots_stay() {
+    let network = Arc::new(amdim::encoder(3, 2, 9, 1, false).unwrap());
+    let mut random = Random(5);
+    let (parameters, mut buffers) = random_state(&network, &mut random);
+    let views = [random.values(4 * network.input.len()), random.values(4 * network.input.len())];
+    let mut executor = CpuNetwork::<f64>::new(network.clone(), 2, 2).unwrap();
+    let weights: Vec<Vec<f64>> =
+        network.output_shapes().iter().map(|shape| random.values(4 * shape.len())).collect();
+    let weights: Vec<&[f64]> = weights.iter().map(Vec::as_slice).collect();
+    let mut alone = vec![];
+    for view in &views {
+        let mut gradients = vec![0.0; network.parameter_len()];
+        executor.forward(1, &parameters, &mut buffers, view, 4).unwrap();
+        executor.backward(1, &parameters, &weights, &mut gradients).unwrap();
+        alone.push(gradients);
+    }
+    let mut both = vec![1.0; network.parameter_len()];
+    executor.forward(0, &parameters, &mut buffers, &views[0], 4).unwrap();
+    executor.forward(1, &parameters, &mut buffers, &views[1], 4).unwrap();
+    executor.backward(1, &parameters, &weights, &mut both).unwrap();
+    executor.backward(0, &parameters, &weights, &mut both).unwrap();
+    for ((sum, a), b) in both.iter().zip(&alone[0]).zip(&alone[1]) {
+        assert!((sum - 1.0 - a - b).abs() < 1e-9 * (1.0 + a.abs() + b.abs()));
+    }
+}
+
+/// The batch is cut up by its size alone.
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    for (norm, batch) in [(false, 19), (true, 8)] {
+        let network = Arc::new(amdim::encoder(3, 8, 40, 2, norm).unwrap());
+        let mut random = Random(13);
+        let (parameters, buffers) = random_state(&network, &mut random);
+        let (parameters, buffers) = (to_f32(&parameters), to_f32(&buffers));
+        let images = to_f32(&random.values(batch * network.input.len()));
+        let results: Vec<_> = [1, 2, 3]
+            .map(|threads| {
+                let mut executor = CpuNetwork::<f32>::new(network.clone(), threads, 1).unwrap();
+                let inferred = executor.infer(&parameters, &buffers, &images, batch).unwrap();
+                let mut moved = buffers.clone();
+                executor.forward(0, &parameters, &mut moved, &images, batch).unwrap();
+                let outputs: Vec<Vec<f32>> = (0..3).map(|index| executor.output(0, index).to_vec()).collect();
+                let given: Vec<&[f32]> = outputs.iter().map(Vec::as_slice).collect();
+                let mut gradients = vec![0.0; parameters.len()];
+                executor.backward(0, &parameters, &given, &mut gradients).unwrap();
+                let all = [inferred.concat(), outputs.concat(), moved, gradients].concat();
+                all.into_iter().map(f32::to_bits).collect::<Vec<u32>>()
+            })
+            .into();
+        assert!(results[0] == results[1] && results[0] == results[2]);
+    }
+}
