@@ -59,7 +59,10 @@ pub fn load_eval_batch(
             let parts = indices.chunks(share).zip(pixels.chunks_mut(share * values));
             let workers: Vec<_> =
                 parts.map(|(indices, pixels)| scope.spawn(|| load(indices, pixels))).collect();
-            workers.into_iter().flat_map(|worker| worker.join().unwrap_or_else(|panic| vec![Err(caught(&*panic))])).collect()
+            workers
+                .into_iter()
+                .flat_map(|worker| worker.join().unwrap_or_else(|panic| vec![Err(caught(&*panic))]))
+                .collect()
         })
     };
     gather(dataset, indices, pixels, values, outcomes, on_bad_image)

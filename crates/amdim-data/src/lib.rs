@@ -31,7 +31,6 @@
 //!     mean: vec![0.5; 3],
 //!     std: vec![0.25; 3],
 //!     eval_resize: None,
-//!     eval_crop: None,
 //!     pixels: 4,
 //!     channels: 3,
 //! };

@@ -32,22 +32,19 @@ pub struct AugmentConfig {
     pub mean: Vec<f64>,
     /// Standard deviation of each channel, above 0, on the 0..=1 scale.
     pub std: Vec<f64>,
-    /// Short side a test picture is resized to, pixels; at least `pixels`. None: `pixels`.
+    /// Short side a test picture is resized to before its centre is cut out, pixels; at least `pixels`. None:
+    /// `pixels`.
     pub eval_resize: Option<u32>,
-    /// Side of the square cut from the centre of a test picture, pixels; when given it equals `pixels`.
-    pub eval_crop: Option<u32>,
     /// Side of a view, pixels: 32, 64 or 128 for the encoders of the paper.
     pub pixels: u32,
     /// 1 (gray) or 3 (RGB); pictures are converted.
     pub channels: u8,
 }
 
-/// Random resized crop (see [`resized_crop`](super::resized_crop)).
+/// Random resized crop to the pipeline's `pixels` (see [`resized_crop`](super::resized_crop)).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CropConfig {
-    /// Side of the result, pixels; equals the pipeline's `pixels`.
-    pub pixels: u32,
     /// Range of the rectangle's share of the picture's area, above 0, at most 1 (0.3..1 in the reference).
     pub scale: [f64; 2],
     /// Range of the rectangle's width over height, above 0 (0.7..1.4 in the reference).
@@ -97,7 +94,7 @@ impl AugmentConfig {
         self.check_normalisation()?;
         self.check_eval()?;
         if let Some(crop) = &self.crop {
-            crop.validate(self.pixels)?;
+            crop.validate()?;
         }
         if let Some(translate) = &self.translate {
             translate.validate(self.pixels)?;
@@ -131,24 +128,12 @@ impl AugmentConfig {
             let expected = format!("pixels ({}) to {MAXIMUM_VIEW_PIXELS}", self.pixels);
             return Err(DataError::argument("evalResize", expected, resize));
         }
-        match self.eval_crop {
-            Some(crop) if crop != self.pixels => {
-                Err(DataError::argument("evalCrop", format!("equal to pixels ({})", self.pixels), crop))
-            }
-            _ => Ok(()),
-        }
+        Ok(())
     }
 }
 
 impl CropConfig {
-    fn validate(&self, pixels: u32) -> Result<()> {
-        if self.pixels != pixels {
-            return Err(DataError::argument(
-                "crop.pixels",
-                format!("equal to pixels ({pixels})"),
-                self.pixels,
-            ));
-        }
+    fn validate(&self) -> Result<()> {
         let [smallest, largest] = self.scale;
         if !(smallest > 0.0 && smallest <= largest && largest <= 1.0) {
             let expected = "two rising numbers above 0, at most 1";
@@ -199,7 +184,7 @@ mod tests {
     fn valid() -> AugmentConfig {
         AugmentConfig {
             flip_probability: 0.5,
-            crop: Some(CropConfig { pixels: 64, scale: [0.3, 1.0], ratio: [0.7, 1.4] }),
+            crop: Some(CropConfig { scale: [0.3, 1.0], ratio: [0.7, 1.4] }),
             translate: Some(TranslateConfig { max_pixels: 4, probability: 0.8 }),
             color_jitter: Some(ColorJitterConfig {
                 probability: 0.8,
@@ -212,7 +197,6 @@ mod tests {
             mean: vec![0.43, 0.42, 0.39],
             std: vec![0.27, 0.26, 0.27],
             eval_resize: Some(70),
-            eval_crop: Some(64),
             pixels: 64,
             channels: 3,
         }
@@ -221,7 +205,7 @@ mod tests {
     #[test]
     fn every_range_is_checked() {
         assert!(valid().validate().is_ok());
-        let wrong: [(&str, fn(&mut AugmentConfig)); 16] = [
+        let wrong: [(&str, fn(&mut AugmentConfig)); 14] = [
             ("pixels", |config| config.pixels = 1),
             ("channels", |config| config.channels = 2),
             ("flipProbability", |config| config.flip_probability = f64::NAN),
@@ -230,8 +214,6 @@ mod tests {
             ("mean", |config| config.mean[1] = f64::INFINITY),
             ("std", |config| config.std[0] = 0.0),
             ("evalResize", |config| config.eval_resize = Some(63)),
-            ("evalCrop", |config| config.eval_crop = Some(32)),
-            ("crop.pixels", |config| config.crop.as_mut().unwrap().pixels = 32),
             ("crop.scale", |config| config.crop.as_mut().unwrap().scale = [0.5, 0.3]),
             ("crop.ratio", |config| config.crop.as_mut().unwrap().ratio = [0.0, 1.0]),
             ("translate.maxPixels", |config| config.translate.as_mut().unwrap().max_pixels = 64),

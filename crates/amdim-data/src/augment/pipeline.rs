@@ -110,7 +110,7 @@ impl Pipeline {
         let Scratch { resampler, view, other } = scratch;
         match (&config.crop, &config.translate) {
             (Some(crop), translation) => {
-                let params = resized_crop::sample(image.width, image.height, crop, stream);
+                let params = resized_crop::sample(image.width, image.height, config.pixels, crop, stream);
                 resized_crop::apply(image, &params, resampler, view);
                 if let Some(translation) = translation {
                     translate::apply(view, &translate::sample(translation, stream), other);
@@ -147,7 +147,6 @@ mod tests {
             mean: vec![0.0],
             std: vec![1.0 / 255.0],
             eval_resize: None,
-            eval_crop: None,
             pixels,
             channels: 1,
         }
@@ -210,10 +209,8 @@ mod tests {
 
     #[test]
     fn a_crop_is_made_from_the_whole_picture() {
-        let config = AugmentConfig {
-            crop: Some(CropConfig { pixels: 4, scale: [1.0, 1.0], ratio: [1.0, 1.0] }),
-            ..plain(4)
-        };
+        let config =
+            AugmentConfig { crop: Some(CropConfig { scale: [1.0, 1.0], ratio: [1.0, 1.0] }), ..plain(4) };
         let [view, _] = views(&config, &ramp(4, 4), [0; 3]);
         assert!((view[5] - 35.0).abs() < 1e-3, "{view:?}");
     }

@@ -17,12 +17,12 @@ pub struct Params {
     pub pixels: u32,
 }
 
-/// Draws a rectangle of a `width` x `height` picture by `torchvision`'s rule (`RandomResizedCrop.get_params`).
+/// Draws a rectangle of a `width` x `height` picture, to become a square of `pixels`, by `torchvision`'s rule (`RandomResizedCrop.get_params`).
 ///
 /// Its area is uniform in `config.scale` of the picture's, the logarithm of its width-to-height ratio uniform in
 /// `config.ratio`'s, its place uniform; after ten rectangles that do not fit, the largest centred one whose ratio is
 /// in range.
-pub fn sample(width: u32, height: u32, config: &CropConfig, stream: &mut Stream) -> Params {
+pub fn sample(width: u32, height: u32, pixels: u32, config: &CropConfig, stream: &mut Stream) -> Params {
     let area = f64::from(width) * f64::from(height);
     let [lowest, highest] = config.ratio.map(f64::ln);
     for _ in 0..TRIES {
@@ -34,10 +34,10 @@ pub fn sample(width: u32, height: u32, config: &CropConfig, stream: &mut Stream)
             let top = stream.below(u64::from(height - crop_height) + 1) as u32;
             let left = stream.below(u64::from(width - crop_width) + 1) as u32;
             let region = Region { left, top, width: crop_width, height: crop_height };
-            return Params { region, pixels: config.pixels };
+            return Params { region, pixels };
         }
     }
-    Params { region: centered(width, height, config.ratio), pixels: config.pixels }
+    Params { region: centered(width, height, config.ratio), pixels }
 }
 
 fn centered(width: u32, height: u32, ratio: [f64; 2]) -> Region {
@@ -69,13 +69,13 @@ pub fn apply(image: &Image, params: &Params, resampler: &mut Resampler, cropped:
 mod tests {
     use super::*;
 
-    const REFERENCE: CropConfig = CropConfig { pixels: 64, scale: [0.3, 1.0], ratio: [0.7, 1.4] };
+    const REFERENCE: CropConfig = CropConfig { scale: [0.3, 1.0], ratio: [0.7, 1.4] };
 
     #[test]
     fn rectangles_follow_their_distribution() {
         let mut stream = Stream::for_view(11, 0, 0, 0);
         let regions: Vec<Region> =
-            (0..20_000).map(|_| sample(1000, 1000, &REFERENCE, &mut stream).region).collect();
+            (0..20_000).map(|_| sample(1000, 1000, 64, &REFERENCE, &mut stream).region).collect();
         let mut lefts = [0_u32; 2];
         for region in &regions {
             assert!(region.left + region.width <= 1000 && region.top + region.height <= 1000);
@@ -112,9 +112,9 @@ mod tests {
     #[test]
     fn pictures_no_rectangle_fits_are_cut_at_the_centre() {
         let mut stream = Stream::for_view(11, 0, 0, 0);
-        let wide = sample(1000, 10, &REFERENCE, &mut stream).region;
+        let wide = sample(1000, 10, 64, &REFERENCE, &mut stream).region;
         assert_eq!(wide, Region { left: 493, top: 0, width: 14, height: 10 });
-        let tall = sample(10, 1000, &REFERENCE, &mut stream).region;
+        let tall = sample(10, 1000, 64, &REFERENCE, &mut stream).region;
         assert_eq!(tall, Region { left: 0, top: 493, width: 10, height: 14 });
     }
 }

@@ -34,12 +34,12 @@ pub fn apply(image: &Image, params: &Params, moved: &mut Image) {
     let shift = i64::from(params.right);
     let left = shift.clamp(0, width as i64) as usize;
     let right = (width as i64 + shift).clamp(left as i64, width as i64) as usize;
-    let source_left = (left as i64 - shift) as usize * channels;
     for (y, row) in moved.pixels.chunks_exact_mut(row_values).enumerate() {
         let source_y = reflect(y as i64 - i64::from(params.down), height);
         let source = &image.pixels[source_y * row_values..][..row_values];
         if left < right {
             let run = (right - left) * channels;
+            let source_left = (left as i64 - shift) as usize * channels;
             row[left * channels..][..run].copy_from_slice(&source[source_left..][..run]);
         }
         for x in (0..left).chain(right..width) {
