@@ -53,6 +53,7 @@ export type ErrorDetails = Readonly<Record<string, unknown>>
  * ```
  */
 export class AmdimError extends Error {
+  /** Always `AmdimError`. */
   override readonly name = 'AmdimError'
   /** Stable code of the kind of failure. */
   readonly code: AmdimErrorCode
@@ -60,6 +61,8 @@ export class AmdimError extends Error {
   readonly details: ErrorDetails
 
   /**
+   * An error of a kind.
+   *
    * @param code - kind of failure
    * @param message - what was expected, for which name, what came, what to do
    * @param details - the same facts for programs

@@ -59,7 +59,7 @@ export {
   type PixelArray,
 } from './model/amdim-model.js'
 export { Embedding, type SkippedPicture } from './model/embedding.js'
-export { inspect, type ModelInfo } from './model/inspect.js'
+export { inspect, type ModelInfo, type TensorInfo, type TrainingPosition } from './model/inspect.js'
 export type {
   CheckpointEvent,
   ClassifierProgress,

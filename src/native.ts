@@ -157,6 +157,7 @@ function parseDetails(details: string): Record<string, unknown> {
 }
 
 function loadAddon(): Addon {
+  surviveFileSizeLimit()
   try {
     return createRequire(import.meta.url)('../native/index.cjs') as Addon
   } catch (cause) {
@@ -170,6 +171,13 @@ function loadAddon(): Addon {
       { cause },
     )
   }
+}
+
+/**
+ * A write beyond `ulimit -f` ends a process by SIGXFSZ unless somebody listens; then it is an error like a full disk.
+ */
+function surviveFileSizeLimit(): void {
+  if (process.platform !== 'win32') process.on('SIGXFSZ', () => {})
 }
 
 /** Name of the package that holds this platform's binary, by napi-rs's naming of platforms. */

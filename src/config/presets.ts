@@ -1,5 +1,5 @@
 /** Named configurations: what differs from the defaults of the schema, which are the preset `tiny`. */
-import type { ConfigOverrides } from './types.js'
+import type { ConfigOverrides, PresetName } from './types.js'
 
 const REFERENCE: ConfigOverrides = {
   encoder: { baseWidth: 128, embeddingDim: 1024, blockDepth: 3, batchNorm: false },
@@ -55,7 +55,12 @@ export interface Preset {
   /** What differs from the defaults. */
   readonly config: ConfigOverrides
   /** The reference's schedule of the classifier task on this data set. */
-  readonly classifierTask: { readonly epochs: number; readonly milestones: readonly number[] }
+  readonly classifierTask: {
+    /** Passes over the training pictures. */
+    readonly epochs: number
+    /** Epochs after which the learning rate decays. */
+    readonly milestones: readonly number[]
+  }
 }
 
 /**
@@ -63,7 +68,7 @@ export interface Preset {
  * (Philip-Bachman/amdim-public: datasets.py, train.py, task_self_supervised.py, task_classifiers.py). The paper's own
  * ImageNet run used baseWidth 192, embeddingDim 1536, blockDepth 8 and batches of 480.
  */
-export const PRESETS = {
+export const PRESETS: Readonly<Record<PresetName, Preset>> = {
   tiny: {
     description: 'small encoder for CPUs, 32 pixels, 30 minutes (default)',
     classes: 10,
@@ -101,4 +106,4 @@ export const PRESETS = {
     config: imagenet128,
     classifierTask: { epochs: 15, milestones: [7, 12] },
   },
-} as const satisfies Record<string, Preset>
+}

@@ -174,9 +174,18 @@ const augment = group(
 
 const length = z
   .union([
-    z.strictObject({ epochs: count() }),
-    z.strictObject({ updates: count() }),
-    z.strictObject({ minutes: positive() }),
+    z.strictObject({
+      /** Passes over the training pictures. */
+      epochs: count(),
+    }),
+    z.strictObject({
+      /** Updates of the weights. */
+      updates: count(),
+    }),
+    z.strictObject({
+      /** Minutes of training, evaluation excluded. */
+      minutes: positive(),
+    }),
   ])
   .default({ minutes: 30 })
   .meta({

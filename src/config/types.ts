@@ -1,7 +1,6 @@
 /** Types inferred from the schemas; importing them does not load the schemas. */
 import type { z } from 'zod'
 import type { evaluateSchema } from './evaluate-schema.js'
-import type { PRESETS } from './presets.js'
 import type { runSchema } from './run-schema.js'
 import type { configSchema } from './schema.js'
 
@@ -27,12 +26,12 @@ export type RunSettings = z.output<typeof runSchema>
 export type EvaluationPlan = z.output<typeof evaluateSchema>
 
 /** Name of a preset. */
-export type PresetName = keyof typeof PRESETS
+export type PresetName = 'tiny' | 'cifar10' | 'cifar100' | 'stl10' | 'imagenet128' | 'places205'
 
 /** An object with every part optional, at any depth; arrays and unions of objects are given whole. */
 export type DeepPartial<T> = T extends readonly unknown[]
   ? T
-  : T extends { epochs: number } | { updates: number } | { minutes: number }
+  : T extends AmdimConfig['length']
     ? T
     : T extends object
       ? { [K in keyof T]?: DeepPartial<T[K]> | undefined }

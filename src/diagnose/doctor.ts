@@ -25,8 +25,15 @@ export interface Check {
 export interface DoctorReport {
   /** Whether every check is right. */
   ok: boolean
-  /** The addon: version, cargo features, platform it was built for. */
-  addon: { version: string; features: string[]; target: string }
+  /** The native binary. */
+  addon: {
+    /** Its version. */
+    version: string
+    /** Cargo features that it was built with. */
+    features: string[]
+    /** Platform that it was built for. */
+    target: string
+  }
   /** Version of Node.js. */
   node: string
   /** The device. */

@@ -2,16 +2,36 @@ import type { AmdimConfig } from '../config/types.js'
 import { assertPath } from '../data/arguments.js'
 import { addon, unwrapJson } from '../native.js'
 
+/** A tensor of a file. */
+export interface TensorInfo {
+  /** Its name, as in the reference's state_dict. */
+  name: string
+  /** Its shape. */
+  shape: number[]
+}
+
+/** How far training had come. */
+export interface TrainingPosition {
+  /** Epoch under way, from 0. */
+  epoch: number
+  /** Updates made. */
+  update: number
+  /** Pairs of views seen. */
+  pairs: number
+  /** Seconds of training, evaluation excluded. */
+  seconds: number
+}
+
 /** What a model or checkpoint file holds. */
 export interface ModelInfo {
   /** The whole configuration it was trained with. */
   config: AmdimConfig
   /** Number of parameters of the encoder, projections included. */
   parameters: number
-  /** Every tensor's name (the reference's state_dict names) and shape. */
-  tensors: { name: string; shape: number[] }[]
-  /** How far training had come: epoch (from 0), updates, pairs of views seen, seconds of training. */
-  position: { epoch: number; update: number; pairs: number; seconds: number }
+  /** Every tensor. */
+  tensors: TensorInfo[]
+  /** How far training had come. */
+  position: TrainingPosition
   /** Names of the classes of its online classifiers; empty without labels. */
   classes: string[]
   /** Size in bytes of the weights. */

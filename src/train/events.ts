@@ -1,5 +1,6 @@
 /** The run has started. */
 export interface StartEvent {
+  /** Kind of the event. */
   type: 'start'
   /** Folder that the run writes. */
   runFolder: string | null
@@ -41,6 +42,7 @@ export interface ClassifierProgress {
 
 /** Averages over the steps since the last event of this type. */
 export interface StepEvent {
+  /** Kind of the event. */
   type: 'step'
   /** Updates made. */
   update: number
@@ -80,6 +82,7 @@ export interface StepEvent {
 
 /** A checkpoint was written. */
 export interface CheckpointEvent {
+  /** Kind of the event. */
   type: 'checkpoint'
   /** Its path. */
   path: string
@@ -89,6 +92,7 @@ export interface CheckpointEvent {
 
 /** An epoch ended. */
 export interface EpochEvent {
+  /** Kind of the event. */
   type: 'epoch'
   /** Epochs done. */
   epoch: number
@@ -100,6 +104,7 @@ export interface EpochEvent {
 
 /** The online classifiers were tested on the test split. */
 export interface EvaluationEvent {
+  /** Kind of the event. */
   type: 'evaluation'
   /** Epochs done. */
   epoch: number
@@ -113,6 +118,7 @@ export interface EvaluationEvent {
 
 /** Something that a user should know but that does not stop the run. */
 export interface WarningEvent {
+  /** Kind of the event. */
   type: 'warning'
   /** Stable code of the warning. */
   code: string
@@ -122,6 +128,7 @@ export interface WarningEvent {
 
 /** A picture was left out (`onBadImage: 'skip'`). */
 export interface SkippedEvent {
+  /** Kind of the event. */
   type: 'skipped'
   /** Its path, or its index in the data set. */
   name: string
