@@ -1,20 +1,22 @@
 // Compares the shipped training step with a folder of reference values: node tools/parity.mjs [DIR] [flags]
-// Flags (--executor, --device) go to crates/amdim-parity; without DIR it runs the repository's own values.
+// Flags go to crates/amdim-parity (--help lists them); without DIR it runs the repository's own values.
 import { resolve } from 'node:path'
-import { parseArgs } from 'node:util'
 import { run } from './lib/process.mjs'
 import { requireTools } from './lib/toolchain.mjs'
 
+const DEFAULT_FOLDER = 'crates/amdim-core/tests/golden/amdim'
+
+/** npm runs scripts in the package's folder; a relative DIR is meant from where the command was given. */
+function withAbsoluteFolder(args) {
+  const from = process.env.INIT_CWD ?? process.cwd()
+  const isFlag = (arg) => arg?.startsWith('--') ?? false
+  // Every flag but --help is followed by its value.
+  const isValue = (i) => isFlag(args[i - 1]) && args[i - 1] !== '--help'
+  const isFolder = (i) => !isFlag(args[i]) && !isValue(i)
+  const resolved = args.map((arg, i) => (isFolder(i) ? resolve(from, arg) : arg))
+  return args.some((_, i) => isFolder(i)) ? resolved : [DEFAULT_FOLDER, ...args]
+}
+
 requireTools('build the comparison')
-const { values, positionals } = parseArgs({
-  options: { executor: { type: 'string' }, device: { type: 'string' } },
-  allowPositionals: true,
-})
-// npm runs scripts in the package's folder; a relative DIR is meant from where the command was given.
-const from = process.env.INIT_CWD ?? process.cwd()
-const folders = positionals.length
-  ? positionals.map((path) => resolve(from, path))
-  : ['crates/amdim-core/tests/golden/amdim']
-const flags = Object.entries(values).flatMap(([name, value]) => [`--${name}`, value])
 const program = ['run', '--release', '--quiet', '--package', 'amdim-parity', '--']
-process.exitCode = await run('cargo', [...program, ...folders, ...flags])
+process.exitCode = await run('cargo', [...program, ...withAbsoluteFolder(process.argv.slice(2))])
