@@ -22,17 +22,14 @@ export interface SchemaLeaf {
   node: SchemaNode
 }
 
-/** The node at a path, looking through `null` alternatives; `undefined` when there is none. */
+/** The node at a path, looking into every alternative; `undefined` when there is none. */
 export function nodeAt(root: SchemaNode, path: readonly PropertyKey[]): SchemaNode | undefined {
-  let node: SchemaNode | undefined = root
-  for (const key of path) {
-    if (node === undefined) return undefined
-    node =
-      typeof key === 'number'
-        ? (node.prefixItems?.[key] ?? (node.items || undefined))
-        : propertiesOf(node)?.[String(key)]
-  }
-  return node
+  return path.reduce<SchemaNode | undefined>((node, key) => node && childOf(node, key), root)
+}
+
+function childOf(node: SchemaNode, key: PropertyKey): SchemaNode | undefined {
+  if (typeof key === 'number') return node.prefixItems?.[key] ?? (node.items || undefined)
+  return [node, ...(node.anyOf ?? [])].map((option) => option.properties?.[String(key)]).find(Boolean)
 }
 
 /** Names and nodes of an object's options; also of an object that may be `null`. */

@@ -37,6 +37,8 @@ export function validate<T extends z.ZodType>(schema: T, value: unknown, prefix 
 
 function toError(issue: z.core.$ZodIssue, root: SchemaNode, value: unknown, prefix: string): AmdimError {
   if (issue.code === 'unrecognized_keys') return unknownOption(issue.path, issue.keys[0] ?? '', root, prefix)
+  const inner = issue.code === 'invalid_union' ? issueOfMeantForm(issue) : undefined
+  if (inner) return toError({ ...inner, path: [...issue.path, ...inner.path] }, root, value, prefix)
   const name = pathName(issue.path, prefix)
   const node = nodeAt(root, issue.path)
   const written = issue.code === 'custom' || issue.code === 'invalid_format'
@@ -46,6 +48,13 @@ function toError(issue: z.core.$ZodIssue, root: SchemaNode, value: unknown, pref
       ? expectation(node)
       : issue.message
   return invalidArgument(name, expected, valueAt(value, issue.path))
+}
+
+/** The issue in the form of a union that the value has the keys of, if it has those of one. */
+function issueOfMeantForm(issue: z.core.$ZodIssueInvalidUnion): z.core.$ZodIssue | undefined {
+  const isMeant = (errors: z.core.$ZodIssue[]) =>
+    errors.every(({ code, path }) => code !== 'unrecognized_keys' && path.length > 0)
+  return issue.errors.find(isMeant)?.[0]
 }
 
 /** The error for an option that does not exist, with the nearest one that does. */
