@@ -13,5 +13,5 @@ export const benchSchema = z.strictObject({
   threads,
   device,
   executor,
-  precision: field(z.literal('f32').default('f32'), 'number format', 'precision'),
+  precision: field(z.enum(['f32']).default('f32'), 'number format', 'precision'),
 })

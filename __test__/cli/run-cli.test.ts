@@ -1,0 +1,102 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { runCli } from '../../src/cli/run-cli.js'
+import { Terminal } from '../../src/cli/terminal.js'
+import { temporaryFolder, write } from '../support/folder.js'
+import { MemoryStream } from '../support/memory-stream.js'
+
+async function run(...args: string[]) {
+  const [out, err] = [new MemoryStream(), new MemoryStream()]
+  const code = await runCli(args, new Terminal(out, err, {}))
+  return { code, out: out.text, err: err.text }
+}
+
+const COMMANDS = ['train', 'embed', 'evaluate', 'inspect', 'doctor', 'bench']
+
+describe('amdim', () => {
+  it('prints its version', async () => {
+    const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
+    expect(await run('--version')).toEqual({ code: 0, out: `${version}\n`, err: '' })
+  })
+
+  it('prints help on standard output, or on standard error with code 2 when nothing is asked', async () => {
+    const help = await run('--help')
+    expect(help).toMatchObject({ code: 0, err: '' })
+    for (const command of COMMANDS) expect(help.out).toContain(`\n  ${command} `)
+    expect(await run()).toMatchObject({
+      code: 2,
+      out: '',
+      err: expect.stringContaining('usage: amdim COMMAND'),
+    })
+  })
+
+  it.each(COMMANDS)('has help for %s', async (command) => {
+    const { code, out, err } = await run(command, '--help')
+    expect({ code, err }).toEqual({ code: 0, err: '' })
+    expect(out).toMatch(new RegExp(`^usage: amdim ${command} .*\\[options\\]`))
+    expect(out).toContain('--quiet')
+  })
+
+  it('documents every flag of the configuration under train', async () => {
+    const { out } = await run('train', '--help')
+    for (const flag of [
+      '--base-width',
+      '--learning-rate',
+      '--augment.crop.scale',
+      '--on-bad-image',
+      '--minutes',
+    ])
+      expect(out).toContain(`  ${flag} `)
+    expect(out).toContain('--[no-]batch-norm')
+    expect(out).toContain('places205')
+  })
+
+  it.each([
+    [['trian'], 'unknown command "trian"; did you mean "train"?'],
+    [['--verison'], 'unknown option --verison'],
+    [['train'], '--data is missing'],
+    [['train', '--epocs', '3'], 'unknown option --epocs for "amdim train"; did you mean --epochs?'],
+    [['train', '--data', 'x', '--learning-rate', 'NaN'], 'optimizer.learningRate: expected a number > 0'],
+    [['train', '--data', 'x', '--minutes', 'ten'], 'length.minutes: expected a number > 0, got "ten"'],
+    [['train', '--data', 'x', '--minutes', '1', '--epochs', '1'], 'cannot be given together'],
+    [['train', '--data', 'x', '--preset', 'cifar11'], 'preset: expected one of tiny, cifar10'],
+    [['train', '--data', 'x', 'y'], 'unexpected argument "y"'],
+    [['embed', 'model'], 'PICTURES... is missing'],
+    [['embed', 'model', 'pictures', '--out', 'a.csv'], '--out: expected a file named *.npy or *.jsonl'],
+    [['evaluate', 'model'], '--data is missing'],
+    [['inspect'], 'FILE is missing'],
+    [['inspect', 'a', 'b'], 'unexpected argument "b"'],
+    [['bench', '--size', '33'], 'encoder.encoderSize: expected one of 32, 64, 128, got 33'],
+    [['bench', '--precision', 'f16'], 'precision: expected one of f32, got "f16"'],
+    [['bench', '--batch', '1'], 'batchSize: expected a whole number >= 2'],
+    [['doctor', '--device', 'gpu'], 'device: expected auto, cpu, cuda, cuda:N or metal, got "gpu"'],
+  ])('%j is a usage error: one line and a hint', async (args, message) => {
+    const { code, out, err } = await run(...args)
+    expect({ code, out }).toEqual({ code: 2, out: '' })
+    expect(err).toContain(message)
+    expect(err.trimEnd().split('\n')).toEqual([
+      expect.stringMatching(/^amdim: /),
+      expect.stringMatching(/^hint: /),
+    ])
+  })
+
+  it('fails with 1 when the data is not there', async () => {
+    const { code, err } = await run('train', '--data', join(temporaryFolder(), 'none'))
+    expect(code).toBe(1)
+    expect(err).toContain('[AMDIM_IO]')
+  })
+
+  it('reads a config file below the flags', async () => {
+    const config = write(join(temporaryFolder(), 'a.yaml'), 'batchSize: 0\n')
+    const [bad, good] = await Promise.all([
+      run('train', '--data', 'none', '--config', config),
+      run('train', '--data', 'none', '--config', write(join(temporaryFolder(), 'b.yaml'), 'batchSize: 8\n')),
+    ])
+    expect(bad).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('batchSize: expected a whole number >= 2'),
+    })
+    expect(good).toMatchObject({ code: 1, err: expect.stringContaining('[AMDIM_IO]') })
+  })
+})
