@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::Stored;
 use crate::encoder::{EncoderConfig, Features};
-use crate::executor::{self, Executor, ExecutorKind};
+use crate::executor::{self, Executor, ExecutorKind, Pass};
 use crate::nn::{ClassifierConfig, Classifiers};
 use crate::random::{Purpose, Stream};
 use crate::{Error, Result, parameters, tensors};
@@ -61,8 +61,8 @@ pub struct Model {
     pub parameters: Tensor,
     /// Flat running statistics of the encoder, `[buffer_len]`.
     pub running: Tensor,
-    /// Training passes of the encoder so far (`num_batches_tracked`).
-    pub passes: u64,
+    /// Training passes that each buffer of the encoder has seen (`num_batches_tracked` of its batch norm).
+    pub passes: Vec<u64>,
     /// The online classifiers, where there are classes.
     pub classifiers: Option<Classifiers>,
 }
@@ -82,7 +82,8 @@ impl Model {
         let classifiers = draw_classifiers(&config, seed, &placement)?;
         let executor =
             executor::build(placement.executor, Arc::clone(&network), device, dtype, placement.threads)?;
-        Ok(Self { config, network, placement, executor, parameters, running, passes: 0, classifiers })
+        let passes = vec![0; network.buffers.len()];
+        Ok(Self { config, network, placement, executor, parameters, running, passes, classifiers })
     }
 
     /// What the model's shape depends on.
@@ -105,8 +106,13 @@ impl Model {
         self.executor.name()
     }
 
-    pub(crate) fn executor(&mut self) -> &mut dyn Executor {
-        self.executor.as_mut()
+    /// Opens a training pass of the encoder; the running statistics move. Images as in [`embed`](Self::embed).
+    pub fn forward(&mut self, images: &Tensor) -> Result<Pass> {
+        let pass = self.executor.forward(&self.parameters, &mut self.running, images)?;
+        for (passes, buffer) in self.passes.iter_mut().zip(&self.network.buffers) {
+            *passes += u64::from(buffer.used);
+        }
+        Ok(pass)
     }
 
     /// Replaces the classifiers by newly drawn ones for `classes` classes (0: none).
@@ -140,11 +146,10 @@ impl Model {
             &tensors::to_vec(&self.parameters)?,
         );
         let running = tensors::to_vec(&self.running)?;
-        for buffer in &self.network.buffers {
+        for (buffer, &passes) in self.network.buffers.iter().zip(&self.passes) {
             let name = format!("{ENCODER_PREFIX}{}", buffer.name);
             if let Some(norm) = name.strip_suffix("running_mean") {
-                let count = if buffer.used { self.passes } else { 0 };
-                state.insert(format!("{norm}num_batches_tracked"), Stored::counter(count));
+                state.insert(format!("{norm}num_batches_tracked"), Stored::counter(passes));
             }
             state.insert(name, Stored::float(vec![buffer.len], running[buffer.range()].to_vec()));
         }
@@ -178,13 +183,12 @@ impl Model {
     pub fn load_encoder(&mut self, state: &BTreeMap<String, Stored>) -> Result<()> {
         let parameters = take_parameters(state, ENCODER_PREFIX, &self.network.parameters)?;
         let mut running = Vec::with_capacity(self.network.buffer_len());
-        let mut passes = 0;
+        let mut passes = Vec::with_capacity(self.network.buffers.len());
         for buffer in &self.network.buffers {
             let name = format!("{ENCODER_PREFIX}{}", buffer.name);
             running.extend_from_slice(Stored::take(state, &name, &[buffer.len])?);
-            if let Some(norm) = name.strip_suffix("running_mean") {
-                passes = passes.max(Stored::take_counter(state, &format!("{norm}num_batches_tracked"))?);
-            }
+            let norm = name.trim_end_matches("running_mean").trim_end_matches("running_var");
+            passes.push(Stored::take_counter(state, &format!("{norm}num_batches_tracked"))?);
         }
         let (dtype, device) = (self.placement.dtype, &self.placement.device);
         let parameters = tensors::from_slice(&parameters, &[parameters.len()], dtype, device)?;

@@ -161,7 +161,7 @@ impl Learner {
         labels: &[i64],
         positions: &SourcePositions,
     ) -> Result<Computed> {
-        let (running, passes) = (self.model.running.clone(), self.model.passes);
+        let (running, passes) = (self.model.running.clone(), self.model.passes.clone());
         let heads = self.model.classifiers.clone();
         let result = self.compute_unguarded(views, labels, positions);
         if result.is_err() {
@@ -298,8 +298,8 @@ impl Learner {
         views: [&Tensor; 2],
         positions: &SourcePositions,
     ) -> Result<([Features; 2], ObjectiveReport, Tensor)> {
-        let first = self.open_pass(views[0])?;
-        let second = self.open_pass(views[1])?;
+        let first = self.model.forward(views[0])?;
+        let second = self.model.forward(views[1])?;
         let leaves = |pass: &Pass| -> Result<Vec<Var>> {
             pass.outputs.iter().map(|map| Ok(Var::from_tensor(map)?)).collect()
         };
@@ -333,15 +333,6 @@ impl Learner {
             score_max: scalar(&loss.score_max)?,
         };
         Ok((detached, report, gradient))
-    }
-
-    fn open_pass(&mut self, images: &Tensor) -> Result<Pass> {
-        let mut running = self.model.running.clone();
-        let parameters = self.model.parameters.clone();
-        let pass = self.model.executor().forward(&parameters, &mut running, images)?;
-        self.model.running = running;
-        self.model.passes += 1;
-        Ok(pass)
     }
 
     fn classify(&mut self, features: &[Features; 2], labels: &[i64]) -> Result<Option<ClassifierPass>> {

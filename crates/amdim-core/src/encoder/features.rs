@@ -75,6 +75,13 @@ impl Features {
         self.maps[0].dims()[2]
     }
 
+    /// The map of one scale as pictures are laid out, `[batch, embedding, side, side]`.
+    pub fn channels_first(&self, scale: Scale) -> Result<Tensor> {
+        let side = scale.side();
+        let map = self.at(scale).transpose(1, 2)?.contiguous()?;
+        Ok(map.reshape((self.batch(), self.embedding(), side, side))?)
+    }
+
     /// The global vectors, `[batch, embedding]`.
     pub fn global(&self) -> Result<Tensor> {
         Ok(self.maps[0].squeeze(1)?)

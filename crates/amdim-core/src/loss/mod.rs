@@ -5,6 +5,6 @@ mod multiscale;
 
 pub use cross_entropy::{ClippedCrossEntropy, clipped_cross_entropy};
 pub use multiscale::{
-    MultiscaleLoss, ObjectiveConfig, SourcePositions, Term, TermReport, chance_level, multiscale_loss,
-    raw_scores, soft_clip,
+    Direction, MultiscaleLoss, ObjectiveConfig, SourcePositions, Term, TermReport, chance_level,
+    multiscale_loss, raw_scores, soft_clip,
 };

@@ -136,6 +136,21 @@ pub struct TermReport {
     pub loss: Tensor,
     /// Share of positive pairs above all their negatives, `[]`, 0..1.
     pub top1: Tensor,
+    /// View 1 predicting view 2, then view 2 predicting view 1.
+    pub directions: [Direction; 2],
+}
+
+/// What one term gave in one direction; without gradient.
+#[derive(Debug, Clone)]
+pub struct Direction {
+    /// Source vectors, `[batch, embedding]`.
+    pub sources: Tensor,
+    /// Clipped scores of the positive pairs, `[batch, locations]`.
+    pub positives: Tensor,
+    /// Their log-softmax against the negatives, `[batch, locations]`.
+    pub log_softmax: Tensor,
+    /// `logitPenalty * mean(score^2)`, `[]`.
+    pub penalty: Tensor,
 }
 
 /// Result of [`multiscale_loss`]; every tensor is `[]`.
@@ -217,17 +232,11 @@ pub fn multiscale_loss(
     let mut terms = Vec::with_capacity(config.terms.len());
     let mut statistics = ScoreStatistics::default();
     for &term in &config.terms {
-        let mut losses = Vec::with_capacity(2);
-        let mut top1 = Vec::with_capacity(2);
-        for (from, to) in [(0, 1), (1, 0)] {
-            let scores = raw_scores(&sources[&(term.source(), from)], views[to].at(term.target()))?;
-            statistics.add(&scores)?;
-            let nce = info_nce(&soft_clip(&scores, config.score_clip)?)?;
-            losses.push(nce.loss);
-            top1.push(nce.top1);
-        }
-        let half = |pair: &[Tensor]| -> Result<Tensor> { Ok(((&pair[0] + &pair[1])? * 0.5)?) };
-        terms.push(TermReport { term, loss: half(&losses)?, top1: half(&top1)? });
+        let (loss1, top1, direction1) = predict(0, 1, term, &sources, views, config, &mut statistics)?;
+        let (loss2, top2, direction2) = predict(1, 0, term, &sources, views, config, &mut statistics)?;
+        let half = |a: Tensor, b: Tensor| -> Result<Tensor> { Ok(((a + b)? * 0.5)?) };
+        let directions = [direction1, direction2];
+        terms.push(TermReport { term, loss: half(loss1, loss2)?, top1: half(top1, top2)?, directions });
     }
     let penalty = (statistics.sum(&statistics.mean_squares)? * (0.5 * config.logit_penalty))?;
     let mut total = penalty.clone();
@@ -236,6 +245,29 @@ pub fn multiscale_loss(
     }
     let (score_mean, score_std, score_max) = statistics.summary()?;
     Ok(MultiscaleLoss { total, terms, penalty: penalty.detach(), score_mean, score_std, score_max })
+}
+
+/// One term in one direction: its loss with gradient, its NCE accuracy, its details.
+fn predict(
+    from: usize,
+    to: usize,
+    term: Term,
+    sources: &HashMap<(Scale, usize), Tensor>,
+    views: [&Features; 2],
+    config: &ObjectiveConfig,
+    statistics: &mut ScoreStatistics,
+) -> Result<(Tensor, Tensor, Direction)> {
+    let source = &sources[&(term.source(), from)];
+    let scores = raw_scores(source, views[to].at(term.target()))?;
+    let mean_square = statistics.add(&scores)?;
+    let nce = info_nce(&soft_clip(&scores, config.score_clip)?)?;
+    let direction = Direction {
+        sources: source.detach(),
+        positives: nce.positives.detach(),
+        log_softmax: nce.log_softmax.detach(),
+        penalty: (mean_square.detach() * config.logit_penalty)?,
+    };
+    Ok((nce.loss, nce.top1, direction))
 }
 
 /// The source vector of each picture, `[batch, embedding]`: the global one, or that at its position.
@@ -263,13 +295,15 @@ struct ScoreStatistics {
 }
 
 impl ScoreStatistics {
-    fn add(&mut self, scores: &Tensor) -> Result<()> {
+    /// Counts these scores in; returns their mean square, with gradient.
+    fn add(&mut self, scores: &Tensor) -> Result<Tensor> {
         let plain = scores.detach();
         self.counts.push(plain.elem_count());
         self.means.push(plain.mean_all()?);
         self.largest.push(plain.abs()?.flatten_all()?.max(0)?);
-        self.mean_squares.push(scores.sqr()?.mean_all()?);
-        Ok(())
+        let mean_square = scores.sqr()?.mean_all()?;
+        self.mean_squares.push(mean_square.clone());
+        Ok(mean_square)
     }
 
     fn sum(&self, values: &[Tensor]) -> Result<Tensor> {

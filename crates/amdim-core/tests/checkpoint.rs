@@ -1,0 +1,152 @@
+//! Files survive what disks and users do to them, and a resumed learner goes on bit for bit.
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+
+use amdim_core::checkpoint::{Checkpoint, Progress, write_aside};
+use amdim_core::executor::ExecutorKind;
+use amdim_core::loss::{ObjectiveConfig, Term};
+use amdim_core::optim::AdamConfig;
+use amdim_core::train_step::{Learner, StepConfig};
+use candle_core::{DType, Tensor};
+use common::{encoder, flat, model, tensor};
+
+fn learner(executor: ExecutorKind) -> Learner {
+    let optimizer = AdamConfig {
+        learning_rate: 1e-3,
+        beta1: 0.8,
+        beta2: 0.999,
+        epsilon: 1e-8,
+        weight_decay: 1e-5,
+        gradient_clip: Some(1.0),
+    };
+    let objective = ObjectiveConfig {
+        score_clip: 20.0,
+        logit_penalty: 0.04,
+        terms: vec![Term::GlobalTo5, Term::Local5To5],
+    };
+    let config = StepConfig { objective, optimizer, encoder_frozen: false, seed: 3 };
+    Learner::new(model(encoder(32, true), 3, executor, DType::F32), config).unwrap()
+}
+
+fn views(update: u64) -> [Tensor; 2] {
+    [0, 1].map(|view| tensor(&[3, 3, 32, 32], 1.0, 100 + 2 * update + view).to_dtype(DType::F32).unwrap())
+}
+
+fn run(learner: &mut Learner, updates: std::ops::Range<u64>) {
+    for update in updates {
+        let [first, second] = views(update);
+        learner.step([&first, &second], &[0, 1, -1], 1e-3).unwrap();
+    }
+}
+
+fn file(learner: &Learner) -> Checkpoint {
+    let progress = Progress { update: learner.update(), ..Progress::default() };
+    let classes = ["a", "b", "c"].map(String::from);
+    learner.checkpoint(&classes, progress, serde_json::json!({"note": 1})).unwrap()
+}
+
+fn saved(folder: &Path) -> std::path::PathBuf {
+    let mut learner = learner(ExecutorKind::Cpu);
+    run(&mut learner, 0..1);
+    let path = folder.join("checkpoint.safetensors");
+    file(&learner).write(&path).unwrap();
+    path
+}
+
+#[test]
+fn a_resumed_learner_equals_the_uninterrupted_one_bit_for_bit() {
+    for executor in [ExecutorKind::Cpu, ExecutorKind::Candle] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("checkpoint.safetensors");
+        let mut straight = learner(executor);
+        run(&mut straight, 0..4);
+        let mut first = learner(executor);
+        run(&mut first, 0..2);
+        file(&first).write(&path).unwrap();
+        let mut second = learner(executor);
+        second.resume(&Checkpoint::read(&path).unwrap()).unwrap();
+        assert_eq!(second.update(), 2);
+        run(&mut second, 2..4);
+        assert_eq!(file(&straight).tensors, file(&second).tensors);
+        assert_ne!(file(&first).tensors, file(&second).tensors);
+    }
+}
+
+#[test]
+fn a_truncated_file_is_a_typed_error_at_any_length() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = saved(folder.path());
+    let whole = fs::read(&path).unwrap();
+    for length in [0, 1, 7, 8, 100, whole.len() / 2, whole.len() - 1] {
+        fs::write(&path, &whole[..length]).unwrap();
+        let error = Checkpoint::read(&path).unwrap_err();
+        assert_eq!(error.code(), "AMDIM_CHECKPOINT", "{length} bytes: {error}");
+    }
+    assert_eq!(Checkpoint::read(&folder.path().join("none")).unwrap_err().code(), "AMDIM_IO");
+}
+
+#[test]
+fn safetensors_of_another_program_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("other.safetensors");
+    let header = br#"{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#;
+    let bytes = [&(header.len() as u64).to_le_bytes()[..], header, &[0; 4]].concat();
+    fs::write(&path, bytes).unwrap();
+    let error = Checkpoint::read(&path).unwrap_err();
+    assert_eq!(error.code(), "AMDIM_CHECKPOINT");
+    assert!(error.to_string().contains("not one of amdim's"), "{error}");
+}
+
+#[test]
+fn a_checkpoint_of_another_model_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let read = Checkpoint::read(&saved(folder.path())).unwrap();
+    let mut other = model(encoder(64, true), 3, ExecutorKind::Cpu, DType::F32);
+    let before = flat(&other.parameters);
+    let error = other.load_encoder(&read.tensors).unwrap_err();
+    assert_eq!(error.code(), "AMDIM_SHAPE", "{error}");
+    assert_eq!(flat(&other.parameters), before);
+}
+
+#[test]
+fn a_model_file_holds_no_optimiser_and_cannot_be_resumed() {
+    let learner = learner(ExecutorKind::Cpu);
+    let file = learner.model_file(&[], Progress::default(), serde_json::Value::Null).unwrap();
+    assert!(file.tensors.keys().all(|name| !name.starts_with("optimizer.")));
+    let error = self::learner(ExecutorKind::Cpu).resume(&file).unwrap_err();
+    assert_eq!(error.code(), "AMDIM_INVALID_ARGUMENT");
+}
+
+#[test]
+fn a_failed_write_leaves_the_old_file_and_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("missing").join("file");
+    assert_eq!(write_aside(&path, b"new").unwrap_err().code(), "AMDIM_IO");
+    // A folder of the target's name: writing aside works, renaming does not.
+    let taken = folder.path().join("taken");
+    fs::create_dir_all(taken.join("inside")).unwrap();
+    assert_eq!(write_aside(&taken, b"new").unwrap_err().code(), "AMDIM_IO");
+    let names: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|item| item.unwrap().file_name()).collect();
+    assert_eq!(names, ["taken"]);
+    write_aside(&folder.path().join("good"), b"one").unwrap();
+    write_aside(&folder.path().join("good"), b"two").unwrap();
+    assert_eq!(fs::read(folder.path().join("good")).unwrap(), b"two");
+}
+
+#[test]
+fn nan_is_a_typed_error_and_leaves_the_model_as_it_was() {
+    for executor in [ExecutorKind::Cpu, ExecutorKind::Candle] {
+        let mut learner = learner(executor);
+        let before = file(&learner).tensors;
+        let [first, _] = views(0);
+        let broken = (&first * f64::NAN).unwrap();
+        let error = learner.step([&first, &broken], &[0, 1, 2], 1e-3).unwrap_err();
+        assert_eq!(error.code(), "AMDIM_NON_FINITE");
+        assert_eq!(file(&learner).tensors, before);
+        // And it still learns.
+        run(&mut learner, 0..1);
+    }
+}

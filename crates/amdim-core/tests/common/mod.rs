@@ -1,0 +1,96 @@
+//! What the integration tests share.
+#![allow(dead_code, missing_docs, unreachable_pub)]
+
+use amdim_core::encoder::{EncoderConfig, Features, Scale};
+use amdim_core::executor::ExecutorKind;
+use amdim_core::model::{Model, ModelConfig, Placement};
+use amdim_core::nn::ClassifierConfig;
+use amdim_core::random::{Purpose, Stream};
+use candle_core::{DType, Device, Tensor};
+
+/// Reproducible values in `-scale..scale`.
+pub fn values(len: usize, scale: f64, seed: u64) -> Vec<f64> {
+    let mut stream = Stream::new(seed, Purpose::HeadOrder, 0);
+    (0..len).map(|_| (stream.uniform() * 2.0 - 1.0) * scale).collect()
+}
+
+pub fn tensor(dims: &[usize], scale: f64, seed: u64) -> Tensor {
+    Tensor::from_vec(values(dims.iter().product(), scale, seed), dims, &Device::Cpu).unwrap()
+}
+
+/// Random maps of one view, f64.
+pub fn features(batch: usize, embedding: usize, scale: f64, seed: u64) -> Features {
+    let maps = Scale::ALL
+        .iter()
+        .map(|map| tensor(&[batch, map.locations(), embedding], scale, seed * 10 + map.locations() as u64))
+        .collect();
+    Features::new(maps).unwrap()
+}
+
+pub fn encoder(encoder_size: usize, batch_norm: bool) -> EncoderConfig {
+    let embedding_dim = if encoder_size == 32 { 8 } else { 16 };
+    EncoderConfig {
+        encoder_size,
+        input_channels: 3,
+        base_width: 2,
+        embedding_dim,
+        block_depth: 2,
+        batch_norm,
+    }
+}
+
+pub fn classifiers() -> ClassifierConfig {
+    ClassifierConfig { enabled: true, hidden_units: 6, dropout: 0.2, logit_clip: 10.0, logit_penalty: 1e-3 }
+}
+
+pub fn model(encoder: EncoderConfig, classes: usize, executor: ExecutorKind, dtype: DType) -> Model {
+    let config = ModelConfig { encoder, classifiers: classifiers(), classes };
+    let placement = Placement { device: Device::Cpu, dtype, executor, threads: 2 };
+    Model::new(config, 5, placement).unwrap()
+}
+
+/// Moves every parameter off its initial value, so that no branch is dead (second convolutions start at zero).
+pub fn shake(model: &mut Model, seed: u64) {
+    let noise = tensor(model.parameters.dims(), 0.3, seed).to_dtype(model.parameters.dtype()).unwrap();
+    model.parameters = (&model.parameters + noise).unwrap();
+}
+
+pub fn scalar(tensor: &Tensor) -> f64 {
+    amdim_core::tensors::to_scalar(tensor).unwrap()
+}
+
+/// Checks a gradient against central differences along random directions: `value` of `at + h d` and `at - h d`.
+///
+/// `gradient` and `at` are flat f64 vectors; tolerances are for f64 and smooth values.
+pub fn check_directions(what: &str, at: &[f64], gradient: &[f64], value: &mut dyn FnMut(&[f64]) -> f64) {
+    for direction in 0..4 {
+        let d = values(at.len(), 1.0, 1000 + direction);
+        check_direction(&format!("{what}, direction {direction}"), at, gradient, &d, value);
+    }
+}
+
+pub fn check_direction(
+    what: &str,
+    at: &[f64],
+    gradient: &[f64],
+    d: &[f64],
+    value: &mut dyn FnMut(&[f64]) -> f64,
+) {
+    const H: f64 = 1e-6;
+    let moved = |sign: f64| -> Vec<f64> { at.iter().zip(d).map(|(x, d)| x + sign * H * d).collect() };
+    let numeric = (value(&moved(1.0)) - value(&moved(-1.0))) / (2.0 * H);
+    let analytic: f64 = gradient.iter().zip(d).map(|(g, d)| g * d).sum();
+    let scale = numeric.abs().max(analytic.abs()).max(1e-2);
+    assert!(
+        (numeric - analytic).abs() < 2e-5 * scale,
+        "{what}: {numeric} numerically, {analytic} analytically"
+    );
+}
+
+pub fn flat(tensor: &Tensor) -> Vec<f64> {
+    tensor.flatten_all().unwrap().to_dtype(DType::F64).unwrap().to_vec1().unwrap()
+}
+
+pub fn reshaped(values: &[f64], dims: &[usize]) -> Tensor {
+    Tensor::from_slice(values, dims, &Device::Cpu).unwrap()
+}

@@ -1,0 +1,98 @@
+//! The reference's numbers hold on every executor, and a changed number is found.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use amdim_core::executor::ExecutorKind;
+use amdim_parity::{Report, Setup, run};
+use candle_core::{DType, Device};
+
+fn golden() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../amdim-core/tests/golden/amdim")
+}
+
+fn compare(folder: &Path, executor: ExecutorKind, dtype: DType) -> Report {
+    run(folder, &Setup { device: Device::Cpu, dtype, executor, threads: 2 }).unwrap()
+}
+
+fn failures(report: &Report) -> Vec<&String> {
+    report.groups.iter().flat_map(|group| &group.failures).collect()
+}
+
+#[test]
+fn every_number_holds_on_every_executor() {
+    for (executor, dtype) in [
+        (ExecutorKind::Cpu, DType::F32),
+        (ExecutorKind::Candle, DType::F32),
+        (ExecutorKind::Candle, DType::F64),
+    ] {
+        let report = compare(&golden(), executor, dtype);
+        assert_eq!(failures(&report), Vec::<&String>::new(), "{executor:?} {dtype:?}");
+        assert!(report.passed() > 1000, "only {} numbers were compared", report.passed());
+    }
+}
+
+/// The smallest file alone, so that the copies below are quick.
+fn copy_of_one_file(target: &Path) -> serde_json::Value {
+    let text = fs::read_to_string(golden().join("manifest.json")).unwrap();
+    let mut manifest: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let entries = manifest["model_and_loss"].as_array().unwrap();
+    let entry = entries.iter().find(|entry| entry["kind"] == "loss").unwrap().clone();
+    let file = entry["file"].as_str().unwrap();
+    fs::copy(golden().join(file), target.join(file)).unwrap();
+    manifest["model_and_loss"] = serde_json::Value::Array(vec![entry]);
+    manifest["augmentation"] = serde_json::Value::Null;
+    manifest
+}
+
+fn write_manifest(target: &Path, manifest: &serde_json::Value) {
+    fs::write(target.join("manifest.json"), manifest.to_string()).unwrap();
+}
+
+#[test]
+fn a_changed_value_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let manifest = copy_of_one_file(folder.path());
+    write_manifest(folder.path(), &manifest);
+    assert_eq!(compare(folder.path(), ExecutorKind::Cpu, DType::F32).failed(), 0);
+
+    let file = folder.path().join(manifest["model_and_loss"][0]["file"].as_str().unwrap());
+    let mut bytes = fs::read(&file).unwrap();
+    let header = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let json: serde_json::Value = serde_json::from_slice(&bytes[8..8 + header]).unwrap();
+    let at = 8 + header + json["loss.1t5"]["data_offsets"][0].as_u64().unwrap() as usize;
+    let value = f32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
+    bytes[at..at + 4].copy_from_slice(&(value + 1e-3).to_le_bytes());
+    fs::write(&file, bytes).unwrap();
+    let report = compare(folder.path(), ExecutorKind::Cpu, DType::F32);
+    assert_eq!(report.failed(), 1);
+    assert!(failures(&report)[0].starts_with("loss.1t5: error"), "{:?}", failures(&report));
+}
+
+#[test]
+fn missing_and_unknown_tensors_fail() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut manifest = copy_of_one_file(folder.path());
+    let tensors = manifest["model_and_loss"][0]["tensors"].as_object_mut().unwrap();
+    let info = tensors.remove("loss.total").unwrap();
+    tensors.insert("loss.5t7".into(), info);
+    write_manifest(folder.path(), &manifest);
+    let report = compare(folder.path(), ExecutorKind::Cpu, DType::F32);
+    let failures = failures(&report);
+    assert_eq!(failures.len(), 2, "{failures:?}");
+    assert!(failures.iter().any(|failure| failure.contains("loss.5t7: listed, but not in the file")));
+    assert!(failures.iter().any(|failure| failure.contains("loss.total: in the file, but not listed")));
+}
+
+#[test]
+fn a_file_that_is_not_listed_fails_and_an_empty_folder_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let manifest = copy_of_one_file(folder.path());
+    let file = manifest["model_and_loss"][0]["file"].as_str().unwrap();
+    fs::copy(folder.path().join(file), folder.path().join("other.safetensors")).unwrap();
+    write_manifest(folder.path(), &manifest);
+    assert_eq!(compare(folder.path(), ExecutorKind::Cpu, DType::F32).failed(), 1);
+    let empty = tempfile::tempdir().unwrap();
+    let setup = Setup { device: Device::Cpu, dtype: DType::F32, executor: ExecutorKind::Auto, threads: 1 };
+    assert!(run(empty.path(), &setup).is_err());
+}
