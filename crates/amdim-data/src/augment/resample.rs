@@ -1,7 +1,8 @@
 //! Resizing as Pillow does it: two passes, 8-bit result after each, fixed-point weights of 22 bits.
 //!
 //! Reduction is antialiased: the filter is widened by the scale. Equal to Pillow's `Image.resize` on 8-bit images
-//! (its `Resample.c`), level for level.
+//! (its `Resample.c`, version 13: earlier versions always reduced the width first, which is a few levels off where the
+//! height shrinks much more than the width), level for level.
 
 use crate::image::Image;
 
@@ -111,34 +112,44 @@ impl Resampler {
 
     fn two_passes<const CHANNELS: usize>(&mut self, image: &Image, region: Region, resized: &mut Image) {
         let stride = image.row_values();
-        let needed = self.rows.inputs();
-        let top = region.top as usize + needed.start;
-        let mut input = Rows {
-            values: &image.pixels[top * stride + region.left as usize * CHANNELS..],
+        // Only what a wanted output depends on is read.
+        let (rows, columns) = (self.rows.inputs(), self.columns.inputs());
+        let top = region.top as usize + rows.start;
+        let left = region.left as usize + columns.start;
+        let input = Rows {
+            values: &image.pixels[top * stride + left * CHANNELS..],
             stride,
-            row_values: region.width as usize * CHANNELS,
-            first: needed.start,
-            count: needed.len(),
+            row_values: columns.len() * CHANNELS,
+            count: rows.len(),
         };
-        let row_values = resized.row_values();
-        if let Some(first) = self.columns.copied_from {
-            input.values = &input.values[first * CHANNELS..];
-            input.row_values = row_values;
-        } else if self.rows.copied_from.is_some() {
-            return horizontal_pass::<CHANNELS>(&input, &self.columns, &mut resized.pixels);
-        } else {
-            self.between.resize(input.count * row_values, 0);
-            horizontal_pass::<CHANNELS>(&input, &self.columns, &mut self.between);
-            input.values = &self.between;
-            input.stride = row_values;
-            input.row_values = row_values;
-        }
-        if self.rows.copied_from.is_some() {
-            input.copy_to(&mut resized.pixels);
-        } else {
-            vertical_pass(&input, &self.rows, &mut self.sums, &mut resized.pixels);
+        let output = &mut resized.pixels;
+        match (self.columns.copies, self.rows.copies) {
+            (true, true) => input.copy_to(output),
+            (false, true) => horizontal_pass::<CHANNELS>(&input, &self.columns, output),
+            (true, false) => vertical_pass(&input, &self.rows, &mut self.sums, output),
+            (false, false) if is_vertical_first(&self.columns, &self.rows) => {
+                self.between.resize(self.rows.spans.len() * input.row_values, 0);
+                vertical_pass(&input, &self.rows, &mut self.sums, &mut self.between);
+                horizontal_pass::<CHANNELS>(
+                    &Rows::packed(&self.between, input.row_values),
+                    &self.columns,
+                    output,
+                );
+            }
+            (false, false) => {
+                let row_values = self.columns.spans.len() * CHANNELS;
+                self.between.resize(input.count * row_values, 0);
+                horizontal_pass::<CHANNELS>(&input, &self.columns, &mut self.between);
+                vertical_pass(&Rows::packed(&self.between, row_values), &self.rows, &mut self.sums, output);
+            }
         }
     }
+}
+
+/// Pillow 13's choice: rows are reduced first when the height loses more than twice the pixels that the width loses.
+fn is_vertical_first(columns: &Weights, rows: &Weights) -> bool {
+    let lost = |weights: &Weights| i128::from(weights.input_count) - i128::from(weights.output_count);
+    lost(rows) > 0 && lost(rows) > 2 * lost(columns)
 }
 
 /// Rows of values at a stride.
@@ -146,12 +157,15 @@ struct Rows<'a> {
     values: &'a [u8],
     stride: usize,
     row_values: usize,
-    /// The region's row that `values` starts with.
-    first: usize,
     count: usize,
 }
 
-impl Rows<'_> {
+impl<'a> Rows<'a> {
+    /// Rows without gaps.
+    fn packed(values: &'a [u8], row_values: usize) -> Self {
+        Self { values, stride: row_values, row_values, count: values.len() / row_values }
+    }
+
     fn row(&self, index: usize) -> &[u8] {
         &self.values[index * self.stride..][..self.row_values]
     }
@@ -170,17 +184,23 @@ struct Weights {
     spans: Vec<(usize, usize, usize)>,
     values: Vec<i32>,
     floats: Vec<f64>,
-    /// Set when the size does not change: outputs are inputs from this one on.
-    copied_from: Option<usize>,
+    /// Lengths of the whole axis.
+    input_count: u64,
+    output_count: u64,
+    /// The length does not change, so that outputs are inputs.
+    copies: bool,
 }
 
 impl Weights {
     fn compute(&mut self, inputs: u32, outputs: Extent, filter: Filter) {
-        let inputs = inputs as usize;
         self.spans.clear();
         self.values.clear();
-        self.copied_from = (inputs as u64 == outputs.whole).then_some(outputs.first as usize);
-        if let Some(first) = self.copied_from {
+        self.input_count = u64::from(inputs);
+        self.output_count = outputs.whole;
+        self.copies = self.input_count == self.output_count;
+        let inputs = inputs as usize;
+        if self.copies {
+            let first = outputs.first as usize;
             self.spans.extend((first..first + outputs.count as usize).map(|input| (input, 1, 0)));
             return;
         }
@@ -229,14 +249,16 @@ fn to_level(sum: i32) -> u8 {
     (sum >> PRECISION_BITS).clamp(0, 255) as u8
 }
 
+/// `input` starts with the first column that any output depends on.
 fn horizontal_pass<const CHANNELS: usize>(input: &Rows, weights: &Weights, output: &mut [u8]) {
+    let offset = weights.inputs().start;
     let outputs = weights.spans.len();
     for (index, row) in output.chunks_exact_mut(outputs * CHANNELS).enumerate() {
         let source = input.row(index).as_chunks::<CHANNELS>().0;
         for (position, pixel) in row.as_chunks_mut::<CHANNELS>().0.iter_mut().enumerate() {
             let (first, weights) = weights.of(position);
             let mut sums = [HALF; CHANNELS];
-            for (weight, values) in weights.iter().zip(&source[first..]) {
+            for (weight, values) in weights.iter().zip(&source[first - offset..]) {
                 for (sum, &value) in sums.iter_mut().zip(values) {
                     *sum += i32::from(value) * weight;
                 }
@@ -246,13 +268,15 @@ fn horizontal_pass<const CHANNELS: usize>(input: &Rows, weights: &Weights, outpu
     }
 }
 
+/// `input` starts with the first row that any output depends on.
 fn vertical_pass(input: &Rows, weights: &Weights, sums: &mut Vec<i32>, output: &mut [u8]) {
+    let offset = weights.inputs().start;
     for (position, row) in output.chunks_exact_mut(input.row_values).enumerate() {
         let (first, weights) = weights.of(position);
         sums.clear();
         sums.resize(input.row_values, HALF);
-        for (offset, weight) in weights.iter().enumerate() {
-            for (sum, &value) in sums.iter_mut().zip(input.row(first + offset - input.first)) {
+        for (index, weight) in weights.iter().enumerate() {
+            for (sum, &value) in sums.iter_mut().zip(input.row(first - offset + index)) {
                 *sum += i32::from(value) * weight;
             }
         }
