@@ -1,4 +1,5 @@
-//! JPEG: baseline and progressive, gray, YCbCr, RGB, CMYK and YCCK.
+//! JPEG: baseline and progressive, gray, YCbCr, RGB, CMYK and YCCK. All CMYK is taken as stored inverted, the way of
+//! Adobe's programs, by the decoder as by Pillow.
 
 use image::metadata::Orientation;
 use zune_core::bytestream::ZCursor;
@@ -11,8 +12,7 @@ use crate::error::Result;
 use crate::image::Image;
 
 pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Image> {
-    let markers = scan_markers(bytes);
-    if !markers.ends {
+    if !is_whole(bytes) {
         return Err(problem("the JPEG data is cut off"));
     }
     let options = DecoderOptions::new_fast()
@@ -27,69 +27,31 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Image> {
         .exif()
         .and_then(|exif| Orientation::from_exif_chunk(exif))
         .unwrap_or(Orientation::NoTransforms);
-    // Adobe's programs store CMYK inverted, and the decoder takes all CMYK to be so.
-    let plain_cmyk = decoder.input_colorspace() == Some(ColorSpace::CMYK) && !markers.adobe;
-    if plain_cmyk {
-        decoder.set_options(options.jpeg_set_out_colorspace(ColorSpace::CMYK));
-    }
-    let values = decoder.decode().map_err(|error| problem(error.to_string()))?;
-    let pixels = if plain_cmyk { cmyk_to_rgb(&values) } else { values };
+    let pixels = decoder.decode().map_err(|error| problem(error.to_string()))?;
     Ok(oriented(Image { width: width as u32, height: height as u32, channels: 3, pixels }, orientation))
 }
 
-/// Pillow's conversion: each ink's complement times black's complement.
-fn cmyk_to_rgb(values: &[u8]) -> Vec<u8> {
-    let inks = values.as_chunks::<4>().0;
-    inks.iter()
-        .flat_map(|&[cyan, magenta, yellow, black]| {
-            let light = 255 - u32::from(black);
-            [cyan, magenta, yellow].map(|ink| (light - divided_by_255(u32::from(ink) * light)) as u8)
-        })
-        .collect()
-}
-
-/// Rounded division of a product of two levels.
-fn divided_by_255(product: u32) -> u32 {
-    let biased = product + 128;
-    ((biased >> 8) + biased) >> 8
-}
-
-struct Markers {
-    /// The end marker follows the last scan.
-    ends: bool,
-    /// There is an Adobe segment.
-    adobe: bool,
-}
-
-/// Walks the segments and scans of a JPEG file.
+/// Whether the end marker follows the last scan of a JPEG file.
 ///
 /// The decoder fills what is missing of a cut-off file with gray and reports success; the end marker tells. One
 /// inside a thumbnail does not count, because segments are stepped over by their length.
-fn scan_markers(bytes: &[u8]) -> Markers {
+fn is_whole(bytes: &[u8]) -> bool {
     const END: u8 = 0xD9;
     const SCAN: u8 = 0xDA;
-    const ADOBE: u8 = 0xEE;
-    let mut markers = Markers { ends: false, adobe: false };
     // After the start marker.
     let mut position = 2;
     while let Some(marker) = next_marker(bytes, &mut position) {
         if marker == END {
-            markers.ends = true;
-            return markers;
+            return true;
         }
-        let Some(length) =
-            bytes.get(position..position + 2).map(|b| usize::from(u16::from_be_bytes([b[0], b[1]])))
-        else {
-            return markers;
-        };
-        let segment = bytes.get(position + 2..position + length.max(2)).unwrap_or_default();
-        markers.adobe |= marker == ADOBE && segment.starts_with(b"Adobe");
+        let Some([high, low]) = bytes.get(position..position + 2) else { return false };
+        let length = usize::from(u16::from_be_bytes([*high, *low]));
         position += length.max(2);
         if marker == SCAN {
             skip_scan(bytes, &mut position);
         }
     }
-    markers
+    false
 }
 
 /// The marker at or after `position`, which is left behind it; markers without a segment are passed over.
@@ -128,16 +90,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn inks_without_and_with_black() {
-        assert_eq!(cmyk_to_rgb(&[0, 255, 128, 0, 0, 255, 128, 255]), [255, 0, 127, 0, 0, 0]);
-    }
-
-    #[test]
     fn an_end_marker_inside_a_segment_does_not_count() {
         let thumbnail = [0xFF, 0xD8, 0xFF, 0xE1, 0x00, 0x04, 0xFF, 0xD9];
-        assert!(!scan_markers(&thumbnail).ends);
+        assert!(!is_whole(&thumbnail));
         let scan = [0xFF, 0xD8, 0xFF, 0xDA, 0x00, 0x02, 1, 0xFF, 0x00, 2, 0xFF, 0xD0, 3, 0xFF, 0xFF, 0xD9];
-        assert!(scan_markers(&scan).ends);
-        assert!(!scan_markers(&scan[..15]).ends);
+        assert!(is_whole(&scan));
+        assert!(!is_whole(&scan[..15]));
     }
 }

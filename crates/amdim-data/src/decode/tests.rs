@@ -41,7 +41,8 @@ fn alpha_is_dropped_not_blended() {
 fn sixteen_bits_keep_the_high_byte() {
     let gray: ImageBuffer<Luma<u16>, _> = ImageBuffer::from_vec(2, 1, vec![0x12FF, 0xFF00]).unwrap();
     assert_eq!(decoded(&encoded!(gray, Png)).pixels, [0x12, 0x12, 0x12, 0xFF, 0xFF, 0xFF]);
-    let rgba: ImageBuffer<Rgba<u16>, _> = ImageBuffer::from_vec(1, 1, vec![0x01FF, 0x0200, 0x0380, 7]).unwrap();
+    let rgba: ImageBuffer<Rgba<u16>, _> =
+        ImageBuffer::from_vec(1, 1, vec![0x01FF, 0x0200, 0x0380, 7]).unwrap();
     assert_eq!(decoded(&encoded!(rgba, Png)).pixels, [1, 2, 3]);
 }
 
@@ -65,7 +66,9 @@ fn the_first_frame_of_an_animation() {
 
 #[test]
 fn anything_else_is_an_error() {
-    for bytes in [&b"a text file called picture.png"[..], b"", b"\x89PNG\r\n\x1a\n", &[0xFF, 0xD8, 0xFF, 0xE0]] {
+    for bytes in
+        [&b"a text file called picture.png"[..], b"", b"\x89PNG\r\n\x1a\n", &[0xFF, 0xD8, 0xFF, 0xE0]]
+    {
         let error = decode(bytes, &Limits::default()).unwrap_err();
         assert_eq!(error.code(), "AMDIM_DECODE", "{error}");
     }
