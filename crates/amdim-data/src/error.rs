@@ -178,14 +178,17 @@ impl DataError {
         self
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "callers pass temporaries and numbers")]
     pub(crate) fn argument(name: &str, expected: impl Into<String>, actual: impl ToString) -> Self {
         Self::InvalidArgument { name: name.to_owned(), expected: expected.into(), actual: actual.to_string() }
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "callers pass temporaries and numbers")]
     pub(crate) fn io(place: impl ToString, source: io::Error) -> Self {
         Self::Io { place: place.to_string(), source }
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "callers pass temporaries and numbers")]
     pub(crate) fn format(place: impl ToString, problem: impl Into<String>) -> Self {
         Self::BadFormat { place: place.to_string(), problem: problem.into() }
     }

@@ -57,7 +57,7 @@ pub fn apply_named(operation: &str, image: &Image, params: &Value) -> Result<Out
             brightness::apply(&mut output, &brightness::Params { factor: number(params, "factor")? });
         }
         "adjust_contrast_pil" => {
-            contrast::apply(&mut output, &contrast::Params { factor: number(params, "factor")? })
+            contrast::apply(&mut output, &contrast::Params { factor: number(params, "factor")? });
         }
         "adjust_saturation_pil" => {
             saturation::apply(&mut output, &saturation::Params { factor: number(params, "factor")? });

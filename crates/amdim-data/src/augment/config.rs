@@ -205,7 +205,8 @@ mod tests {
     #[test]
     fn every_range_is_checked() {
         assert!(valid().validate().is_ok());
-        let wrong: [(&str, fn(&mut AugmentConfig)); 14] = [
+        type Change = fn(&mut AugmentConfig);
+        let wrong: [(&str, Change); 14] = [
             ("pixels", |config| config.pixels = 1),
             ("channels", |config| config.channels = 2),
             ("flipProbability", |config| config.flip_probability = f64::NAN),

@@ -29,7 +29,7 @@ pub fn apply(image: &mut Image, params: &Params) {
     for pixel in image.pixels.as_chunks_mut::<3>().0 {
         let [hue, saturation, value] = to_hsv(*pixel);
         if saturation != 0 {
-            *pixel = to_rgb(&sectors[usize::from(hue.wrapping_add(shift))], saturation, value);
+            *pixel = to_rgb(sectors[usize::from(hue.wrapping_add(shift))], saturation, value);
         } else {
             *pixel = [value; 3];
         }
@@ -77,7 +77,7 @@ static SECTORS: LazyLock<[Sector; 256]> = LazyLock::new(|| {
 
 /// Pillow's `hsv2rgb` for a saturation above 0.
 #[inline]
-fn to_rgb(sector: &Sector, saturation: u8, value: u8) -> [u8; 3] {
+fn to_rgb(sector: Sector, saturation: u8, value: u8) -> [u8; 3] {
     let share = (f64::from(saturation) / 255.0) as f32;
     let level = f64::from(value);
     let p = round_level(level * (1.0 - f64::from(share)));

@@ -187,7 +187,7 @@ mod tests {
         let gzip =
             flate2::write::GzEncoder::new(fs::File::create(&path).unwrap(), flate2::Compression::fast());
         let mut archive = tar::Builder::new(gzip);
-        let names: String = (0..20).map(|class| format!("super{class}\n")).collect();
+        let names = (0..20).map(|class| format!("super{class}")).collect::<Vec<_>>().join("\n");
         for (name, bytes) in
             [("train.bin", record(&[19, 99], 7)), ("coarse_label_names.txt", names.into_bytes())]
         {

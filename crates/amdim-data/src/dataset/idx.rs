@@ -1,4 +1,4 @@
-//! IDX files, the format of MNIST (LeCun, Cortes, Burges, "The MNIST database of handwritten digits"), plain or gzip.
+//! IDX files, the format of MNIST (`LeCun`, Cortes, Burges, "The MNIST database of handwritten digits"), plain or gzip.
 //!
 //! Pictures are gray. A side below 32 pixels is padded with black to 32, half on each side (the odd pixel after), so
 //! that 28x28 gets 2 pixels around it and fits the smallest encoder.
