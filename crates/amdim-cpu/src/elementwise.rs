@@ -5,18 +5,14 @@ use crate::Real;
 /// Replaces negative values by zero; NaN stays.
 pub(crate) fn relu<T: Real>(values: &mut [T]) {
     for value in values {
-        if *value < T::default() {
-            *value = T::default();
-        }
+        *value = if *value < T::default() { T::default() } else { *value };
     }
 }
 
 /// Replaces gradients by zero where [`relu`] returned zero.
 pub(crate) fn relu_backward<T: Real>(gradients: &mut [T], activations: &[T]) {
     for (gradient, &activation) in gradients.iter_mut().zip(activations) {
-        if activation <= T::default() {
-            *gradient = T::default();
-        }
+        *gradient = if activation <= T::default() { T::default() } else { *gradient };
     }
 }
 

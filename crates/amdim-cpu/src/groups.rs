@@ -6,6 +6,12 @@ use std::ops::Range;
 /// Most groups that a batch is cut into. Each has a buffer for its share of a layer's weight gradients.
 pub(crate) const MAX_GROUPS: usize = 8;
 
+/// Fewest groups, where there are as many pictures, so that a few threads have work in every layer.
+const FEW_GROUPS: usize = 4;
+
+/// Rows that pay for a buffer of weight gradients: adding it up costs about as much as a few rows' products.
+const GROUP_ROWS: usize = 128;
+
 /// Values of a gathered chunk that stay in a second-level cache beside the rest of what a layer touches.
 const CHUNK_VALUES: usize = 96 * 1024;
 
@@ -17,9 +23,10 @@ pub(crate) struct Groups {
 }
 
 impl Groups {
-    /// Cuts `batch` pictures (at least one) evenly.
-    pub(crate) fn new(batch: usize) -> Self {
-        Self { batch, pictures: batch.div_ceil(MAX_GROUPS) }
+    /// Cuts `batch` pictures (at least one) evenly, for a layer whose map has `locations` (at least one).
+    pub(crate) fn new(batch: usize, locations: usize) -> Self {
+        let worth_it = GROUP_ROWS.div_ceil(locations).min(batch.div_ceil(FEW_GROUPS));
+        Self { batch, pictures: batch.div_ceil(MAX_GROUPS).max(worth_it) }
     }
 
     /// Number of groups.
@@ -64,10 +71,10 @@ mod tests {
     use super::*;
 
     quickcheck! {
-        fn groups_cover_the_batch_in_order(batch: u16) -> bool {
+        fn groups_cover_the_batch_in_order(batch: u16, locations: u8) -> bool {
             let batch = batch as usize % 300 + 1;
             let values: Vec<usize> = (0..batch * 3).collect();
-            let groups = Groups::new(batch);
+            let groups = Groups::new(batch, locations as usize + 1);
             let parts = groups.split(&values, 3);
             parts.concat() == values && parts[..groups.count()].iter().all(|part| !part.is_empty())
         }

@@ -183,13 +183,15 @@ impl<T: Real> CpuNetwork<T> {
             for layer in layers.iter() {
                 layer.pack_forward(workers, parameters, packed);
             }
-            let pass = Pass { workers, groups: Groups::new(batch), weights: Weights { parameters, packed } };
-            images_to_maps(pass, network.input, images, &mut slot.pictures);
+            let weights = Weights { parameters, packed };
+            let pass =
+                |shape: MapShape| Pass { workers, groups: Groups::new(batch, shape.locations()), weights };
+            images_to_maps(pass(network.input), network.input, images, &mut slot.pictures);
             for (index, (layer, node)) in layers.iter().zip(&network.nodes).enumerate() {
                 let (before, rest) = slot.maps.split_at_mut(index);
                 let x = input_map(node, &slot.pictures, before);
                 let (kept, y) = (&mut slot.kept[index], &mut rest[0]);
-                layer.forward(pass, &mut slot.norms, buffers, &mut workspace.sums, x, kept, y);
+                layer.forward(pass(node.shape), &mut slot.norms, buffers, &mut workspace.sums, x, kept, y);
             }
         });
         Ok(())
@@ -237,7 +239,9 @@ impl<T: Real> CpuNetwork<T> {
             for layer in layers.iter() {
                 layer.pack_backward(workers, parameters, packed);
             }
-            let pass = Pass { workers, groups: Groups::new(batch), weights: Weights { parameters, packed } };
+            let weights = Weights { parameters, packed };
+            let pass =
+                |shape: MapShape| Pass { workers, groups: Groups::new(batch, shape.locations()), weights };
             for (index, (layer, node)) in layers.iter().zip(&network.nodes).enumerate().rev() {
                 let mut register = take(&mut maps[registers.of_node[index]]);
                 let y_gradients = &mut register[..batch * node.shape.len()];
@@ -261,7 +265,15 @@ impl<T: Real> CpuNetwork<T> {
                     };
                     let stored = Maps { x, kept: &slot.kept[index], y: &slot.maps[index] };
                     let norms = &mut slot.norms;
-                    layer.backward(pass, norms, workspace, stored, y_gradients, x_gradients, gradients);
+                    layer.backward(
+                        pass(node.shape),
+                        norms,
+                        workspace,
+                        stored,
+                        y_gradients,
+                        x_gradients,
+                        gradients,
+                    );
                     if let Source::Node(input) = node.input {
                         has_gradients[input] = true;
                     }
@@ -276,8 +288,10 @@ impl<T: Real> CpuNetwork<T> {
         let Self { network, layers, workspace, .. } = self;
         self.registers.resize(&mut self.map_gradients, batch);
         let partial = layers.iter().map(Layer::partial_len).max().unwrap_or(0);
-        if workspace.partials.len() < Groups::new(batch).count() {
-            workspace.partials.resize(Groups::new(batch).count(), vec![T::default(); partial]);
+        let groups =
+            network.nodes.iter().map(|node| Groups::new(batch, node.shape.locations()).count()).max();
+        if workspace.partials.len() < groups.unwrap_or(0) {
+            workspace.partials.resize(groups.unwrap_or(0), vec![T::default(); partial]);
         }
         let hidden = layers
             .iter()

@@ -273,7 +273,7 @@ fn flush<T: Real>(block: &[T], sums: &mut [f64]) {
     }
 }
 
-/// Mean and sum of squared distances of one channel over all groups (Chan, Golub and LeVeque 1979).
+/// Mean and sum of squared distances of one channel over all groups (Chan et al. 1979).
 fn combine<T>(groups: &[Task<T>], channel: usize, channels: usize) -> (f64, f64) {
     let rows = |values: &[T]| (values.len() / channels) as f64;
     let total: f64 = groups.iter().map(|(values, _)| rows(values)).sum();

@@ -170,16 +170,16 @@ impl Block {
         let parameters = pass.weights.parameters;
         let sum = if self.output_norm.is_some() { &mut kept.sum[..] } else { &mut y[..] };
         if let Some(norm) = &self.hidden_norm {
-            self.forward_groups(pass, x, &mut kept.hidden, &mut [], |task, scratch| {
+            forward_groups(pass, x, &mut kept.hidden, &mut [], |task, scratch| {
                 self.hidden_group(pass.weights, task, scratch);
             });
             let state = &mut norms[norm.index];
             norm.use_batch(pass.statistics(sums), &kept.hidden, parameters, buffers, state);
-            self.forward_groups(pass, x, &mut kept.hidden, sum, |task, scratch| {
+            forward_groups(pass, x, &mut kept.hidden, sum, |task, scratch| {
                 self.output_group(pass.weights, Some(state), task, scratch);
             });
         } else {
-            self.forward_groups(pass, x, &mut kept.hidden, sum, |task, scratch| {
+            forward_groups(pass, x, &mut kept.hidden, sum, |task, scratch| {
                 self.output_group(pass.weights, None, task, scratch);
             });
         }
@@ -188,28 +188,6 @@ impl Block {
             norm.use_batch(pass.statistics(sums), &kept.sum, parameters, buffers, state);
             normalise(pass, state, &kept.sum, y);
         }
-    }
-
-    fn forward_groups<T: Real>(
-        &self,
-        pass: Pass<T>,
-        x: &[T],
-        hidden: &mut [T],
-        y: &mut [T],
-        work: impl Fn(&mut ForwardTask<T>, &mut Scratch<T>) + Send + Sync,
-    ) {
-        let groups = pass.groups;
-        let per_picture = |length: usize| length / groups.batch();
-        let xs = groups.split(x, per_picture(x.len()));
-        let out_len = per_picture(hidden.len());
-        let mut hiddens = groups.split_mut(hidden, out_len);
-        let mut ys = groups.split_mut(y, out_len);
-        let mut tasks: [ForwardTask<T>; MAX_GROUPS] = array::from_fn(|group| ForwardTask {
-            x: xs[group],
-            hidden: take(&mut hiddens[group]),
-            y: take(&mut ys[group]),
-        });
-        pass.workers.for_each(&mut tasks[..groups.count()], |_, task, scratch| work(task, scratch));
     }
 
     /// `hidden = conv1(x)`, of a group.
@@ -355,6 +333,27 @@ impl Block {
             super::add_vector(partials, offset, &mut gradients[bias.clone()]);
         }
     }
+}
+
+fn forward_groups<T: Real>(
+    pass: Pass<T>,
+    x: &[T],
+    hidden: &mut [T],
+    y: &mut [T],
+    work: impl Fn(&mut ForwardTask<T>, &mut Scratch<T>) + Send + Sync,
+) {
+    let groups = pass.groups;
+    let per_picture = |length: usize| length / groups.batch();
+    let xs = groups.split(x, per_picture(x.len()));
+    let out_len = per_picture(hidden.len());
+    let mut hiddens = groups.split_mut(hidden, out_len);
+    let mut ys = groups.split_mut(y, out_len);
+    let mut tasks: [ForwardTask<T>; MAX_GROUPS] = array::from_fn(|group| ForwardTask {
+        x: xs[group],
+        hidden: take(&mut hiddens[group]),
+        y: take(&mut ys[group]),
+    });
+    pass.workers.for_each(&mut tasks[..groups.count()], |_, task, scratch| work(task, scratch));
 }
 
 /// A backward pass of one block.

@@ -7,13 +7,15 @@ mod patch_product;
 pub(crate) use block::Block;
 pub(crate) use convolution::Convolution;
 
+use std::array;
+use std::mem::take;
 use std::ops::Range;
 
 use amdim_network::{BatchNorm, Layer as Description, Network, ParameterId, Window};
 
 use crate::elementwise::add_values;
 use crate::gemm::Write;
-use crate::groups::Groups;
+use crate::groups::{Groups, MAX_GROUPS};
 use crate::norm::{Norm, NormState, Statistics};
 use crate::patches::Patches;
 use crate::workers::{Scratch, ScratchSize, Workers};
@@ -73,7 +75,7 @@ pub(crate) struct InputGradients<'a, T> {
 #[derive(Debug)]
 pub(crate) enum Layer {
     Convolution(Convolution),
-    Block(Block),
+    Block(Box<Block>),
     Norm(Norm),
 }
 
@@ -84,10 +86,10 @@ impl Layer {
         match &node.layer {
             Description::Convolution(layer) => Convolution::new(network, index, layer).map(Self::Convolution),
             Description::ResidualBlock(layer) => {
-                Block::residual(network, index, layer, norms).map(Self::Block)
+                Block::residual(network, index, layer, norms).map(Box::new).map(Self::Block)
             }
             Description::Projection(layer) => {
-                Block::projection(network, index, layer, norms).map(Self::Block)
+                Block::projection(network, index, layer, norms).map(Box::new).map(Self::Block)
             }
             Description::BatchNorm(layer) => {
                 next_norm(network, layer, node.shape.channels, norms, &node.name).map(Self::Norm)
@@ -254,12 +256,13 @@ fn norm_input_backward<T: Real>(
 ) {
     let per_picture = x.len() / pass.groups.batch();
     let xs = pass.groups.split(x, per_picture);
+    let InputGradients { values, write } = to;
     let mut from = pass.groups.split_mut(y_gradients, per_picture);
-    let mut into = pass.groups.split_mut(to.values, per_picture);
-    let mut tasks: Vec<_> = from.iter_mut().zip(&mut into).take(pass.groups.count()).collect();
-    pass.workers.for_each(&mut tasks, |group, (gradients, to_gradients), _| {
+    let mut into = pass.groups.split_mut(values, per_picture);
+    let mut tasks: [_; MAX_GROUPS] = array::from_fn(|group| (take(&mut from[group]), take(&mut into[group])));
+    pass.workers.for_each(&mut tasks[..pass.groups.count()], |group, (gradients, to_gradients), _| {
         state.apply_backward(gradients, xs[group]);
-        match to.write {
+        match write {
             Write::Replace => to_gradients.copy_from_slice(gradients),
             Write::Add => to_gradients.iter_mut().zip(gradients.iter()).for_each(|(to, &g)| *to += g),
         }
