@@ -31,6 +31,8 @@ describe('suggest', () => {
     ['batchSzie', 'batchSize'],
     ['epoch', 'epochs'],
     ['sede', 'seed'],
+    ['batch', 'batchSize'],
+    ['rate', 'learningRate'],
   ])('%s -> %s', (word, expected) => {
     expect(suggest(word, known)).toBe(expected)
   })

@@ -1,6 +1,7 @@
 /**
  * The known word nearest to a mistyped one, or `undefined` when none is near enough to be meant.
- * Nearness is the Damerau-Levenshtein distance; up to a third of the word may differ.
+ * Nearness is the Damerau-Levenshtein distance, of which up to a third of the word may differ; failing that, a word
+ * that has the typed one inside is near.
  */
 export function suggest(word: string, known: Iterable<string>): string | undefined {
   const typed = normalise(word)
@@ -14,7 +15,14 @@ export function suggest(word: string, known: Iterable<string>): string | undefin
       bestDistance = distance
     }
   }
-  return best
+  return best ?? shortestAround(typed, known)
+}
+
+/** The shortest known word that has the typed one inside: `batch` -> `batchSize`. */
+function shortestAround(typed: string, known: Iterable<string>): string | undefined {
+  if (typed.length < 3) return undefined
+  const around = [...known].filter((candidate) => normalise(candidate).includes(typed))
+  return around.sort((a, b) => a.length - b.length)[0]
 }
 
 /** `did you mean "x"?`, or an empty text. */

@@ -28,11 +28,11 @@ export type EvaluationPlan = z.output<typeof evaluateSchema>
 /** Name of a preset. */
 export type PresetName = 'tiny' | 'cifar10' | 'cifar100' | 'stl10' | 'imagenet128' | 'places205'
 
-/** An object with every part optional, at any depth; arrays and unions of objects are given whole. */
+/** An object with every part optional, at any depth; arrays and run lengths are given whole. */
 export type DeepPartial<T> = T extends readonly unknown[]
   ? T
-  : T extends AmdimConfig['length']
-    ? T
-    : T extends object
-      ? { [K in keyof T]?: DeepPartial<T[K]> | undefined }
-      : T
+  : T extends object
+    ? keyof T extends 'epochs' | 'updates' | 'minutes'
+      ? T
+      : { [K in keyof T]?: DeepPartial<T[K]> | undefined }
+    : T

@@ -1,0 +1,209 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { AmdimModel } from '../../src/index.js'
+import { temporaryFolder, writePictures } from '../support/folder.js'
+import { type Ended, runProgram } from '../support/run-program.js'
+
+const TINY = [
+  '--base-width',
+  '8',
+  '--embedding-dim',
+  '16',
+  '--block-depth',
+  '1',
+  '--batch-size',
+  '8',
+  '--device',
+  'cpu',
+]
+
+/** Pictures in train and test folders. */
+function pictures(): string {
+  const root = temporaryFolder()
+  writePictures(join(root, 'train'), { perClass: 8 })
+  writePictures(join(root, 'test'), { perClass: 3 })
+  return root
+}
+
+const jsonLines = (text: string) =>
+  text
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+
+describe('amdim train', () => {
+  it('writes its result to standard output and lines of progress to standard error', async () => {
+    const out = join(temporaryFolder(), 'run')
+    const ended = await runProgram([
+      'train',
+      '--data',
+      pictures(),
+      ...TINY,
+      '--updates',
+      '3',
+      '--log-every-steps',
+      '1',
+      '--out',
+      out,
+    ])
+    expect(ended.code, ended.err).toBe(0)
+    expect(ended.out).toContain(join(out, 'model.safetensors'))
+    expect(ended.out).toContain('finished after 3 updates')
+    expect(ended.err.match(/update \d/g)).toEqual(['update 1', 'update 2', 'update 3'])
+    expect(ended.err).not.toContain('\u001b')
+  })
+
+  it('writes events as JSON lines, and nothing else when quiet', async () => {
+    const args = [
+      '--updates',
+      '2',
+      '--log-every-steps',
+      '1',
+      '--out',
+      join(temporaryFolder(), 'run'),
+      '--json',
+      '--quiet',
+    ]
+    const ended = await runProgram(['train', '--data', pictures(), ...TINY, ...args])
+    expect(ended).toMatchObject({ code: 0, err: '' })
+    const events = jsonLines(ended.out)
+    expect(events[0].type).toBe('start')
+    expect(events.filter(({ type }) => type === 'step')).toHaveLength(2)
+    expect(events.at(-1)).toMatchObject({ type: 'result', cancelled: false, update: 2 })
+  })
+
+  it('stops cleanly on Ctrl-C, with a checkpoint to resume from', async () => {
+    const data = pictures()
+    const out = join(temporaryFolder(), 'run')
+    let isStopped = false
+    const onOutput = (text: string, kill: (signal: NodeJS.Signals) => void) => {
+      if (isStopped || !text.includes('update 2')) return
+      isStopped = true
+      kill('SIGINT')
+    }
+    const common = ['train', '--data', data, '--log-every-steps', '1']
+    const ended = await runProgram([...common, ...TINY, '--updates', '100000', '--out', out], { onOutput })
+    expect(ended.code, ended.err).toBe(130)
+    expect(ended.out).toContain('stopped early')
+    expect(ended.err).toContain(`--resume ${out}`)
+    expect(existsSync(join(out, 'checkpoint.safetensors'))).toBe(true)
+
+    const inspected = await runProgram(['inspect', join(out, 'checkpoint.safetensors'), '--json'])
+    const { update } = JSON.parse(inspected.out).position
+    const resumed = await runProgram([...common, '--resume', out, '--updates', String(update + 2), '--json'])
+    expect(resumed.code, resumed.err).toBe(0)
+    expect(jsonLines(resumed.out).at(-1)).toMatchObject({ cancelled: false, update: update + 2 })
+  })
+
+  it('names its own run folder', async () => {
+    const cwd = temporaryFolder()
+    const ended = await runProgram(['train', '--data', pictures(), ...TINY, '--updates', '1', '--json'], {
+      cwd,
+    })
+    expect(ended.code, ended.err).toBe(0)
+    const { paths } = jsonLines(ended.out).at(-1)
+    expect(paths.runFolder).toMatch(/^runs[\\/].*-tiny$/)
+    expect(existsSync(join(cwd, paths.model))).toBe(true)
+  })
+})
+
+describe('with a model', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'amdim-model-'))
+  const model = join(folder, 'model.safetensors')
+  beforeAll(async () => {
+    const config = { encoder: { baseWidth: 8, embeddingDim: 16, blockDepth: 1 } }
+    using untrained = await AmdimModel.create({ config, device: 'cpu' })
+    await untrained.save(model)
+  })
+  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+  const ok = (ended: Ended) => expect(ended.code, ended.err).toBe(0)
+
+  it('amdim inspect shows configuration, tensors and position', async () => {
+    const text = await runProgram(['inspect', model, '--tensors'])
+    ok(text)
+    for (const part of ['parameters ', 'position ', 'encoder ', '"baseWidth":8', 'tensor '])
+      expect(text.out).toContain(part)
+    const json = await runProgram(['inspect', model, '--json'])
+    ok(json)
+    using loaded = await AmdimModel.load(model)
+    expect(JSON.parse(json.out)).toEqual(loaded.info())
+  })
+
+  it('amdim embed writes .npy with names and labels, JSON lines, or .npy to a pipe', async () => {
+    const data = pictures()
+    const npy = join(temporaryFolder(), 'features.npy')
+    ok(await runProgram(['embed', model, data, '--split', 'test', '--out', npy]))
+    const file = readFileSync(npy)
+    const start = 10 + file.readUInt16LE(8)
+    expect(file.toString('latin1', 10, start)).toContain("'shape': (6, 16)")
+    expect(file.length).toBe(start + 6 * 16 * 4)
+    const notes = JSON.parse(readFileSync(npy.replace('.npy', '.json'), 'utf8'))
+    expect(notes).toMatchObject({ shape: [6, 16], labels: [0, 0, 0, 1, 1, 1] })
+    expect(notes.names).toHaveLength(6)
+
+    const json = await runProgram(['embed', model, data, '--split', 'test', '--json'])
+    ok(json)
+    const rows = jsonLines(json.out)
+    expect(rows.map(({ label }) => label)).toEqual([0, 0, 0, 1, 1, 1])
+    expect(Math.fround(rows[1].embedding[3])).toBe(file.readFloatLE(start + (16 + 3) * 4))
+
+    const picture = join(data, 'test', 'red', '000.png')
+    const pipe = await runProgram(['embed', model, picture, '--layer', 'local5'])
+    ok(pipe)
+    expect(pipe.out).toContain("'shape': (1, 16, 5, 5)")
+  })
+
+  it('amdim embed asks which split', async () => {
+    const ended = await runProgram(['embed', model, pictures(), '--json'])
+    expect(ended).toMatchObject({
+      code: 2,
+      out: '',
+      err: expect.stringContaining('--split train, --split test'),
+    })
+  })
+
+  it('amdim evaluate prints a table beside its baselines, or JSON', async () => {
+    const data = pictures()
+    const common = ['evaluate', model, '--data', data, '--heads', 'linear,knn', '--k', '3', '--baselines']
+    const text = await runProgram([...common, '--per-class'])
+    ok(text)
+    for (const row of ['raw pixels ', 'untrained encoder ', 'trained encoder ', 'chance 50.0 %', 'blue '])
+      expect(text.out).toContain(row)
+    const json = await runProgram([...common, '--json', '--quiet'])
+    expect(json).toMatchObject({ code: 0, err: '' })
+    const reports = JSON.parse(json.out)
+    expect(Object.keys(reports)).toEqual(['rawPixels', 'untrained', 'model'])
+    expect(reports.rawPixels.heads.linear).toMatchObject({ top1: 1, count: 6 })
+  })
+})
+
+describe('amdim doctor and bench', () => {
+  it('doctor says what is there', async () => {
+    const text = await runProgram(['doctor', '--device', 'cpu'])
+    expect(text.code, text.err + text.out).toBe(0)
+    for (const part of ['addon ', 'device ', 'threads ', 'ok ']) expect(text.out).toContain(part)
+    const json = await runProgram(['doctor', '--device', 'cpu', '--json'])
+    expect(JSON.parse(json.out)).toMatchObject({ ok: true })
+  })
+
+  it('bench ends with one JSON object', async () => {
+    const flags =
+      '--size 32 --ndf 8 --rkhs 16 --depth 1 --batch 4 --steps 2 --warmup 1 --mode train --threads 1'
+    const ended = await runProgram([
+      'bench',
+      ...flags.split(' '),
+      '--precision',
+      'f32',
+      '--executor',
+      'auto',
+      '--device',
+      'cpu',
+    ])
+    expect(ended.code, ended.err).toBe(0)
+    const result = JSON.parse(ended.out.trimEnd().split('\n').at(-1) ?? '')
+    expect(result).toMatchObject({ steps: 2, threads: 1 })
+    for (const key of ['images_per_s', 'median_s', 'max_rss_mb']) expect(result[key]).toBeGreaterThan(0)
+  })
+})
