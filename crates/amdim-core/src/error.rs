@@ -96,8 +96,8 @@ impl Error {
     }
 
     /// An [`Error::InvalidArgument`].
-    pub fn argument(name: &str, expected: impl Into<String>, actual: impl ToString) -> Self {
-        Self::InvalidArgument { name: name.into(), expected: expected.into(), actual: actual.to_string() }
+    pub fn argument(name: &str, expected: impl Into<String>, actual: impl std::fmt::Display) -> Self {
+        Self::InvalidArgument { name: name.into(), expected: expected.into(), actual: format!("{actual}") }
     }
 
     /// An [`Error::Shape`] from two lists of dimensions.

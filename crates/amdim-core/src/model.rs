@@ -136,6 +136,11 @@ impl Model {
         Features::new(self.executor.infer(&self.parameters, &self.running, images)?)
     }
 
+    /// Features with the statistics of this batch; the running statistics move, the parameters do not.
+    pub fn embed_with_batch_statistics(&mut self, images: &Tensor) -> Result<Features> {
+        Features::new(self.forward(images)?.outputs)
+    }
+
     /// Every tensor under its name in the reference's `state_dict`, as f32 (counters as i64).
     pub fn state(&self) -> Result<BTreeMap<String, Stored>> {
         let mut state = BTreeMap::new();

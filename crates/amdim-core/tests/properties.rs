@@ -67,7 +67,8 @@ fn equal_embeddings_give_the_chance_level() {
             assert_close(scalar(&report.loss), chance_level(report.term, batch));
             assert_eq!(scalar(&report.top1), 0.0, "a tie is no hit");
         }
-        assert_close(scalar(&result.score_std), 0.0);
+        // The root magnifies the rounding of the mean square.
+        assert!(scalar(&result.score_std) < 1e-6);
     }
     assert_close(chance_level(Term::GlobalTo7, 64), (1.0 + 63.0 * 49.0f64).ln());
 }

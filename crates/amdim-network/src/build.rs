@@ -90,7 +90,7 @@ impl Builder {
         relu: bool,
     ) -> Result<usize, DescribeError> {
         let from = self.shape(input);
-        let shape = self.slide(name, from, out, window)?;
+        let shape = slide(name, from, out, window)?;
         let fan_in = from.channels * window.kernel * window.kernel;
         let weight =
             self.kernel(format!("{name}.weight"), out, from.channels, window.kernel, fan_in_init(fan_in));
@@ -112,7 +112,7 @@ impl Builder {
         if out < from.channels {
             return Err(DescribeError::Narrows { layer: name.into(), from: from.channels, to: out });
         }
-        let shape = self.slide(name, from, out, window)?;
+        let shape = slide(name, from, out, window)?;
         let fan_in = from.channels * window.kernel * window.kernel;
         let conv1 = self.kernel(
             format!("{name}.conv1.weight"),
@@ -199,32 +199,26 @@ impl Builder {
             momentum: BATCH_NORM_MOMENTUM,
         }
     }
+}
 
-    fn slide(
-        &self,
-        name: &str,
-        from: MapShape,
-        out: usize,
-        window: Window,
-    ) -> Result<MapShape, DescribeError> {
-        for (what, value) in [("kernel", window.kernel), ("stride", window.stride), ("channels", out)] {
-            if value == 0 {
-                return Err(DescribeError::Zero { layer: name.into(), what });
-            }
+/// Shape of the map that a window leaves, if it fits.
+fn slide(name: &str, from: MapShape, out: usize, window: Window) -> Result<MapShape, DescribeError> {
+    for (what, value) in [("kernel", window.kernel), ("stride", window.stride), ("channels", out)] {
+        if value == 0 {
+            return Err(DescribeError::Zero { layer: name.into(), what });
         }
-        let border = window.padding.pixels;
-        let mirrored_too_far =
-            window.padding.mode == PadMode::Reflect && border >= from.height.min(from.width);
-        match (window.positions(from.height), window.positions(from.width)) {
-            (Some(height), Some(width)) if !mirrored_too_far => Ok(MapShape { channels: out, height, width }),
-            _ => Err(DescribeError::WindowDoesNotFit {
-                layer: name.into(),
-                kernel: window.kernel,
-                border,
-                height: from.height,
-                width: from.width,
-            }),
-        }
+    }
+    let border = window.padding.pixels;
+    let mirrored_too_far = window.padding.mode == PadMode::Reflect && border >= from.height.min(from.width);
+    match (window.positions(from.height), window.positions(from.width)) {
+        (Some(height), Some(width)) if !mirrored_too_far => Ok(MapShape { channels: out, height, width }),
+        _ => Err(DescribeError::WindowDoesNotFit {
+            layer: name.into(),
+            kernel: window.kernel,
+            border,
+            height: from.height,
+            width: from.width,
+        }),
     }
 }
 

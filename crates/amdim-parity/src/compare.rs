@@ -117,7 +117,7 @@ impl<'a> Comparison<'a> {
         for (name, info) in &entry.tensors {
             match file.tensors.get(name) {
                 None => {
-                    report.fail(&group_name(entry, name), &format!("{name}: listed, but not in the file"))
+                    report.fail(&group_name(entry, name), &format!("{name}: listed, but not in the file"));
                 }
                 Some(values) if values.shape != info.shape => {
                     let reason =

@@ -43,7 +43,7 @@ pub fn run(entry: &Entry, file: &TensorFile, setup: &Setup, out: &mut Comparison
             match gradients.get(leaf) {
                 // [B, L, C] -> [B, C, L], as in the file.
                 Some(gradient) => {
-                    out.floats(&name, &tensors::to_vec(&gradient.transpose(1, 2)?.contiguous()?)?)
+                    out.floats(&name, &tensors::to_vec(&gradient.transpose(1, 2)?.contiguous()?)?);
                 }
                 None => out.fail(&name, &format!("{name}: no gradient computed")),
             }

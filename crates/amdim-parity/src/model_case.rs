@@ -150,7 +150,7 @@ impl Case {
             match stored {
                 Stored::Integer { values, .. } => out.counter(&expected, values[0]),
                 Stored::Float { values, .. } if is_parameter(&name) => {
-                    out.stepped(&expected, &values, steps, rate)
+                    out.stepped(&expected, &values, steps, rate);
                 }
                 Stored::Float { values, .. } => out.floats(&expected, &values),
             }

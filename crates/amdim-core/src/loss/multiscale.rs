@@ -1,6 +1,7 @@
 //! The multiscale objective of AMDIM: which scale predicts which, in both directions, with the penalty and the clip.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt;
 
 use candle_core::Tensor;
@@ -218,14 +219,10 @@ pub fn multiscale_loss(
 ) -> Result<MultiscaleLoss> {
     config.validate()?;
     let mut sources = HashMap::new();
-    for term in &config.terms {
-        for view in 0..2 {
-            let key = (term.source(), view);
-            if !sources.contains_key(&key) {
-                sources.insert(
-                    key,
-                    source_vectors(views[view], term.source(), positions.of(term.source(), view))?,
-                );
+    for scale in config.terms.iter().map(|term| term.source()) {
+        for (view, features) in views.into_iter().enumerate() {
+            if let Entry::Vacant(entry) = sources.entry((scale, view)) {
+                entry.insert(source_vectors(features, scale, positions.of(scale, view))?);
             }
         }
     }
@@ -238,7 +235,7 @@ pub fn multiscale_loss(
         let directions = [direction1, direction2];
         terms.push(TermReport { term, loss: half(loss1, loss2)?, top1: half(top1, top2)?, directions });
     }
-    let penalty = (statistics.sum(&statistics.mean_squares)? * (0.5 * config.logit_penalty))?;
+    let penalty = (sum(&statistics.mean_squares)? * (0.5 * config.logit_penalty))?;
     let mut total = penalty.clone();
     for report in &terms {
         total = (total + &report.loss)?;
@@ -306,10 +303,6 @@ impl ScoreStatistics {
         Ok(mean_square)
     }
 
-    fn sum(&self, values: &[Tensor]) -> Result<Tensor> {
-        Ok(Tensor::stack(values, 0)?.sum_all()?)
-    }
-
     fn weighted(&self, values: &[Tensor]) -> Result<Tensor> {
         let all: usize = self.counts.iter().sum();
         let weighted: Vec<Tensor> = values
@@ -317,7 +310,7 @@ impl ScoreStatistics {
             .zip(&self.counts)
             .map(|(value, &count)| Ok((value.detach() * (count as f64 / all as f64))?))
             .collect::<Result<_>>()?;
-        self.sum(&weighted)
+        sum(&weighted)
     }
 
     fn summary(&self) -> Result<(Tensor, Tensor, Tensor)> {
@@ -327,4 +320,9 @@ impl ScoreStatistics {
         let deviation = variance.relu()?.sqrt()?;
         Ok((mean, deviation, Tensor::stack(&self.largest, 0)?.max(0)?))
     }
+}
+
+/// Sum of scalars.
+fn sum(values: &[Tensor]) -> Result<Tensor> {
+    Ok(Tensor::stack(values, 0)?.sum_all()?)
 }
