@@ -181,6 +181,8 @@ fn check_range(name: &str, value: f64, low: f64, high: f64) -> Result<()> {
 mod tests {
     use super::*;
 
+    type Change = fn(&mut AugmentConfig);
+
     fn valid() -> AugmentConfig {
         AugmentConfig {
             flip_probability: 0.5,
@@ -205,7 +207,6 @@ mod tests {
     #[test]
     fn every_range_is_checked() {
         assert!(valid().validate().is_ok());
-        type Change = fn(&mut AugmentConfig);
         let wrong: [(&str, Change); 14] = [
             ("pixels", |config| config.pixels = 1),
             ("channels", |config| config.channels = 2),
