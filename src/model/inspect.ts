@@ -12,7 +12,7 @@ export interface TensorInfo {
 
 /** How far training had come. */
 export interface TrainingPosition {
-  /** Epoch under way, from 0. */
+  /** Epoch of the next batch, from 0. */
   epoch: number
   /** Updates made. */
   update: number
@@ -34,7 +34,7 @@ export interface ModelInfo {
   position: TrainingPosition
   /** Names of the classes of its online classifiers; empty without labels. */
   classes: string[]
-  /** Size in bytes of the weights. */
+  /** Bytes of the weights, without the optimiser's state. */
   size: number
 }
 

@@ -46,17 +46,17 @@ export interface StepEvent {
   type: 'step'
   /** Updates made. */
   update: number
-  /** Epoch under way, from 0. */
+  /** Epoch of the last of them, from 0. */
   epoch: number
   /** Pairs of views seen. */
   pairs: number
   /** Seconds of training, evaluation excluded. */
   seconds: number
-  /** Pairs of views a second. */
+  /** Pairs of views a second, since the last event of this type. */
   pairsPerSecond: number
   /** Learning rate of the last step. */
   learningRate: number
-  /** Sum of terms and penalty, in nats. */
+  /** Sum of terms and penalty, in nats; 0 with a frozen encoder. */
   loss: number
   /** Loss of each term, such as `1->5`, in nats. */
   terms: Record<string, number>

@@ -20,7 +20,7 @@ export interface TrainOutcome {
   cancelled: boolean
   /** Updates made, those before a resume included. */
   update: number
-  /** Epochs begun before the end, from 0. */
+  /** Epoch of the next batch, from 0. */
   epoch: number
   /** Pairs of views seen. */
   pairs: number
@@ -51,7 +51,7 @@ export interface TrainResult {
   pairs: number
   seconds: number
   pairsPerSecond: number
-  lastStep: StepEvent | null
+  lastStep: Omit<StepEvent, 'type'> | null
   modelPath: string | null
   checkpointPath: string | null
   runFolder: string | null

@@ -152,7 +152,7 @@ async function toOutcome(
     })
   return {
     ...result,
-    metrics: { step: lastStep, evaluation },
+    metrics: { step: lastStep && { type: 'step', ...lastStep }, evaluation },
     paths: {
       runFolder: folder,
       model: modelPath,
