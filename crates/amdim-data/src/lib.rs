@@ -57,7 +57,8 @@ pub mod rng;
 
 pub use augment::{AugmentConfig, ColorJitterConfig, CropConfig, Pipeline, TranslateConfig};
 pub use dataset::{
-    ArrayDataset, CachedDataset, Dataset, DatasetSource, MemoryDataset, MemoryPicture, PicturePixels, open,
+    ArrayDataset, CachedDataset, Dataset, DatasetSource, FileDataset, MemoryDataset, MemoryPicture,
+    PicturePixels, open,
 };
 pub use decode::Limits;
 pub use error::DataError;

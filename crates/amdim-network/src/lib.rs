@@ -21,6 +21,7 @@
 //! let network = builder.finish(vec![conv]);
 //! assert_eq!(network.nodes[conv].shape, MapShape { channels: 4, height: 6, width: 6 });
 //! assert_eq!(network.parameter_len(), 4 * 3 * 9 + 4);
+//! assert_eq!(network.multiply_adds(), 4 * 3 * 9 * 6 * 6);
 //! ```
 
 mod build;
@@ -72,6 +73,18 @@ impl Network {
             values.resize(buffer.offset + buffer.len, buffer.initial);
         }
         values
+    }
+
+    /// Multiplications (each with an addition) of the convolutions in a forward pass of one picture.
+    pub fn multiply_adds(&self) -> u64 {
+        let len = |id: ParameterId| self.parameters[id.0].len();
+        let weights = |node: &Node| match &node.layer {
+            Layer::Convolution(layer) => len(layer.weight),
+            Layer::ResidualBlock(layer) => len(layer.conv1) + len(layer.conv2),
+            Layer::Projection(layer) => len(layer.conv1) + len(layer.conv2) + len(layer.shortcut_weight),
+            Layer::BatchNorm(_) => 0,
+        };
+        self.nodes.iter().map(|node| (weights(node) * node.shape.locations()) as u64).sum()
     }
 
     /// Shape of the map that enters node `index`.

@@ -1,1 +1,38 @@
-//! A training run: data in, trained encoder out.
+//! A training run: pictures in, trained encoder out; and what is done with the encoder afterwards.
+//!
+//! The mathematics is in `amdim-core`, the pixels in `amdim-data`, the probes in `amdim-eval`; this crate puts them
+//! together and owns what none of them knows: the loop, the clock, the files of a run. It knows no JavaScript: requests
+//! are plain structs that JSON from TypeScript is read into, and nothing here has a default.
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | [`config`] | requests and the configuration of a run |
+//! | [`run`] | [`train`](run::train): the loop, its files and events |
+//! | [`event`] | what a run tells |
+//! | [`model`] | a model with its configuration: create, load, save, inspect |
+//! | [`embed`](mod@embed) | features of pictures |
+//! | [`evaluate`](mod@evaluate) | heads on frozen features |
+//! | [`pictures`] | data sets opened from a description or from memory |
+//! | [`search`] | nearest neighbours among features |
+//! | [`bench`](mod@bench) | timing of the bare step |
+//! | [`about`] | what this build is and finds: version, device, processor, an encoder's size |
+//! | [`self_test`](mod@self_test) | a few checks of an installation |
+
+pub mod about;
+pub mod bench;
+pub mod config;
+pub mod embed;
+mod error;
+pub mod evaluate;
+pub mod event;
+mod features;
+mod labels;
+pub mod model;
+pub mod pictures;
+pub mod place;
+pub mod record;
+pub mod run;
+pub mod search;
+pub mod self_test;
+
+pub use error::{Result, RunError};

@@ -6,12 +6,12 @@
 //! extension (.jpg .jpeg .png .gif .bmp .webp, in any case) are ignored and counted.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::archive::for_each_entry;
+use super::files::decode_file;
 use super::source::FolderLabels;
 use super::{Dataset, check_index};
 use crate::decode::{Limits, decode};
@@ -186,18 +186,6 @@ fn arrange(place: &str, found: Found, labels: FolderLabels) -> Result<(Vec<Pictu
     Ok((pictures, classes, ignored))
 }
 
-impl ImageFolder {
-    fn read_file(&self, path: &Path) -> Result<Vec<u8>> {
-        let io_error = |error| DataError::io(path.display(), error);
-        let mut file = File::open(path).map_err(io_error)?;
-        let len = file.metadata().map_err(io_error)?.len();
-        self.limits.check_bytes(len)?;
-        let mut bytes = Vec::with_capacity(len as usize);
-        file.read_to_end(&mut bytes).map_err(io_error)?;
-        Ok(bytes)
-    }
-}
-
 impl Dataset for ImageFolder {
     fn len(&self) -> usize {
         self.pictures.len()
@@ -220,9 +208,7 @@ impl Dataset for ImageFolder {
         let picture = &self.pictures[index];
         let decoded = match &self.store {
             Store::Archive(bytes) => decode(&bytes[picture.bytes.clone()], &self.limits),
-            Store::Directory(root) => {
-                self.read_file(&root.join(&picture.path)).and_then(|bytes| decode(&bytes, &self.limits))
-            }
+            Store::Directory(root) => decode_file(&root.join(&picture.path), &self.limits),
         };
         decoded.map_err(|error| error.with_picture(&picture.path))
     }
@@ -234,6 +220,8 @@ impl Dataset for ImageFolder {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+
     use super::*;
 
     /// A 2x2 gray PNG of `level`.

@@ -3,6 +3,7 @@
 pub mod array;
 pub mod cached;
 pub mod cifar;
+pub mod files;
 pub mod idx;
 pub mod image_folder;
 pub mod memory;
@@ -14,6 +15,7 @@ mod records;
 
 pub use array::ArrayDataset;
 pub use cached::CachedDataset;
+pub use files::FileDataset;
 pub use memory::{MemoryDataset, MemoryPicture, PicturePixels};
 pub use source::{Cifar100Labels, DatasetSource, FolderLabels, Split, Stl10Split, open};
 

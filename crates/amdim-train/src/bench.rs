@@ -1,0 +1,178 @@
+//! Timing of the bare training step, or of the encoder alone, on random pictures.
+
+use std::time::Instant;
+
+use amdim_core::device;
+use amdim_core::loss::{ObjectiveConfig, Term};
+use amdim_core::model::{Model, ModelConfig};
+use amdim_core::nn::ClassifierConfig;
+use amdim_core::optim::AdamConfig;
+use amdim_core::random::{Purpose, Stream};
+use amdim_core::tensors;
+use amdim_core::train_step::{Learner, StepConfig};
+use candle_core::Tensor;
+use serde::Serialize;
+
+use crate::config::{BenchMode, BenchRequest, Precision};
+use crate::place::{on_threads, placement};
+use crate::{Result, RunError};
+
+/// Seed of weights, pictures and labels.
+const SEED: u64 = 1;
+/// Classes of the online classifiers, as of CIFAR-10.
+const CLASSES: usize = 10;
+
+/// Timings; the names are those of the reference's benchmark script.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct BenchResult {
+    /// Pictures (pairs of views when training) a second: batch / median.
+    pub images_per_s: f64,
+    /// Median seconds a step.
+    pub median_s: f64,
+    /// Fastest step in seconds.
+    pub min_s: f64,
+    /// Slowest step in seconds.
+    pub max_s: f64,
+    /// Steps timed.
+    pub steps: usize,
+    /// Device used.
+    pub device: String,
+    /// Executor used.
+    pub executor: String,
+    /// Threads used.
+    pub threads: usize,
+    /// Loss of the last step; none when encoding.
+    pub last_loss: Option<f64>,
+}
+
+/// Times steps on one batch of random pictures and labels; the online classifiers are on.
+///
+/// # Errors
+/// `AMDIM_INVALID_ARGUMENT` for a bad request, `AMDIM_DEVICE` for a device that is not there.
+pub fn bench(request: &BenchRequest) -> Result<BenchResult> {
+    request.validate()?;
+    let Precision::F32 = request.precision;
+    on_threads(request.threads, || {
+        let place = placement(&request.device, request.executor, request.threads)?;
+        let device = device::name(&place.device);
+        let config = ModelConfig {
+            encoder: request.encoder.clone(),
+            classifiers: reference_classifiers(),
+            classes: CLASSES,
+        };
+        let model = Model::new(config, SEED, place)?;
+        let executor = model.executor_name().to_owned();
+        let (seconds, last_loss) = match request.mode {
+            BenchMode::Train => time_training(model, request)?,
+            BenchMode::Encode => (time_encoding(model, request)?, None),
+        };
+        Ok(summary(request, seconds, device, executor, last_loss))
+    })
+}
+
+fn time_training(model: Model, request: &BenchRequest) -> Result<(Vec<f64>, Option<f64>)> {
+    let batch = request.batch_size;
+    let views = [random_images(&model, batch, 1)?, random_images(&model, batch, 2)?];
+    let mut stream = Stream::new(SEED, Purpose::HeadOrder, 0);
+    let labels: Vec<i64> = (0..batch).map(|_| i64::from(stream.below(CLASSES as u32))).collect();
+    let mut learner = Learner::new(model, reference_step())?;
+    let mut last_loss = None;
+    let seconds = time(request, || {
+        let report = learner.step([&views[0], &views[1]], &labels, 2e-4)?;
+        last_loss = report.objective.map(|objective| objective.total);
+        Ok(())
+    })?;
+    Ok((seconds, last_loss))
+}
+
+fn time_encoding(mut model: Model, request: &BenchRequest) -> Result<Vec<f64>> {
+    let images = random_images(&model, request.batch_size, 1)?;
+    time(request, || {
+        // Reading a value back waits for devices that work on their own.
+        tensors::to_vec(&model.embed(&images)?.global()?)?;
+        Ok(())
+    })
+}
+
+/// Seconds of each timed step.
+fn time(request: &BenchRequest, mut step: impl FnMut() -> Result<()>) -> Result<Vec<f64>> {
+    for _ in 0..request.warmup {
+        step()?;
+    }
+    (0..request.steps)
+        .map(|_| {
+            let began = Instant::now();
+            step()?;
+            Ok(began.elapsed().as_secs_f64())
+        })
+        .collect()
+}
+
+fn summary(
+    request: &BenchRequest,
+    mut seconds: Vec<f64>,
+    device: String,
+    executor: String,
+    last_loss: Option<f64>,
+) -> BenchResult {
+    seconds.sort_by(f64::total_cmp);
+    let middle = seconds.len() / 2;
+    let median_s = if seconds.len() % 2 == 1 {
+        seconds[middle]
+    } else {
+        f64::midpoint(seconds[middle - 1], seconds[middle])
+    };
+    BenchResult {
+        images_per_s: request.batch_size as f64 / median_s,
+        median_s,
+        min_s: seconds[0],
+        max_s: seconds[seconds.len() - 1],
+        steps: request.steps,
+        device,
+        executor,
+        threads: request.threads,
+        last_loss,
+    }
+}
+
+/// Pictures of uniform noise with mean 0 and variance 1, as normalised pictures have.
+pub(crate) fn random_images(model: &Model, batch: usize, index: u64) -> Result<Tensor> {
+    let input = model.network().input;
+    let mut stream = Stream::new(SEED, Purpose::SourcePositions, index);
+    let values: Vec<f32> = (0..batch * input.channels * input.height * input.width)
+        .map(|_| ((stream.uniform() - 0.5) * 12f64.sqrt()) as f32)
+        .collect();
+    model.images(&values, batch).map_err(RunError::from)
+}
+
+/// The online classifiers of the reference.
+pub(crate) fn reference_classifiers() -> ClassifierConfig {
+    ClassifierConfig {
+        enabled: true,
+        hidden_units: 1024,
+        dropout: 0.2,
+        logit_clip: 10.0,
+        logit_penalty: 1e-3,
+    }
+}
+
+/// The training step of the paper.
+pub(crate) fn reference_step() -> StepConfig {
+    StepConfig {
+        objective: ObjectiveConfig {
+            score_clip: 20.0,
+            logit_penalty: 4e-2,
+            terms: vec![Term::GlobalTo5, Term::GlobalTo7, Term::Local5To5],
+        },
+        optimizer: AdamConfig {
+            learning_rate: 2e-4,
+            beta1: 0.8,
+            beta2: 0.999,
+            epsilon: 1e-8,
+            weight_decay: 1e-5,
+            gradient_clip: None,
+        },
+        encoder_frozen: false,
+        seed: SEED,
+    }
+}

@@ -1,0 +1,109 @@
+//! What a run is told, as data. There are no defaults here: TypeScript owns them and fills every field in.
+
+mod length;
+mod request;
+
+use amdim_core::encoder::EncoderConfig;
+use amdim_core::loss::ObjectiveConfig;
+use amdim_core::model::ModelConfig;
+use amdim_core::nn::ClassifierConfig;
+use amdim_core::optim::{AdamConfig, ScheduleConfig};
+use amdim_core::train_step::StepConfig;
+use amdim_data::AugmentConfig;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::{Result, RunError};
+
+pub use length::Length;
+pub use request::{
+    BadImage, BenchMode, BenchRequest, ClassifierTask, EmbedRequest, EvaluateRequest, Head, LinearHead,
+    LinearMethod, Precision, Protocol, TrainRequest,
+};
+
+/// Everything that a run's numbers depend on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AmdimConfig {
+    /// The encoder.
+    pub encoder: EncoderConfig,
+    /// The multiscale objective.
+    pub objective: ObjectiveConfig,
+    /// The optimiser.
+    pub optimizer: AdamConfig,
+    /// The learning-rate schedule.
+    pub schedule: ScheduleConfig,
+    /// The online classifiers.
+    pub classifiers: ClassifierConfig,
+    /// How a picture becomes two views, and its test-time form.
+    pub augment: AugmentConfig,
+    /// Pictures an update, at least 2 (each is the others' negative).
+    pub batch_size: usize,
+    /// How long the run is.
+    pub length: Length,
+    /// Seed of weights, order, augmentation, sampled positions and dropout.
+    pub seed: u64,
+    /// Whether only the online classifiers learn.
+    pub encoder_frozen: bool,
+}
+
+impl AmdimConfig {
+    /// Checks every range, and that the views fit the encoder.
+    ///
+    /// # Errors
+    /// An `AMDIM_INVALID_ARGUMENT` that names the first option out of its range.
+    pub fn validate(&self) -> Result<()> {
+        self.encoder.describe()?;
+        self.objective.validate()?;
+        self.optimizer.validate()?;
+        self.schedule.validate()?;
+        self.classifiers.validate()?;
+        self.augment.validate()?;
+        self.length.validate()?;
+        if self.batch_size < 2 {
+            return Err(RunError::argument("batchSize", "at least 2", self.batch_size));
+        }
+        self.check_views()
+    }
+
+    fn check_views(&self) -> Result<()> {
+        let (pixels, side) = (self.augment.pixels as usize, self.encoder.encoder_size);
+        if pixels != side {
+            return Err(RunError::argument(
+                "augment.pixels",
+                format!("{side} (encoder.encoderSize)"),
+                pixels,
+            ));
+        }
+        let (views, input) = (usize::from(self.augment.channels), self.encoder.input_channels);
+        if views != input {
+            let expected = format!("{input} (encoder.inputChannels)");
+            return Err(RunError::argument("augment.channels", expected, views));
+        }
+        Ok(())
+    }
+
+    /// What the shape of a model with classifiers for `classes` classes (0: none) depends on.
+    pub fn model(&self, classes: usize) -> ModelConfig {
+        ModelConfig { encoder: self.encoder.clone(), classifiers: self.classifiers.clone(), classes }
+    }
+
+    /// What an update does.
+    pub fn step(&self) -> StepConfig {
+        StepConfig {
+            objective: self.objective.clone(),
+            optimizer: self.optimizer.clone(),
+            encoder_frozen: self.encoder_frozen,
+            seed: self.seed,
+        }
+    }
+}
+
+/// Reads a request or configuration; `what` names it in errors.
+///
+/// # Errors
+/// `AMDIM_INVALID_ARGUMENT` for a field that is missing, unknown or of another type.
+pub fn from_json<T: DeserializeOwned>(what: &str, json: &str) -> Result<T> {
+    serde_json::from_str(json)
+        .map_err(|error| RunError::argument(what, "every field of the request, and no other", error))
+}
