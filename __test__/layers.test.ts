@@ -9,8 +9,9 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const FORBIDDEN: Record<string, RegExp> = {
   'amdim-network': /^(amdim-|candle|napi|rayon|image)/,
   'amdim-cpu': /^(amdim-(?!network)|candle|napi|image)/,
-  'amdim-core': /^(amdim-(?!network|cpu)|napi|image|zune)/,
-  'amdim-data': /^(amdim-|candle|napi)/,
+  'amdim-core': /^(amdim-(?!network|cpu|random)|napi|image|zune)/,
+  'amdim-data': /^(amdim-(?!random)|candle|napi)/,
+  'amdim-random': /^./,
   'amdim-eval': /^(amdim-|candle|napi|image|zune)/,
   'amdim-train': /^(amdim-(node|parity)|napi)/,
   'amdim-parity': /^(amdim-node|napi)/,

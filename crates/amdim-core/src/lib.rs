@@ -38,7 +38,6 @@ pub mod model;
 pub mod nn;
 pub mod optim;
 pub mod parameters;
-pub mod random;
 pub mod tensors;
 pub mod train_step;
 

@@ -11,8 +11,8 @@ use crate::checkpoint::Stored;
 use crate::encoder::{EncoderConfig, Features};
 use crate::executor::{self, Executor, ExecutorKind, Pass};
 use crate::nn::{ClassifierConfig, Classifiers};
-use crate::random::{Purpose, Stream};
 use crate::{Error, Result, parameters, tensors};
+use amdim_random::{Purpose, Stream};
 
 /// Prefix of the encoder's tensors in the reference's `state_dict`.
 pub const ENCODER_PREFIX: &str = "encoder.module.";

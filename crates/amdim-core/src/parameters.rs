@@ -3,8 +3,8 @@
 use amdim_network::{Init, Parameter};
 use candle_core::{DType, Device, Tensor, Var, backprop::GradStore};
 
-use crate::random::Stream;
 use crate::{Error, Result};
+use amdim_random::Stream;
 
 /// Draws the initial flat vector of `parameters`; the order of draws is the order of the list.
 ///
@@ -13,7 +13,7 @@ use crate::{Error, Result};
 pub fn draw(parameters: &[Parameter], stream: &mut Stream) -> Vec<f32> {
     let mut values = Vec::with_capacity(parameters.last().map_or(0, |p| p.offset + p.len()));
     for parameter in parameters {
-        let mut uniform = |bound: f32| ((stream.uniform() * 2.0 - 1.0) * f64::from(bound)) as f32;
+        let mut uniform = |bound: f32| ((stream.unit() * 2.0 - 1.0) * f64::from(bound)) as f32;
         match parameter.init {
             Init::Constant(value) => values.extend(std::iter::repeat_n(value, parameter.len())),
             Init::Uniform { bound } => values.extend((0..parameter.len()).map(|_| uniform(bound))),

@@ -9,7 +9,7 @@
 //! | augment | [`augment`] | an [`Image`] | two views, normalised, planar `f32` |
 //! | assemble | [`loader`] | samples in a shuffled order | a [`Batch`] of two view buffers |
 //!
-//! All randomness comes from [`rng`]: a stream is a function of (seed, epoch, sample, view) alone, so the same
+//! All randomness comes from `amdim-random`: a stream is a function of (seed, epoch, sample, view) alone, so the same
 //! pixels are made on one thread or on many, and from any point a run is resumed at.
 //!
 //! The crate knows neither tensors nor JavaScript: a batch is plain `f32` buffers.
@@ -53,7 +53,6 @@ pub mod golden_ops;
 pub mod image;
 pub mod loader;
 pub mod order;
-pub mod rng;
 
 pub use augment::{AugmentConfig, ColorJitterConfig, CropConfig, Pipeline, TranslateConfig};
 pub use dataset::{

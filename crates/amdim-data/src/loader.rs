@@ -340,7 +340,10 @@ impl SkippedPicture {
 pub(crate) fn transformed(image: Image, transform: Option<&Transform>) -> Result<Image> {
     let Some(transform) = transform else { return Ok(image) };
     let failed = |problem: String| DataError::Transform { picture: "the picture".to_owned(), problem };
-    let image = transform(image).map_err(|error| failed(error.to_string()))?;
+    let image = transform(image).map_err(|error| match error {
+        own @ DataError::Transform { .. } => own,
+        other => failed(other.to_string()),
+    })?;
     Image::new(image.width, image.height, image.channels, image.pixels)
         .map_err(|error| failed(error.to_string()))
 }

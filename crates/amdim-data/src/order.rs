@@ -1,15 +1,13 @@
 //! The order in which an epoch visits the samples.
 
-use crate::rng::Stream;
+use amdim_random::Stream;
 
 /// A shuffled permutation of `0..len`, a function of `seed` and `epoch` alone.
 ///
 /// The reference shuffles with `PyTorch`'s `DataLoader(shuffle=True)` (datasets.py `build_dataset`); the permutation
 /// here is another one of the same distribution.
 pub fn epoch_order(len: usize, seed: u64, epoch: u64) -> Vec<u32> {
-    let mut order: Vec<u32> = (0..len as u32).collect();
-    Stream::for_order(seed, epoch).shuffle(&mut order);
-    order
+    Stream::for_order(seed, epoch).permutation(len)
 }
 
 #[cfg(test)]

@@ -7,9 +7,9 @@ use amdim_core::loss::{ObjectiveConfig, Term};
 use amdim_core::model::{Model, ModelConfig};
 use amdim_core::nn::ClassifierConfig;
 use amdim_core::optim::AdamConfig;
-use amdim_core::random::{Purpose, Stream};
 use amdim_core::tensors;
 use amdim_core::train_step::{Learner, StepConfig};
+use amdim_random::{Purpose, Stream};
 use candle_core::Tensor;
 use serde::Serialize;
 
@@ -74,7 +74,7 @@ fn time_training(model: Model, request: &BenchRequest) -> Result<(Vec<f64>, Opti
     let batch = request.batch_size;
     let views = [random_images(&model, batch, 1)?, random_images(&model, batch, 2)?];
     let mut stream = Stream::new(SEED, Purpose::HeadOrder, 0);
-    let labels: Vec<i64> = (0..batch).map(|_| i64::from(stream.below(CLASSES as u32))).collect();
+    let labels: Vec<i64> = (0..batch).map(|_| stream.below(CLASSES as u64) as i64).collect();
     let mut learner = Learner::new(model, reference_step())?;
     let mut last_loss = None;
     let seconds = time(request, || {
@@ -140,7 +140,7 @@ pub(crate) fn random_images(model: &Model, batch: usize, index: u64) -> Result<T
     let input = model.network().input;
     let mut stream = Stream::new(SEED, Purpose::SourcePositions, index);
     let values: Vec<f32> = (0..batch * input.channels * input.height * input.width)
-        .map(|_| ((stream.uniform() - 0.5) * 12f64.sqrt()) as f32)
+        .map(|_| ((stream.unit() - 0.5) * 12f64.sqrt()) as f32)
         .collect();
     model.images(&values, batch).map_err(RunError::from)
 }

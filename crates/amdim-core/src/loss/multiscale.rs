@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::encoder::{Features, Scale};
 use crate::estimator::info_nce;
-use crate::random::{Purpose, Stream};
 use crate::{Error, Result};
+use amdim_random::{Purpose, Stream};
 
 /// One prediction task: a source vector of one view scores every location of the other view's target map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -115,7 +115,7 @@ impl SourcePositions {
     /// Draws every position uniformly, from (seed, update) alone.
     pub fn draw(batch: usize, seed: u64, update: u64) -> Self {
         let mut stream = Stream::new(seed, Purpose::SourcePositions, update);
-        let mut draw = |locations: u32| (0..batch).map(|_| stream.below(locations)).collect::<Vec<_>>();
+        let mut draw = |locations| (0..batch).map(|_| stream.below(locations) as u32).collect::<Vec<_>>();
         Self { local5: [draw(25), draw(25)], local7: [draw(49), draw(49)] }
     }
 

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::batch_norm::{batch_statistics, moved, normalise};
 use crate::loss::{ClippedCrossEntropy, clipped_cross_entropy};
-use crate::random::{Purpose, Stream};
 use crate::{Error, Result, parameters, tensors};
+use amdim_random::{Purpose, Stream};
 
 const EPSILON: f64 = 1e-5;
 const MOMENTUM: f64 = 0.1;
@@ -238,9 +238,8 @@ impl Classifiers {
     /// `[rows, width]`: 0 with probability `dropout`, else `1 / (1 - dropout)`.
     fn mask(&self, stream: &mut Stream, rows: usize, width: usize) -> Result<Tensor> {
         let kept = (1.0 / (1.0 - self.config.dropout)) as f32;
-        let values: Vec<f32> = (0..rows * width)
-            .map(|_| if stream.uniform() < self.config.dropout { 0.0 } else { kept })
-            .collect();
+        let values: Vec<f32> =
+            (0..rows * width).map(|_| if stream.unit() < self.config.dropout { 0.0 } else { kept }).collect();
         tensors::from_slice(&values, &[rows, width], self.values.dtype(), self.values.device())
     }
 }

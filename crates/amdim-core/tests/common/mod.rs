@@ -5,13 +5,13 @@ use amdim_core::encoder::{EncoderConfig, Features, Scale};
 use amdim_core::executor::ExecutorKind;
 use amdim_core::model::{Model, ModelConfig, Placement};
 use amdim_core::nn::ClassifierConfig;
-use amdim_core::random::{Purpose, Stream};
+use amdim_random::{Purpose, Stream};
 use candle_core::{DType, Device, Tensor};
 
 /// Reproducible values in `-scale..scale`.
 pub fn values(len: usize, scale: f64, seed: u64) -> Vec<f64> {
     let mut stream = Stream::new(seed, Purpose::HeadOrder, 0);
-    (0..len).map(|_| (stream.uniform() * 2.0 - 1.0) * scale).collect()
+    (0..len).map(|_| (stream.unit() * 2.0 - 1.0) * scale).collect()
 }
 
 pub fn tensor(dims: &[usize], scale: f64, seed: u64) -> Tensor {

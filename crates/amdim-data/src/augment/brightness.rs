@@ -2,7 +2,7 @@
 
 use super::blend::{blend_table, map_values};
 use crate::image::Image;
-use crate::rng::Stream;
+use amdim_random::Stream;
 
 /// How bright.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -3,7 +3,7 @@
 use super::config::ColorJitterConfig;
 use super::{brightness, contrast, hue, saturation};
 use crate::image::Image;
-use crate::rng::Stream;
+use amdim_random::Stream;
 
 /// One of the four adjustments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

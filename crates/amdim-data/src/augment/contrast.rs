@@ -3,7 +3,7 @@
 use super::blend::{blend_table, map_values};
 use super::grayscale::luma;
 use crate::image::Image;
-use crate::rng::Stream;
+use amdim_random::Stream;
 
 /// How much contrast.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -1,7 +1,7 @@
 //! Grayscale: every channel becomes the pixel's luma.
 
 use crate::image::Image;
-use crate::rng::Stream;
+use amdim_random::Stream;
 
 /// Whether the view turns gray.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

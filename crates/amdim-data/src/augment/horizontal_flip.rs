@@ -1,7 +1,7 @@
 //! Horizontal flip, drawn once a sample so that both views show the same side.
 
 use crate::image::Image;
-use crate::rng::Stream;
+use amdim_random::Stream;
 
 /// Whether the sample is mirrored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use crate::image::Image;
-use crate::rng::Stream;
+use amdim_random::Stream;
 
 /// How far.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -6,7 +6,7 @@ use super::resample::{Filter, Resampler};
 use super::{center_crop, color_jitter, grayscale, horizontal_flip, resized_crop, translate};
 use crate::error::Result;
 use crate::image::Image;
-use crate::rng::Stream;
+use amdim_random::Stream;
 
 /// A validated [`AugmentConfig`] with its tables.
 #[derive(Debug, Clone)]

@@ -3,7 +3,7 @@
 use super::config::CropConfig;
 use super::resample::{Extent, Filter, Region, Resampler};
 use crate::image::Image;
-use crate::rng::Stream;
+use amdim_random::Stream;
 
 /// Rectangles tried before falling back to the centre.
 const TRIES: usize = 10;

@@ -3,7 +3,7 @@
 use super::blend::blend;
 use super::grayscale::luma;
 use crate::image::Image;
-use crate::rng::Stream;
+use amdim_random::Stream;
 
 /// How saturated.
 #[derive(Debug, Clone, Copy, PartialEq)]

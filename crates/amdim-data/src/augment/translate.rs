@@ -2,7 +2,7 @@
 
 use super::config::TranslateConfig;
 use crate::image::Image;
-use crate::rng::Stream;
+use amdim_random::Stream;
 
 /// How far the content moves, pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

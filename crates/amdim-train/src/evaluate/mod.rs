@@ -13,9 +13,9 @@ use std::time::Instant;
 
 use amdim_core::encoder::Scale;
 use amdim_core::model::Model;
-use amdim_core::random::{Purpose, Stream};
 use amdim_data::Dataset;
 use amdim_eval::{Features, KnnClassifier, Labels, LinearConfig, LinearProbe, LinearProgress, Report};
+use amdim_random::{Purpose, Stream};
 use serde::Serialize;
 
 use crate::config::{EvaluateRequest, Head, LinearMethod};

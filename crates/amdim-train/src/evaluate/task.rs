@@ -18,9 +18,9 @@ use std::sync::Arc;
 use amdim_core::model::Model;
 use amdim_core::nn::{Classifiers, Mode};
 use amdim_core::optim::Adam;
-use amdim_core::random::{Purpose, Stream};
 use amdim_core::{Error as CoreError, tensors};
 use amdim_data::{AugmentConfig, Dataset, Image, Loader, LoaderOptions, load_eval_batch};
+use amdim_random::{Purpose, Stream};
 use candle_core::{DType, Device, Tensor};
 
 use super::{EvaluateEvent, Evaluation, HeadReport, Split};
@@ -138,7 +138,7 @@ fn draw_norm_weight(classifiers: &mut Classifiers, seed: u64) -> Result<()> {
     let mut values = tensors::to_vec(&classifiers.values)?;
     let mut stream = Stream::new(seed, Purpose::InitClassifiers, 1);
     for parameter in classifiers.parameters.iter().filter(|parameter| parameter.name == NORM_WEIGHT) {
-        values[parameter.range()].iter_mut().for_each(|value| *value = stream.uniform() as f32);
+        values[parameter.range()].iter_mut().for_each(|value| *value = stream.unit() as f32);
     }
     let like = &classifiers.values;
     classifiers.values = tensors::from_slice(&values, like.dims(), like.dtype(), like.device())?;

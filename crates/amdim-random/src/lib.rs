@@ -1,8 +1,39 @@
-//! Random streams that are a function of (seed, epoch, sample, view) alone.
+//! Random streams that are a function of their key alone.
 //!
-//! A stream's start is a hash of that tuple, so no stream depends on which thread drew before it: the same pixels
-//! come from 1 thread or 16, and a resumed run draws what the uninterrupted one would have drawn.
-//! Generator and hash are `SplitMix64` (Steele, Lea, Flood 2014, "Fast Splittable Pseudorandom Number Generators").
+//! There is no global generator and no generator's state to save: a stream is made from a seed, a purpose and indexes
+//! (an epoch, a sample, a view, an update). So no stream depends on which thread drew before it, the same pixels come
+//! from 1 thread or 16, and a resumed run draws what the uninterrupted one would have drawn. Generator and hash are
+//! SplitMix64 (Steele, Lea, Flood 2014, "Fast Splittable Pseudorandom Number Generators").
+//!
+//! ```
+//! use amdim_random::{Purpose, Stream};
+//!
+//! let draw = |update| Stream::new(1, Purpose::Dropout, update).unit();
+//! assert_eq!(draw(7), draw(7));
+//! assert_ne!(draw(7), draw(8));
+//! ```
+
+/// What a stream is for; streams of different purposes never share a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u64)]
+pub enum Purpose {
+    /// The order of an epoch.
+    EpochOrder = 1,
+    /// What is drawn once a sample.
+    Sample = 2,
+    /// What is drawn once a view.
+    View = 3,
+    /// Initial values of the encoder.
+    InitEncoder = 4,
+    /// Initial values of the classifiers.
+    InitClassifiers = 5,
+    /// Source positions of the local-to-local terms.
+    SourcePositions = 6,
+    /// Dropout masks of the classifiers.
+    Dropout = 7,
+    /// Order of the samples when heads are trained on stored features.
+    HeadOrder = 8,
+}
 
 /// One stream of random numbers.
 #[derive(Debug, Clone)]
@@ -10,33 +41,30 @@ pub struct Stream {
     state: u64,
 }
 
-/// What a stream is for; streams of different purposes never coincide.
-#[derive(Debug, Clone, Copy)]
-enum Purpose {
-    Order = 1,
-    Sample = 2,
-    View = 3,
-}
-
 const GAMMA: u64 = 0x9E37_79B9_7F4A_7C15;
 
 impl Stream {
+    /// The stream number `index` of a purpose, for one seed.
+    pub fn new(seed: u64, purpose: Purpose, index: u64) -> Self {
+        Self::keyed([purpose as u64, seed, index, 0, 0])
+    }
+
     /// The stream that shuffles an epoch.
     pub fn for_order(seed: u64, epoch: u64) -> Self {
-        Self::new([Purpose::Order as u64, seed, epoch, 0, 0])
+        Self::new(seed, Purpose::EpochOrder, epoch)
     }
 
     /// The stream for what is drawn once a sample (the flip). `sample` is the picture's index in the data set.
     pub fn for_sample(seed: u64, epoch: u64, sample: u64) -> Self {
-        Self::new([Purpose::Sample as u64, seed, epoch, sample, 0])
+        Self::keyed([Purpose::Sample as u64, seed, epoch, sample, 0])
     }
 
     /// The stream for what is drawn once a view; `view` is 0 or 1.
     pub fn for_view(seed: u64, epoch: u64, sample: u64, view: u64) -> Self {
-        Self::new([Purpose::View as u64, seed, epoch, sample, view])
+        Self::keyed([Purpose::View as u64, seed, epoch, sample, view])
     }
 
-    fn new(key: [u64; 5]) -> Self {
+    fn keyed(key: [u64; 5]) -> Self {
         let state =
             key.into_iter().fold(0, |hash: u64, word| mix(hash.wrapping_add(GAMMA) ^ mix(word ^ GAMMA)));
         Self { state }
@@ -90,6 +118,13 @@ impl Stream {
         for last in (1..items.len()).rev() {
             items.swap(last, self.below(last as u64 + 1) as usize);
         }
+    }
+
+    /// A random order of `0..len`.
+    pub fn permutation(&mut self, len: usize) -> Vec<u32> {
+        let mut order: Vec<u32> = (0..len as u32).collect();
+        self.shuffle(&mut order);
+        order
     }
 }
 
