@@ -2,7 +2,7 @@
 
 use amdim_core::device;
 use amdim_core::executor::ExecutorKind;
-use amdim_core::model::Placement;
+pub use amdim_core::model::Placement;
 use candle_core::DType;
 use rayon::ThreadPoolBuilder;
 

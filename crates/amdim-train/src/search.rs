@@ -1,6 +1,8 @@
 //! Nearest neighbours among features.
 
-use amdim_eval::{Features, Neighbors, never, search};
+use amdim_eval::{Features, never, search};
+
+pub use amdim_eval::Neighbors;
 
 use crate::Result;
 use crate::place::on_threads;

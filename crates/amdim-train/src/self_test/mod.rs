@@ -117,11 +117,14 @@ fn executors_agree(place: &Placement) -> Finding {
         device::name(&place.device),
         worst / largest
     );
-    Ok((worst <= TOLERANCE * largest && largest > 0.0, detail))
+    let is_finite = expected.iter().chain(&found).all(|value| value.is_finite());
+    Ok((is_finite && largest > 0.0 && worst <= TOLERANCE * largest, detail))
 }
 
 fn global_features(place: Placement) -> Result<(Vec<f32>, &'static str)> {
     let mut model = tiny_model(place)?;
+    // A new encoder has second convolutions of zeros; nothing may hide behind them.
+    model.parameters = (&model.parameters + 0.01).map_err(amdim_core::Error::from)?;
     let images = random_images(&model, BATCH, 1)?;
     Ok((tensors::to_vec(&model.embed(&images)?.global()?)?, model.executor_name()))
 }

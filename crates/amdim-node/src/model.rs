@@ -1,0 +1,143 @@
+//! A model held by the addon.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use amdim_train::config::{AmdimConfig, EmbedRequest, from_json};
+use amdim_train::embed::embed as run_embedding;
+use amdim_train::model::TrainedModel;
+use amdim_train::place::placement;
+use amdim_train::{Result, RunError};
+use napi::bindgen_prelude::{Null, Object};
+use napi::{Either, Env};
+use napi_derive::napi;
+
+use crate::callback::{Callback, Listener};
+use crate::dataset::NativeDataset;
+use crate::embedding::NativeEmbedding;
+use crate::failure::{Failure, either, json};
+use crate::job::{Job, failed, promise};
+
+/// A model that several jobs may share; they use it one after another.
+pub(crate) type SharedModel = Arc<Mutex<TrainedModel>>;
+
+/// A model.
+#[napi]
+pub struct NativeModel {
+    model: Option<SharedModel>,
+    /// Made once, so that asking for it never waits for a job that uses the model.
+    info: String,
+}
+
+/// The model, whatever became of the job before: jobs leave it as it was.
+pub(crate) fn lock(model: &SharedModel) -> MutexGuard<'_, TrainedModel> {
+    model.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl NativeModel {
+    fn new(model: TrainedModel) -> Result<Self> {
+        let info = json(&model.info()?)?;
+        Ok(Self { model: Some(Arc::new(Mutex::new(model))), info })
+    }
+
+    /// The model, unless it was disposed.
+    pub(crate) fn shared(&self) -> std::result::Result<SharedModel, Failure> {
+        self.model.clone().ok_or_else(|| Failure::disposed("model"))
+    }
+}
+
+#[napi]
+impl NativeModel {
+    #[napi(ts_return_type = "Promise<NativeModel | Failure>")]
+    pub fn create(
+        env: &Env,
+        config_json: String,
+        seed: i64,
+        device: String,
+        executor: String,
+        threads: u32,
+    ) -> napi::Result<Object<'_>> {
+        promise::<Self, Self>(env, "amdim-create", move || {
+            let config: AmdimConfig = from_json("config", &config_json)?;
+            let seed = u64::try_from(seed).map_err(|_| RunError::argument("seed", "0 or more", seed))?;
+            Self::new(TrainedModel::create(config, seed, place(&device, &executor, threads)?)?)
+        })
+    }
+
+    #[napi(ts_return_type = "Promise<NativeModel | Failure>")]
+    pub fn load(
+        env: &Env,
+        path: String,
+        device: String,
+        executor: String,
+        threads: u32,
+    ) -> napi::Result<Object<'_>> {
+        promise::<Self, Self>(env, "amdim-load", move || {
+            let place = place(&device, &executor, threads)?;
+            Self::new(TrainedModel::load(&PathBuf::from(path), place)?)
+        })
+    }
+
+    #[napi]
+    pub fn info(&self) -> String {
+        self.info.clone()
+    }
+
+    #[napi(ts_return_type = "Promise<null | Failure>")]
+    pub fn save<'env>(&self, env: &'env Env, path: String) -> napi::Result<Object<'env>> {
+        match self.shared() {
+            Ok(model) => promise::<Null, Null>(env, "amdim-save", move || {
+                lock(&model).save(&PathBuf::from(path))?;
+                Ok(Null)
+            }),
+            Err(failure) => failed::<Null>(env, failure),
+        }
+    }
+
+    #[napi(ts_args_type = "dataset: NativeDataset, requestJson: string, \
+                           onProgress: ((done: number) => void) | null")]
+    pub fn embed(
+        &self,
+        dataset: &NativeDataset,
+        request_json: String,
+        on_progress: Option<Listener<u32>>,
+    ) -> Either<NativeEmbedding, Failure> {
+        either(self.begin_embedding(dataset, &request_json, on_progress))
+    }
+
+    fn begin_embedding(
+        &self,
+        dataset: &NativeDataset,
+        request_json: &str,
+        on_progress: Option<Listener<u32>>,
+    ) -> std::result::Result<NativeEmbedding, Failure> {
+        let model = self.shared()?;
+        let pictures = dataset.pictures()?;
+        let request: EmbedRequest = from_json("request", request_json)?;
+        let mut listener = on_progress.map(Callback::new);
+        let job = Job::start("amdim-embed", move |cancel| {
+            let mut tell = |done: usize| {
+                if let Some(listener) = &mut listener {
+                    listener.tell(done as u32);
+                }
+            };
+            let result =
+                run_embedding(&mut lock(&model), pictures.dataset.as_ref(), &request, &mut tell, cancel);
+            if let Some(listener) = listener {
+                listener.wait();
+            }
+            result
+        })?;
+        Ok(NativeEmbedding { job })
+    }
+
+    #[napi]
+    pub fn dispose(&mut self) {
+        self.model = None;
+    }
+}
+
+fn place(device: &str, executor: &str, threads: u32) -> Result<amdim_train::place::Placement> {
+    let executor = from_json("executor", &json(&executor)?)?;
+    placement(device, executor, threads as usize)
+}
