@@ -26,7 +26,8 @@ if (values.data === undefined || values.out === undefined) {
 const output = join(values.out, 'run')
 mkdirSync(values.out, { recursive: true })
 const { train, test } = await openDataset(values.data)
-if (!train.labelled || !test?.labelled) throw new Error('the data set needs labelled training and test pictures')
+if (!train.labelled || !test?.labelled)
+  throw new Error('the data set needs labelled training and test pictures')
 
 // The reference's warm-up, so that updates can be compared whatever the length of a segment.
 const config = { schedule: { warmupUpdates: 500 } }
@@ -59,7 +60,13 @@ for (const length of [...segments, { minutes: Number(values.minutes) }]) {
   result = await trainAmdim({ data: { train, test }, output, ...start, ...length })
   resume = result.paths.checkpoint
   const { update, seconds, pairs } = result
-  await point(result.model, { update, seconds, pairs, pairsPerSecond: pairs / seconds, step: result.metrics.step })
+  await point(result.model, {
+    update,
+    seconds,
+    pairs,
+    pairsPerSecond: pairs / seconds,
+    step: result.metrics.step,
+  })
   if (length.minutes === undefined) result.model.dispose()
 }
 
@@ -72,7 +79,8 @@ for (const [name, model] of [
 ]) {
   const { heads, chance } = await evaluate(model, all)
   final[name] = { chance }
-  for (const [head, { top1, top1Interval, top5 }] of Object.entries(heads)) final[name][head] = { top1, top1Interval, top5 }
+  for (const [head, { top1, top1Interval, top5 }] of Object.entries(heads))
+    final[name][head] = { top1, top1Interval, top5 }
   console.log(name, JSON.stringify(final[name]))
 }
 writeFileSync(

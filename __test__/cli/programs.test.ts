@@ -5,19 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { AmdimModel } from '../../src/index.js'
 import { temporaryFolder, writePictures } from '../support/folder.js'
 import { type Ended, runProgram } from '../support/run-program.js'
-
-const TINY = [
-  '--base-width',
-  '8',
-  '--embedding-dim',
-  '16',
-  '--block-depth',
-  '1',
-  '--batch-size',
-  '8',
-  '--device',
-  'cpu',
-]
+import { TINY_FLAGS } from '../support/tiny.js'
 
 /** Pictures in train and test folders. */
 function pictures(): string {
@@ -40,7 +28,7 @@ describe('amdim train', () => {
       'train',
       '--data',
       pictures(),
-      ...TINY,
+      ...TINY_FLAGS,
       '--updates',
       '3',
       '--log-every-steps',
@@ -66,7 +54,7 @@ describe('amdim train', () => {
       '--json',
       '--quiet',
     ]
-    const ended = await runProgram(['train', '--data', pictures(), ...TINY, ...args])
+    const ended = await runProgram(['train', '--data', pictures(), ...TINY_FLAGS, ...args])
     expect(ended).toMatchObject({ code: 0, err: '' })
     const events = jsonLines(ended.out)
     expect(events[0].type).toBe('start')
@@ -84,7 +72,9 @@ describe('amdim train', () => {
       kill('SIGINT')
     }
     const common = ['train', '--data', data, '--log-every-steps', '1']
-    const ended = await runProgram([...common, ...TINY, '--updates', '100000', '--out', out], { onOutput })
+    const ended = await runProgram([...common, ...TINY_FLAGS, '--updates', '100000', '--out', out], {
+      onOutput,
+    })
     expect(ended.code, ended.err).toBe(130)
     expect(ended.out).toContain('stopped early')
     expect(ended.err).toContain(`--resume ${out}`)
@@ -99,9 +89,12 @@ describe('amdim train', () => {
 
   it('names its own run folder', async () => {
     const cwd = temporaryFolder()
-    const ended = await runProgram(['train', '--data', pictures(), ...TINY, '--updates', '1', '--json'], {
-      cwd,
-    })
+    const ended = await runProgram(
+      ['train', '--data', pictures(), ...TINY_FLAGS, '--updates', '1', '--json'],
+      {
+        cwd,
+      },
+    )
     expect(ended.code, ended.err).toBe(0)
     const { paths } = jsonLines(ended.out).at(-1)
     expect(paths.runFolder).toMatch(/^runs[\\/].*-tiny$/)
@@ -113,7 +106,7 @@ describe('with a model', () => {
   const folder = mkdtempSync(join(tmpdir(), 'amdim-model-'))
   const model = join(folder, 'model.safetensors')
   beforeAll(async () => {
-    const config = { encoder: { baseWidth: 8, embeddingDim: 16, blockDepth: 1 } }
+    const config = { encoder: { baseWidth: 4, embeddingDim: 16, blockDepth: 1 } }
     using untrained = await AmdimModel.create({ config, device: 'cpu' })
     await untrained.save(model)
   })
@@ -123,7 +116,7 @@ describe('with a model', () => {
   it('amdim inspect shows configuration, tensors and position', async () => {
     const text = await runProgram(['inspect', model, '--tensors'])
     ok(text)
-    for (const part of ['parameters ', 'position ', 'encoder ', '"baseWidth":8', 'tensor '])
+    for (const part of ['parameters ', 'position ', 'encoder ', '"baseWidth":4', 'tensor '])
       expect(text.out).toContain(part)
     const json = await runProgram(['inspect', model, '--json'])
     ok(json)
@@ -190,7 +183,7 @@ describe('amdim doctor and bench', () => {
 
   it('bench ends with one JSON object', async () => {
     const flags =
-      '--size 32 --ndf 8 --rkhs 16 --depth 1 --batch 4 --steps 2 --warmup 1 --mode train --threads 1'
+      '--size 32 --ndf 4 --rkhs 16 --depth 1 --batch 4 --steps 2 --warmup 1 --mode train --threads 1'
     const ended = await runProgram([
       'bench',
       ...flags.split(' '),

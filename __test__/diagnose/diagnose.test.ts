@@ -21,7 +21,7 @@ describe('doctor', () => {
 
 describe('bench', () => {
   it.each(['train', 'encode'] as const)('times %s', async (mode) => {
-    const encoder = { baseWidth: 8, embeddingDim: 16, blockDepth: 1 }
+    const encoder = { baseWidth: 4, embeddingDim: 16, blockDepth: 1 }
     const result = await bench({
       mode,
       encoder,

@@ -3,7 +3,7 @@ import { noisyPixels } from './folder.js'
 
 /** The smallest encoder that is still AMDIM: a few updates take less than a second. */
 export const TINY: ConfigOverrides = {
-  encoder: { baseWidth: 8, embeddingDim: 16, blockDepth: 1 },
+  encoder: { baseWidth: 4, embeddingDim: 16, blockDepth: 1 },
   batchSize: 8,
 }
 
@@ -24,3 +24,9 @@ export async function colours(count = 16): Promise<Dataset> {
   for (const [i, label] of labels.entries()) pixels.set(noisyPixels(side, label, i), i * side * side * 3)
   return fromArrays(pixels, [count, side, side, 3], { labels, classes: ['red', 'green'] })
 }
+
+/** The same encoder and batch for the command line. */
+export const TINY_FLAGS = [
+  ...['--base-width', '4', '--embedding-dim', '16', '--block-depth', '1'],
+  ...['--batch-size', '8', '--device', 'cpu'],
+]

@@ -162,8 +162,8 @@ fn take_weights(model: &mut Model, path: &Path, classes: &[String], keep_head: b
     let file = Checkpoint::read(path)?;
     let (theirs, ours) = (&file.header.model, model.config());
     if theirs.encoder != ours.encoder {
-        let expected = format!("the encoder of {}: {:?}", path.display(), theirs.encoder);
-        return Err(RunError::argument("encoder", expected, format!("{:?}", ours.encoder)));
+        let message = format!("its encoder is {:?}; this run asks for {:?}", theirs.encoder, ours.encoder);
+        return Err(amdim_core::Error::Checkpoint { path: path.into(), message }.into());
     }
     model.load_encoder(&file.tensors)?;
     if !keep_head {
