@@ -2,21 +2,21 @@
 //!
 //! docs/design/native-interface.md describes both sides of the border. Nothing is computed here and nothing has a
 //! default. A fallible function returns or resolves to its value or to a [`failure::Failure`]; work that takes long
-//! runs on a thread of its own ([`job`]), never on Node's.
+//! runs on a thread of its own (`job`), never on Node's.
 
 // The macros of napi-derive write items of their own beside ours.
 #![allow(missing_docs)]
 // Arguments come by value from JavaScript.
 #![allow(clippy::needless_pass_by_value)]
 
-mod about;
+pub mod about;
 mod callback;
-mod dataset;
-mod embedding;
-mod evaluation;
-mod failure;
+pub mod dataset;
+pub mod embedding;
+pub mod evaluation;
+pub mod failure;
 mod job;
-mod model;
-mod search;
-mod training;
-mod transform;
+pub mod model;
+pub mod search;
+pub mod training;
+pub mod transform;

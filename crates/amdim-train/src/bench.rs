@@ -176,3 +176,53 @@ pub(crate) fn reference_step() -> StepConfig {
         seed: SEED,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use amdim_core::encoder::EncoderConfig;
+    use amdim_core::executor::ExecutorKind;
+
+    use super::*;
+
+    fn request(mode: BenchMode, steps: usize) -> BenchRequest {
+        let encoder = EncoderConfig {
+            encoder_size: 32,
+            input_channels: 1,
+            base_width: 2,
+            embedding_dim: 8,
+            block_depth: 1,
+            batch_norm: false,
+        };
+        BenchRequest {
+            mode,
+            encoder,
+            batch_size: 2,
+            steps,
+            warmup: 0,
+            threads: 1,
+            device: "cpu".into(),
+            executor: ExecutorKind::Candle,
+            precision: Precision::F32,
+        }
+    }
+
+    #[test]
+    fn a_summary_has_the_median_of_its_steps() {
+        let summary = |seconds: &[f64]| {
+            let request = request(BenchMode::Encode, seconds.len());
+            summary(&request, seconds.to_vec(), "cpu".into(), "candle".into(), None)
+        };
+        let odd = summary(&[4.0, 1.0, 2.0]);
+        assert_eq!((odd.median_s, odd.min_s, odd.max_s, odd.images_per_s), (2.0, 1.0, 4.0, 1.0));
+        assert_eq!(summary(&[4.0, 1.0]).median_s, 2.5);
+    }
+
+    #[test]
+    fn both_modes_run() {
+        let trained = bench(&request(BenchMode::Train, 1)).unwrap();
+        assert!(trained.last_loss.unwrap().is_finite());
+        let encoded = bench(&request(BenchMode::Encode, 2)).unwrap();
+        assert_eq!((encoded.last_loss, encoded.executor.as_str()), (None, "candle"));
+        assert!(bench(&request(BenchMode::Train, 0)).is_err());
+    }
+}

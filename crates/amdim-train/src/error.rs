@@ -138,10 +138,12 @@ impl RunError {
     }
 
     /// A [`RunError::InvalidArgument`].
+    #[expect(clippy::needless_pass_by_value, reason = "callers pass numbers and texts as they have them")]
     pub fn argument(name: &str, expected: impl Into<String>, actual: impl ToString) -> Self {
         Self::InvalidArgument { name: name.into(), expected: expected.into(), actual: actual.to_string() }
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
     pub(crate) fn internal(message: impl ToString) -> Self {
         Self::Internal { message: message.to_string() }
     }

@@ -26,17 +26,15 @@ impl<'a> LabelMap<'a> {
     /// The translated label of a picture; none if it has none.
     pub(crate) fn get(&self, index: u32) -> Result<Option<u32>> {
         let Some(label) = self.dataset.label(index as usize) else { return Ok(None) };
-        match self.to.get(label as usize) {
-            Some(Some(translated)) => Ok(Some(*translated)),
-            _ => {
-                let class = self.dataset.classes().get(label as usize).cloned().unwrap_or(label.to_string());
-                let problem = format!(
-                    "expected classes of the training set, got {class:?} ({}), which it does not have",
-                    self.dataset.name(index as usize)
-                );
-                Err(RunError::Labels { set: self.set, problem })
-            }
+        if let Some(Some(translated)) = self.to.get(label as usize) {
+            return Ok(Some(*translated));
         }
+        let class = self.dataset.classes().get(label as usize).cloned().unwrap_or(label.to_string());
+        let problem = format!(
+            "expected classes of the training set, got {class:?} ({}), which it does not have",
+            self.dataset.name(index as usize)
+        );
+        Err(RunError::Labels { set: self.set, problem })
     }
 
     /// The translated label of a picture that must have one.

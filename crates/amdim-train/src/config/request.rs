@@ -135,6 +135,7 @@ mod layer {
         Local7,
     }
 
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
     pub(super) fn serialize<S: Serializer>(scale: &Scale, serializer: S) -> Result<S::Ok, S::Error> {
         let layer = match scale {
             Scale::Global => Layer::Global,

@@ -1,7 +1,7 @@
 //! Heads on frozen features: how much of the classes can be read from what an encoder returns.
 //!
 //! Features of the training and test pictures are computed once ([`evaluate`]); the linear head by L-BFGS and the kNN
-//! head are `amdim-eval`'s, the classifier task of the reference is in [`task`].
+//! head are `amdim-eval`'s, the classifier task of the reference is in `task`.
 
 mod report;
 mod task;
@@ -304,7 +304,9 @@ fn labels_of(
 /// A class that only the test pictures have could never be named rightly.
 fn check_covers(train: &[u32], test: &[u32], classes: &[String]) -> Result<()> {
     let mut is_seen = vec![false; classes.len()];
-    train.iter().for_each(|&label| is_seen[label as usize] = true);
+    for &label in train {
+        is_seen[label as usize] = true;
+    }
     match test.iter().find(|&&label| !is_seen[label as usize]) {
         Some(&label) => {
             let class = &classes[label as usize];

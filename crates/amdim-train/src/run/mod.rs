@@ -1,7 +1,7 @@
 //! A training run: batches from the loader through the training step, with its files and events.
 //!
-//! A run goes through [`train`]: [`prepare`] opens everything and makes the first batch, so that bad input is met
-//! before anything is written; then [`session`] makes updates until the length is reached or the run is cancelled.
+//! A run goes through [`train`]: `prepare` opens everything and makes the first batch, so that bad input is met
+//! before anything is written; then `session` makes updates until the length is reached or the run is cancelled.
 
 mod clock;
 mod folder;
