@@ -101,5 +101,6 @@ export async function bench(options: BenchOptions = {}): Promise<BenchResult> {
     import('../config/bench-schema.js'),
   ])
   const request = validate(benchSchema, options)
-  return unwrapJson<BenchResult>(await addon().bench(JSON.stringify(request)))
+  const timings = unwrapJson<Omit<BenchResult, 'max_rss_mb'>>(await addon().bench(JSON.stringify(request)))
+  return { ...timings, max_rss_mb: process.resourceUsage().maxRSS / 1024 }
 }
