@@ -2,13 +2,11 @@
 
 use std::path::PathBuf;
 
-use thiserror::Error;
-
 /// Result with this crate's [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// What can go wrong; [`Error::code`] is stable.
-#[derive(Debug, Error)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// An argument or configuration value is outside its range.

@@ -29,7 +29,7 @@ export const command: Command = {
       terminal.out(`threads   ${report.threads}`)
       terminal.out(`cpu       ${report.cpuFeatures.join(', ') || 'no special instructions'}`)
       for (const { name, ok, detail } of report.checks)
-        terminal.out(`${ok ? 'ok' : 'FAILED'}    `.slice(0, 10) + `${name}: ${detail}`)
+        terminal.out(`${`${ok ? 'ok' : 'FAILED'}    `.slice(0, 10)}${name}: ${detail}`)
     }
     return report.ok ? EXIT.ok : EXIT.failure
   },
