@@ -3,7 +3,7 @@
 // A binary fits when it was built from exactly these sources (their hash is kept beside it) or, where nothing was
 // built here yet, when the platform package of this version is installed.
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join, relative } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -78,6 +78,8 @@ if (!values.force && existsSync(binary) && existsSync(STAMP) && readFileSync(STA
   console.log(`addon: using the installed ${thisPlatform.packageName} ${manifest.version}`)
 } else {
   requireTools('build the addon')
+  // A process that has the old binary loaded keeps it; writing into the file would crash that process.
+  rmSync(binary, { force: true })
   const status = await build(values.profile)
   if (status !== 0) process.exit(status)
   writeFileSync(STAMP, stamp)
