@@ -16,6 +16,7 @@
 //! | [`optim`] | Adam, learning-rate schedules |
 //! | [`model`] | encoder, running statistics and classifiers of one trained network |
 //! | [`train_step`] | one update |
+//! | [`train_state`] | optimisers and what else is carried from update to update |
 //! | [`checkpoint`] | one file holds weights, configuration, optimiser state and position |
 //!
 //! ```
@@ -39,6 +40,7 @@ pub mod nn;
 pub mod optim;
 pub mod parameters;
 pub mod tensors;
+pub mod train_state;
 pub mod train_step;
 
 pub use error::{Error, Result};

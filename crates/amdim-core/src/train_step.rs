@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use candle_core::{Tensor, Var};
 use serde::{Deserialize, Serialize};
 
-use crate::checkpoint::{Checkpoint, FORMAT_VERSION, Header, Progress, Stored};
+use crate::checkpoint::{Checkpoint, FORMAT_VERSION, Header, Progress};
 use crate::encoder::Features;
 use crate::executor::Pass;
 use crate::loss::{ObjectiveConfig, SourcePositions, Term, multiscale_loss};
 use crate::model::Model;
 use crate::nn::{ClassifierPass, Mode};
 use crate::optim::{Adam, AdamConfig, clip_factor, norm};
+use crate::train_state::TrainState;
 use crate::{Error, Result, parameters, tensors};
 
 /// Name of the encoder's group of parameters in the optimiser.
@@ -38,8 +39,7 @@ pub struct Learner {
     /// The model.
     pub model: Model,
     config: StepConfig,
-    encoder_adam: Adam,
-    classifier_adam: Option<Adam>,
+    state: TrainState,
     used: Tensor,
     update: u64,
 }
@@ -112,11 +112,14 @@ impl Learner {
                 true,
             ));
         }
-        let encoder_adam = Adam::new(&model.parameters)?;
-        let classifier_adam = model.classifiers.as_ref().map(|heads| Adam::new(&heads.values)).transpose()?;
+        let mut state = TrainState::default();
+        state.optimizers.insert(ENCODER, Adam::new(&model.parameters)?);
+        if let Some(heads) = &model.classifiers {
+            state.optimizers.insert(CLASSIFIERS, Adam::new(&heads.values)?);
+        }
         let placement = model.placement();
         let used = parameters::used_mask(&model.network().parameters, placement.dtype, &placement.device)?;
-        Ok(Self { model, config, encoder_adam, classifier_adam, used, update: 0 })
+        Ok(Self { model, config, state, used, update: 0 })
     }
 
     /// Updates done.
@@ -204,19 +207,15 @@ impl Learner {
     /// Moves the parameters along the gradients.
     pub fn apply(&mut self, computed: &Computed, rate: f64) -> Result<()> {
         let optimizer = &self.config.optimizer;
-        if let Some(gradient) = &computed.encoder_gradient {
+        let adams = &mut self.state.optimizers;
+        if let (Some(gradient), Some(adam)) = (&computed.encoder_gradient, adams.get_mut(ENCODER)) {
             let factor = clip_factor(computed.report.gradient_norm, optimizer.gradient_clip);
             let gradient = if factor < 1.0 { (gradient * factor)? } else { gradient.clone() };
-            self.model.parameters = self.encoder_adam.update(
-                &self.model.parameters,
-                &gradient,
-                Some(&self.used),
-                rate,
-                optimizer,
-            )?;
+            self.model.parameters =
+                adam.update(&self.model.parameters, &gradient, Some(&self.used), rate, optimizer)?;
         }
         if let (Some(gradient), Some(heads), Some(adam)) =
-            (&computed.classifier_gradient, &mut self.model.classifiers, &mut self.classifier_adam)
+            (&computed.classifier_gradient, &mut self.model.classifiers, adams.get_mut(CLASSIFIERS))
         {
             heads.values = adam.update(&heads.values, gradient, None, rate, optimizer)?;
         }
@@ -232,15 +231,7 @@ impl Learner {
         run: serde_json::Value,
     ) -> Result<Checkpoint> {
         let mut file = self.model_file(classes, progress, run)?;
-        let groups = [(ENCODER, Some(&self.encoder_adam)), (CLASSIFIERS, self.classifier_adam.as_ref())];
-        for (group, adam) in groups {
-            let Some(adam) = adam else { continue };
-            file.header.optimizer_steps.insert(group.into(), adam.steps);
-            for (moment, tensor) in [("mean", &adam.mean), ("square", &adam.square)] {
-                let stored = Stored::float(tensor.dims().to_vec(), tensors::to_vec(tensor)?);
-                file.tensors.insert(format!("optimizer.{group}.{moment}"), stored);
-            }
-        }
+        self.state.save(&mut file)?;
         Ok(file)
     }
 
@@ -268,27 +259,10 @@ impl Learner {
     /// [`Error::Shape`] if a tensor is missing or of another shape; [`Error::InvalidArgument`] if the file holds no
     /// optimiser's state (a model file).
     pub fn resume(&mut self, file: &Checkpoint) -> Result<()> {
-        let adam = |group: &str, like: &Tensor| -> Result<Adam> {
-            let steps = file.header.optimizer_steps.get(group).copied().ok_or_else(|| {
-                Error::argument(
-                    "resume",
-                    "a checkpoint with optimiser state",
-                    "a model file, or one of another run",
-                )
-            })?;
-            let moment = |name: &str| -> Result<Tensor> {
-                let values = Stored::take(&file.tensors, &format!("optimizer.{group}.{name}"), like.dims())?;
-                tensors::from_slice(values, like.dims(), like.dtype(), like.device())
-            };
-            Ok(Adam { mean: moment("mean")?, square: moment("square")?, steps })
-        };
-        let encoder_adam = adam(ENCODER, &self.model.parameters)?;
-        let classifier_adam =
-            self.model.classifiers.as_ref().map(|heads| adam(CLASSIFIERS, &heads.values)).transpose()?;
+        let state = self.state.restored(file)?;
         self.model.load_encoder(&file.tensors)?;
         self.model.load_classifiers(&file.tensors)?;
-        self.encoder_adam = encoder_adam;
-        self.classifier_adam = classifier_adam;
+        self.state = state;
         self.update = file.header.progress.update;
         Ok(())
     }

@@ -8,7 +8,8 @@ use std::path::Path;
 use amdim_core::checkpoint::{Checkpoint, Progress, write_aside};
 use amdim_core::executor::ExecutorKind;
 use amdim_core::loss::{ObjectiveConfig, Term};
-use amdim_core::optim::AdamConfig;
+use amdim_core::optim::{Adam, AdamConfig};
+use amdim_core::train_state::TrainState;
 use amdim_core::train_step::{Learner, StepConfig};
 use candle_core::{DType, Tensor};
 use common::{encoder, flat, model, tensor};
@@ -118,6 +119,22 @@ fn a_model_file_holds_no_optimiser_and_cannot_be_resumed() {
     assert!(file.tensors.keys().all(|name| !name.starts_with("optimizer.")));
     let error = self::learner(ExecutorKind::Cpu).resume(&file).unwrap_err();
     assert_eq!(error.code(), "AMDIM_INVALID_ARGUMENT");
+}
+
+#[test]
+fn carried_tensors_survive_a_checkpoint_and_are_missed() {
+    let mut state = TrainState::default();
+    state.optimizers.insert("critic", Adam::new(&tensor(&[3], 1.0, 1)).unwrap());
+    state.carried.insert("queue", tensor(&[2, 3], 1.0, 2).to_dtype(DType::F32).unwrap());
+    let mut file =
+        learner(ExecutorKind::Cpu).model_file(&[], Progress::default(), serde_json::Value::Null).unwrap();
+    assert_eq!(state.restored(&file).unwrap_err().code(), "AMDIM_INVALID_ARGUMENT");
+    state.save(&mut file).unwrap();
+    let mut blank = state.clone();
+    blank.carried.insert("queue", tensor(&[2, 3], 1.0, 9).to_dtype(DType::F32).unwrap());
+    assert_eq!(flat(&blank.restored(&file).unwrap().carried["queue"]), flat(&state.carried["queue"]));
+    file.tensors.remove("state.queue");
+    assert_eq!(blank.restored(&file).unwrap_err().code(), "AMDIM_SHAPE");
 }
 
 #[test]
