@@ -2,19 +2,8 @@
 
 use super::blend::{blend_table, map_values};
 use crate::image::Image;
-use amdim_random::Stream;
 
-/// How bright.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Params {
-    /// 0 is black, 1 changes nothing.
-    pub factor: f64,
-}
-
-/// Draws a factor from `max(0, 1 - strength)..1 + strength`.
-pub fn sample(strength: f64, stream: &mut Stream) -> Params {
-    Params { factor: stream.uniform((1.0 - strength).max(0.0), 1.0 + strength) }
-}
+pub use super::factor::{Params, sample};
 
 /// Blends with black, as Pillow's `ImageEnhance.Brightness`.
 pub fn apply(image: &mut Image, params: &Params) {
@@ -24,6 +13,7 @@ pub fn apply(image: &mut Image, params: &Params) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use amdim_random::Stream;
 
     #[test]
     fn scales_and_clamps() {

@@ -3,19 +3,8 @@
 use super::blend::{blend_table, map_values};
 use super::grayscale::luma;
 use crate::image::Image;
-use amdim_random::Stream;
 
-/// How much contrast.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Params {
-    /// 0 is uniform gray, 1 changes nothing.
-    pub factor: f64,
-}
-
-/// Draws a factor from `max(0, 1 - strength)..1 + strength`.
-pub fn sample(strength: f64, stream: &mut Stream) -> Params {
-    Params { factor: stream.uniform((1.0 - strength).max(0.0), 1.0 + strength) }
-}
+pub use super::factor::{Params, sample};
 
 /// Blends with the mean luma, rounded to a level, as Pillow's `ImageEnhance.Contrast`.
 pub fn apply(image: &mut Image, params: &Params) {

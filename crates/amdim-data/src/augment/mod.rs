@@ -9,6 +9,7 @@ pub mod center_crop;
 pub mod color_jitter;
 pub mod config;
 pub mod contrast;
+pub mod factor;
 pub mod grayscale;
 pub mod horizontal_flip;
 pub mod hue;

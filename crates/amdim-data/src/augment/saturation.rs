@@ -3,19 +3,8 @@
 use super::blend::blend;
 use super::grayscale::luma;
 use crate::image::Image;
-use amdim_random::Stream;
 
-/// How saturated.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Params {
-    /// 0 is gray, 1 changes nothing.
-    pub factor: f64,
-}
-
-/// Draws a factor from `max(0, 1 - strength)..1 + strength`.
-pub fn sample(strength: f64, stream: &mut Stream) -> Params {
-    Params { factor: stream.uniform((1.0 - strength).max(0.0), 1.0 + strength) }
-}
+pub use super::factor::{Params, sample};
 
 /// Blends with the luma, as Pillow's `ImageEnhance.Color`; a gray image stays as it is.
 pub fn apply(image: &mut Image, params: &Params) {
