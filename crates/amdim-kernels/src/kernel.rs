@@ -1,0 +1,141 @@
+//! Which instruction set the hot loops use: found at run time, or forced by `AMDIM_KERNEL`.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::OnceLock;
+
+use crate::KernelError;
+
+/// Name of the environment variable that forces a kernel.
+pub const KERNEL_VARIABLE: &str = "AMDIM_KERNEL";
+
+/// A family of instructions that every hot loop is compiled for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kernel {
+    /// AVX-512, with products of bf16 by AMX tiles (Intel from Sapphire Rapids on).
+    Amx,
+    /// AVX-512 F, BW, DQ, VL; products of bf16 by `vdpbf16ps` where the processor has it.
+    Avx512,
+    /// AVX2 and FMA.
+    Avx2,
+    /// NEON (aarch64).
+    Neon,
+    /// Plain Rust; every processor, f32 and f64.
+    Portable,
+}
+
+impl Kernel {
+    /// All kernels, the fastest first.
+    pub const ALL: [Self; 5] = [Self::Amx, Self::Avx512, Self::Avx2, Self::Neon, Self::Portable];
+
+    /// Whether this processor (and, for AMX, its operating system) can run it.
+    pub fn is_supported(self) -> bool {
+        static SUPPORTED: OnceLock<[bool; 5]> = OnceLock::new();
+        SUPPORTED.get_or_init(|| Self::ALL.map(detect))[self as usize]
+    }
+
+    /// The fastest kernel that this processor can run.
+    pub fn best() -> Self {
+        Self::ALL.into_iter().find(|kernel| kernel.is_supported()).unwrap_or(Self::Portable)
+    }
+
+    /// The kernel named by the environment variable `AMDIM_KERNEL`, or else [`Kernel::best`].
+    ///
+    /// # Errors
+    /// [`KernelError::Unknown`] for a name that is none, [`KernelError::Unsupported`] for a kernel that this
+    /// processor can't run.
+    pub fn selected() -> Result<Self, KernelError> {
+        let Some(name) = std::env::var_os(KERNEL_VARIABLE).filter(|name| !name.is_empty()) else {
+            return Ok(Self::best());
+        };
+        let kernel: Self = name.to_string_lossy().parse()?;
+        if kernel.is_supported() { Ok(kernel) } else { Err(KernelError::Unsupported { kernel }) }
+    }
+
+    /// Whether it multiplies bf16 faster than f32 here: by AMX or `vdpbf16ps`.
+    pub fn has_bf16(self) -> bool {
+        match self {
+            Self::Amx => true,
+            Self::Avx512 => has_avx512_bf16(),
+            Self::Avx2 | Self::Neon | Self::Portable => false,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Amx => "amx",
+            Self::Avx512 => "avx512",
+            Self::Avx2 => "avx2",
+            Self::Neon => "neon",
+            Self::Portable => "portable",
+        }
+    }
+}
+
+impl fmt::Display for Kernel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Kernel {
+    type Err = KernelError;
+
+    fn from_str(name: &str) -> Result<Self, KernelError> {
+        let found = Self::ALL.into_iter().find(|kernel| kernel.name() == name);
+        found.ok_or_else(|| KernelError::Unknown { name: name.into() })
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn detect(kernel: Kernel) -> bool {
+    let avx512 = || {
+        is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("fma")
+    };
+    match kernel {
+        // No AMX kernel is compiled in yet.
+        Kernel::Amx | Kernel::Neon => false,
+        Kernel::Avx512 => avx512(),
+        Kernel::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+        Kernel::Portable => true,
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn detect(kernel: Kernel) -> bool {
+    // NEON is part of every aarch64 processor.
+    kernel == Kernel::Portable || (kernel == Kernel::Neon && cfg!(target_arch = "aarch64"))
+}
+
+#[cfg(target_arch = "x86_64")]
+fn has_avx512_bf16() -> bool {
+    is_x86_feature_detected!("avx512bf16")
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn has_avx512_bf16() -> bool {
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_lead_back_to_their_kernels() {
+        for kernel in Kernel::ALL {
+            assert_eq!(kernel.to_string().parse::<Kernel>(), Ok(kernel));
+        }
+        assert_eq!("sse".parse::<Kernel>(), Err(KernelError::Unknown { name: "sse".into() }));
+    }
+
+    #[test]
+    fn the_best_kernel_is_supported() {
+        assert!(Kernel::best().is_supported());
+        assert!(Kernel::Portable.is_supported());
+    }
+}

@@ -1,0 +1,22 @@
+//! What the processor at hand does fast: matrix products, vector loops, tasks on threads.
+//!
+//! - [`Kernel`]: the instruction set, found at run time or forced by `AMDIM_KERNEL`.
+//! - [`Real`] and [`Stored`]: the number types; bf16 is stored, f32 and f64 are computed with.
+//! - [`Pool`]: threads that share out tasks without an allocation.
+//!
+//! `unsafe` stays in here, in small files, each function with its contract; crates above are safe code.
+
+#![allow(
+    clippy::inline_always,
+    reason = "a function compiled for an instruction set must swallow what it calls"
+)]
+
+mod error;
+mod kernel;
+mod pool;
+mod stored;
+
+pub use error::KernelError;
+pub use kernel::{KERNEL_VARIABLE, Kernel};
+pub use pool::Pool;
+pub use stored::{Bf16, Real, Stored};
