@@ -315,7 +315,9 @@ mod tests {
             for _ in 0..3 {
                 pool.for_each_chunk(&mut values, chunk, |index, part, thread| {
                     assert!(thread < pool.threads());
-                    part.iter_mut().for_each(|value| *value += index + 1);
+                    for value in part {
+                        *value += index + 1;
+                    }
                 });
             }
             values.iter().enumerate().all(|(at, &value)| value == 3 * (at / chunk + 1))
