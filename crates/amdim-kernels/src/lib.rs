@@ -2,6 +2,7 @@
 //!
 //! - [`Kernel`]: the instruction set, found at run time or forced by `AMDIM_KERNEL`.
 //! - [`Real`] and [`Stored`]: the number types; bf16 is stored, f32 and f64 are computed with.
+//! - [`gemm`]: products of matrices, with what follows them done on the way out.
 //! - [`Pool`]: threads that share out tasks without an allocation.
 //!
 //! `unsafe` stays in here, in small files, each function with its contract; crates above are safe code.
@@ -12,8 +13,10 @@
 )]
 
 mod error;
+pub mod gemm;
 mod kernel;
 mod pool;
+mod simd;
 mod stored;
 
 pub use error::KernelError;

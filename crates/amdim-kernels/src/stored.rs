@@ -4,6 +4,8 @@ use std::fmt::Debug;
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub};
 
+use crate::gemm::Tabled;
+
 mod sealed {
     pub trait Sealed {}
     impl Sealed for f32 {}
@@ -42,7 +44,9 @@ pub trait Real:
 }
 
 /// What a map is kept as: `f32`, `f64`, or [`Bf16`] with computation in `f32`. No other type can implement it.
-pub trait Stored: sealed::Sealed + Copy + Default + Debug + PartialEq + Send + Sync + 'static {
+pub trait Stored:
+    sealed::Sealed + Tabled + Copy + Default + Debug + PartialEq + Send + Sync + 'static
+{
     /// What is computed with.
     type Real: Real;
     /// Nearest value of this type; ties go to the even one.

@@ -1,0 +1,411 @@
+//! Products of matrices, with what follows a product done on the way out of the registers.
+//!
+//! The left factor is read as it lies in memory, row by row; the right one, which many rows meet, is packed once into
+//! panels of a few registers' width. A tile of a few rows times a panel stays in registers over the whole inner
+//! dimension, is finished there (bias, addition, ReLU, mask) and stored once, in the type that maps are kept in.
+//!
+//! Equal shapes give equal bits on one kernel. Between kernels, sums differ in rounding.
+
+mod table;
+mod tile;
+
+use table::Table;
+pub use table::{TableRef, Tabled};
+use tile::{Added, Inner, Target, Tile};
+
+use crate::{Kernel, Stored};
+
+/// Rows that are dense in themselves: `rows` of `width` values, `stride` apart.
+#[derive(Debug, Clone, Copy)]
+#[allow(clippy::struct_field_names, reason = "the number of rows is called rows")]
+pub struct Rows<'a, S> {
+    data: &'a [S],
+    stride: usize,
+    rows: usize,
+    width: usize,
+}
+
+impl<'a, S> Rows<'a, S> {
+    /// Neighbouring rows of `width` values (at least 1).
+    ///
+    /// # Panics
+    /// If `data` are no whole rows.
+    pub fn new(data: &'a [S], width: usize) -> Self {
+        assert_eq!(data.len() % width, 0, "rows of {width} values");
+        Self { data, stride: width, rows: data.len() / width, width }
+    }
+
+    /// The first `width` of every `stride` values; the last row may end after `width`.
+    ///
+    /// # Panics
+    /// If `width` is 0 or above `stride`.
+    pub fn strided(data: &'a [S], stride: usize, width: usize) -> Self {
+        assert!(0 < width && width <= stride, "rows of {width} values, {stride} apart");
+        Self { data, stride, rows: (data.len() + stride - width) / stride, width }
+    }
+
+    /// Number of rows.
+    pub fn len(self) -> usize {
+        self.rows
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(self) -> bool {
+        self.rows == 0
+    }
+
+    /// Values a row.
+    pub fn width(self) -> usize {
+        self.width
+    }
+
+    fn row(self, index: usize) -> &'a [S] {
+        &self.data[index * self.stride..][..self.width]
+    }
+}
+
+/// A product's two factors.
+#[derive(Debug, Clone, Copy)]
+pub struct Factor<'a, S> {
+    /// `[rows, inner]`
+    pub left: Rows<'a, S>,
+    /// `[inner, n]`, packed by [`Gemm::pack_panel`].
+    pub right: &'a [S],
+}
+
+/// What is added to a product, element by element. Columns beyond its width get nothing.
+#[derive(Debug, Clone, Copy)]
+pub enum Addend<'a, S: Stored> {
+    /// As maps are kept.
+    Stored(Rows<'a, S>),
+    /// As sums are computed.
+    Real(Rows<'a, S::Real>),
+}
+
+/// What happens to a product before it is stored, in this order.
+#[derive(Debug, Clone, Copy)]
+pub struct Finish<'a, S: Stored> {
+    /// `[n]`, added to every row.
+    pub bias: Option<&'a [S::Real]>,
+    /// Added element by element.
+    pub add: Option<Addend<'a, S>>,
+    /// Whether the destination's old values are added.
+    pub accumulate: bool,
+    /// Whether negative values become zero (NaN stays).
+    pub relu: bool,
+    /// `[rows, n]`: where this is zero or less, the result is zero.
+    pub mask: Option<Rows<'a, S>>,
+}
+
+impl<S: Stored> Default for Finish<'_, S> {
+    fn default() -> Self {
+        Self { bias: None, add: None, accumulate: false, relu: false, mask: None }
+    }
+}
+
+/// Where a product goes: dense rows of `n` values.
+#[derive(Debug)]
+pub enum Destination<'a, S: Stored> {
+    /// As maps are kept.
+    Stored(&'a mut [S]),
+    /// As sums are computed.
+    Real(&'a mut [S::Real]),
+}
+
+impl<S: Stored> Destination<'_, S> {
+    fn len(&self) -> usize {
+        match self {
+            Self::Stored(values) => values.len(),
+            Self::Real(values) => values.len(),
+        }
+    }
+}
+
+/// The products of one kernel for one number type; see the module page.
+#[derive(Clone, Copy)]
+pub struct Gemm<S: Stored> {
+    table: &'static Table<S>,
+}
+
+impl<S: Stored> std::fmt::Debug for Gemm<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gemm").field("columns", &self.table.columns).finish_non_exhaustive()
+    }
+}
+
+impl<S: Stored> Gemm<S> {
+    /// The products of `kernel`.
+    ///
+    /// # Panics
+    /// If this processor doesn't support it.
+    pub fn new(kernel: Kernel) -> Self {
+        Self { table: S::table(kernel).0 }
+    }
+
+    /// Number of values of a packed right factor `[inner, n]`.
+    pub fn packed_len(self, inner: usize, n: usize) -> usize {
+        n.div_ceil(self.table.columns) * self.panel_len(inner)
+    }
+
+    /// Number of values of one panel of a packed right factor. Panels can be packed in parallel.
+    pub fn panel_len(self, inner: usize) -> usize {
+        inner.next_multiple_of(self.table.depth) * self.table.columns
+    }
+
+    /// Packs panel number `panel` of a right factor `[inner, n]`. `row(k)` gives a function of the column.
+    ///
+    /// # Panics
+    /// If `packed` is not [`Gemm::panel_len`] long.
+    pub fn pack_panel<F: Fn(usize) -> S>(
+        self,
+        panel: usize,
+        inner: usize,
+        n: usize,
+        row: impl Fn(usize) -> F,
+        packed: &mut [S],
+    ) {
+        let Table { depth, columns, .. } = *self.table;
+        assert_eq!(packed.len(), self.panel_len(inner), "a packed panel");
+        let first = panel * columns;
+        let used = n.saturating_sub(first).min(columns);
+        for (step, to) in packed.chunks_exact_mut(columns * depth).enumerate() {
+            for offset in 0..depth {
+                let to = to[offset..].iter_mut().step_by(depth);
+                let k = step * depth + offset;
+                if k >= inner {
+                    to.for_each(|to| *to = S::default());
+                    continue;
+                }
+                let value = row(k);
+                for (column, to) in to.enumerate() {
+                    *to = if column < used { value(first + column) } else { S::default() };
+                }
+            }
+        }
+    }
+
+    /// Packs a right factor `[inner, n]` whose element (k, j) is `from[k * inner_stride + j * n_stride]`.
+    ///
+    /// # Panics
+    /// If `from` is too short, or `packed` is not [`Gemm::packed_len`] long.
+    pub fn pack<T: Stored<Real = S::Real>>(
+        self,
+        from: &[T],
+        [inner, n]: [usize; 2],
+        [inner_stride, n_stride]: [usize; 2],
+        packed: &mut [S],
+    ) {
+        assert_eq!(packed.len(), self.packed_len(inner, n), "a packed factor");
+        let row = |k: usize| {
+            let row = &from[k * inner_stride..];
+            move |column: usize| S::from_real(row[column * n_stride].to_real())
+        };
+        for (panel, packed) in packed.chunks_exact_mut(self.panel_len(inner)).enumerate() {
+            self.pack_panel(panel, inner, n, row, packed);
+        }
+    }
+
+    /// `to = finish(sum over factors of left right)`, `[rows, n]`. One or two factors.
+    ///
+    /// # Panics
+    /// If the sizes don't fit each other.
+    pub fn multiply(self, factors: &[Factor<S>], n: usize, finish: Finish<S>, mut to: Destination<S>) {
+        assert!(matches!(factors.len(), 1 | 2), "one or two factors");
+        let rows = factors[0].left.rows;
+        assert_eq!(to.len(), rows * n, "a {rows}x{n} product");
+        for factor in factors {
+            assert_eq!(factor.left.rows, rows, "rows of a left factor");
+            assert_eq!(factor.right.len(), self.packed_len(factor.left.width, n), "a packed right factor");
+        }
+        check_finish(&finish, rows, n);
+        let columns = self.table.columns;
+        for panel in 0..n.div_ceil(columns) {
+            let first = panel * columns;
+            let used = columns.min(n - first);
+            each_height(self.table.heights, rows, |row, height| {
+                let inner = |factor: &Factor<S>| Inner {
+                    left: factor.left.data[row * factor.left.stride..].as_ptr(),
+                    left_stride: factor.left.stride,
+                    depth: factor.left.width,
+                    right: factor.right[panel * self.panel_len(factor.left.width)..].as_ptr(),
+                    right_stride: columns * self.table.depth,
+                };
+                let tile = Tile {
+                    factors: [inner(&factors[0]), inner(&factors[factors.len() - 1])],
+                    count: factors.len(),
+                    columns: used,
+                    bias: finish.bias.map_or(std::ptr::null(), |bias| bias[first..].as_ptr()),
+                    added: added(finish.add, row, first),
+                    accumulate: finish.accumulate,
+                    relu: finish.relu,
+                    mask: finish
+                        .mask
+                        .map_or(std::ptr::null(), |mask| mask.data[row * mask.stride + first..].as_ptr()),
+                    mask_stride: finish.mask.map_or(0, |mask| mask.stride),
+                    target: match &mut to {
+                        Destination::Stored(to) => Target::Stored(to[row * n + first..].as_mut_ptr()),
+                        Destination::Real(to) => Target::Real(to[row * n + first..].as_mut_ptr()),
+                    },
+                    target_stride: n,
+                };
+                let function = self.table.tiles[height][usize::from(used < columns)];
+                // SAFETY: the table is that of a kernel that the processor supports. `row + heights[height] <= rows`
+                // and `first + used <= n`, and the sizes of all that the tile points to were checked above.
+                unsafe { function(&tile) };
+            });
+        }
+    }
+
+    /// Number of values of the scratch that [`Gemm::multiply_transposed`] works in.
+    pub fn transposed_scratch(self, rows: usize, left_width: usize) -> usize {
+        let Table { depth, columns, .. } = *self.table;
+        let left = if depth == 1 { 0 } else { left_width };
+        rows.next_multiple_of(depth) * (left + columns)
+    }
+
+    /// `to = left^T right`, or added to it: `[left.width, right.width]`, summed over the rows.
+    ///
+    /// # Panics
+    /// If the sizes don't fit each other, or `scratch` is shorter than [`Gemm::transposed_scratch`].
+    pub fn multiply_transposed(
+        self,
+        left: Rows<S>,
+        right: Rows<S>,
+        to: &mut [S::Real],
+        accumulate: bool,
+        scratch: &mut [S],
+    ) {
+        let Table { depth, columns, .. } = *self.table;
+        let (rows, n) = (left.rows, right.width);
+        assert_eq!(right.rows, rows, "rows of the right factor");
+        assert_eq!(to.len(), left.width * n, "a {}x{n} product", left.width);
+        let steps = rows.div_ceil(depth);
+        let left_len = if depth == 1 { 0 } else { left.width };
+        let (left_scratch, rest) = scratch.split_at_mut(steps * depth * left_len);
+        let panel_scratch = &mut rest[..steps * depth * columns];
+        let (left_data, left_stride) = if depth == 1 {
+            (left.data, left.stride)
+        } else {
+            self.interleave_rows(left, 0, left.width, left_scratch, left.width);
+            (&*left_scratch, left.width * depth)
+        };
+        for panel in 0..n.div_ceil(columns) {
+            let first = panel * columns;
+            let used = columns.min(n - first);
+            // A whole panel of single values can be read where it is, if its rows are near each other.
+            let in_place = depth == 1 && used == columns && right.stride * size_of::<S>() <= NEAR_BYTES;
+            if !in_place {
+                self.interleave_rows(right, first, used, panel_scratch, columns);
+            }
+            let (right_data, right_stride) = if in_place {
+                (&right.data[first..], right.stride)
+            } else {
+                (&*panel_scratch, columns * depth)
+            };
+            each_height(self.table.transposed_heights, left.width, |row, height| {
+                let inner = Inner {
+                    left: left_data[row * depth..].as_ptr(),
+                    left_stride,
+                    depth: rows,
+                    right: right_data.as_ptr(),
+                    right_stride,
+                };
+                let tile = Tile {
+                    factors: [inner; 2],
+                    count: 1,
+                    columns: used,
+                    bias: std::ptr::null(),
+                    added: Added::Nothing,
+                    accumulate,
+                    relu: false,
+                    mask: std::ptr::null(),
+                    mask_stride: 0,
+                    target: Target::Real(to[row * n + first..].as_mut_ptr()),
+                    target_stride: n,
+                };
+                let function = self.table.transposed[height][usize::from(used < columns)];
+                // SAFETY: the table is that of a kernel that the processor supports. `row + heights[height] <=
+                // left.width` and `first + used <= n`; both factors have `rows` rows, packed ones whole steps.
+                unsafe { function(&tile) };
+            });
+        }
+    }
+
+    /// Packs columns `first..first + used` of `rows` into steps of `to_width` columns, padded with zeros.
+    fn interleave_rows(self, rows: Rows<S>, first: usize, used: usize, to: &mut [S], to_width: usize) {
+        let depth = self.table.depth;
+        for (step, to) in to.chunks_exact_mut(to_width * depth).enumerate() {
+            let part = first..first + used;
+            let (to, beyond) = to.split_at_mut(used * depth);
+            beyond.fill(S::default());
+            if depth == 1 {
+                to.copy_from_slice(&rows.row(step)[part]);
+            } else if step * 2 + 1 < rows.rows {
+                let (a, b) = (&rows.row(step * 2)[part.clone()], &rows.row(step * 2 + 1)[part]);
+                // SAFETY: the table is that of a kernel that the processor supports.
+                unsafe { (self.table.interleave)(a, b, to) };
+            } else {
+                for (pair, &value) in to.chunks_exact_mut(2).zip(&rows.row(step * 2)[part]) {
+                    pair[0] = value;
+                    pair[1] = S::default();
+                }
+            }
+        }
+    }
+}
+
+/// Cuts `rows` into tiles as even as the heights allow; calls `visit(first row, index of the height)`.
+fn each_height(heights: &[usize], rows: usize, mut visit: impl FnMut(usize, usize)) {
+    let mut row = 0;
+    while row < rows {
+        let left = rows - row;
+        let even = left.div_ceil(left.div_ceil(heights[0]));
+        let above = heights.iter().rposition(|&height| height >= even).unwrap_or(0);
+        let index = (above..heights.len()).find(|&index| heights[index] <= left).unwrap_or(heights.len() - 1);
+        visit(row, index);
+        row += heights[index];
+    }
+}
+
+/// Rows further apart than this are copied together before they are read again and again.
+const NEAR_BYTES: usize = 512;
+
+fn check_finish<S: Stored>(finish: &Finish<S>, rows: usize, n: usize) {
+    if let Some(bias) = finish.bias {
+        assert_eq!(bias.len(), n, "a bias");
+    }
+    let (added_rows, width) = match finish.add {
+        None => (rows, n),
+        Some(Addend::Stored(add)) => (add.rows, add.width),
+        Some(Addend::Real(add)) => (add.rows, add.width),
+    };
+    assert!(added_rows == rows && width <= n, "an addend of {added_rows}x{width} for {rows}x{n}");
+    if let Some(mask) = finish.mask {
+        assert!(
+            mask.rows == rows && mask.width == n,
+            "a mask of {}x{} for {rows}x{n}",
+            mask.rows,
+            mask.width
+        );
+    }
+}
+
+/// The addend as the tile at (`row`, `column`) sees it.
+fn added<S: Stored>(add: Option<Addend<S>>, row: usize, column: usize) -> Added<S> {
+    match add {
+        Some(Addend::Stored(add)) if column < add.width => Added::Stored {
+            from: add.data[row * add.stride + column..].as_ptr(),
+            stride: add.stride,
+            width: add.width - column,
+        },
+        Some(Addend::Real(add)) if column < add.width => Added::Real {
+            from: add.data[row * add.stride + column..].as_ptr(),
+            stride: add.stride,
+            width: add.width - column,
+        },
+        _ => Added::Nothing,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,159 @@
+//! Which tile functions a kernel has for a number type.
+
+#![allow(clippy::wildcard_imports, reason = "the macro's modules continue this one")]
+
+use super::tile::{Tile, run};
+use crate::simd::portable::Lanes;
+use crate::simd::{Products, Simd};
+use crate::{Bf16, Kernel, Stored};
+
+/// Computes one tile.
+pub(crate) type TileFunction<S> = unsafe fn(&Tile<S>);
+
+/// Interleaves the values of neighbouring rows; see [`interleave`].
+pub(crate) type InterleaveFunction<S> = unsafe fn(&[S], &[S], &mut [S]);
+
+/// The tile functions of one kernel and number type.
+pub(crate) struct Table<S: Stored> {
+    /// Values of the inner dimension in a step.
+    pub(crate) depth: usize,
+    /// Columns of a panel.
+    pub(crate) columns: usize,
+    /// Heights of tiles, the highest first; 1 is the last.
+    pub(crate) heights: &'static [usize],
+    /// `[height][whole panel, edge]`.
+    pub(crate) tiles: &'static [[TileFunction<S>; 2]],
+    /// The same for a transposed left factor.
+    pub(crate) transposed_heights: &'static [usize],
+    pub(crate) transposed: &'static [[TileFunction<S>; 2]],
+    /// For a depth of 2.
+    pub(crate) interleave: InterleaveFunction<S>,
+}
+
+/// A number type that has tile functions.
+pub trait Tabled: Sized {
+    /// Those of `kernel`, which this processor must support.
+    #[doc(hidden)]
+    fn table(kernel: Kernel) -> TableRef<Self>
+    where
+        Self: Stored;
+}
+
+/// Keeps [`Table`] private.
+#[derive(Clone, Copy)]
+pub struct TableRef<S: Stored>(pub(crate) &'static Table<S>);
+
+/// `result = [first[0], second[0], first[1], second[1], ...]`.
+#[inline(always)]
+fn interleave<S: Stored>(first: &[S], second: &[S], result: &mut [S]) {
+    for ((to, &a), &b) in result.chunks_exact_mut(2).zip(first).zip(second) {
+        to[0] = a;
+        to[1] = b;
+    }
+}
+
+/// Compiles the tile functions of a register type for an instruction set.
+macro_rules! table {
+    ($name:ident, $vector:ty, $stored:ty, $vectors:literal, [$($rows:literal),*], [$($t_rows:literal),*], $(#[$feature:meta])*) => {
+        mod $name {
+            use super::*;
+
+            /// # Safety
+            /// As [`run`]; the processor has the instructions that this is compiled for.
+            $(#[$feature])*
+            unsafe fn tile<const ROWS: usize, const TRANSPOSED: bool, const EDGE: bool>(tile: &Tile<$stored>) {
+                // SAFETY: the caller's contract is the same.
+                unsafe { run::<$vector, $stored, ROWS, $vectors, TRANSPOSED, EDGE>(tile) }
+            }
+
+            /// # Safety
+            /// The processor has the instructions that this is compiled for.
+            $(#[$feature])*
+            unsafe fn interleave_rows(first: &[$stored], second: &[$stored], result: &mut [$stored]) {
+                interleave(first, second, result);
+            }
+
+            pub(super) static TABLE: Table<$stored> = Table {
+                depth: <$vector as Products<$stored>>::DEPTH,
+                columns: <$vector as Simd>::LANES * $vectors,
+                heights: &[$($rows),*],
+                tiles: &[$([tile::<$rows, false, false>, tile::<$rows, false, true>]),*],
+                transposed_heights: &[$($t_rows),*],
+                transposed: &[$([tile::<$t_rows, true, false>, tile::<$t_rows, true, true>]),*],
+                interleave: interleave_rows,
+            };
+        }
+    };
+}
+
+table!(portable_f32, Lanes<f32>, f32, 1, [4, 2, 1], [4, 2, 1],);
+table!(portable_f64, Lanes<f64>, f64, 1, [2, 1], [2, 1],);
+table!(portable_bf16, Lanes<f32>, Bf16, 1, [4, 2, 1], [4, 2, 1],);
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::*;
+    use crate::simd::avx2::F32x8;
+    use crate::simd::avx512::{F32x16, NativeBf16};
+
+    table!(avx2_f32, F32x8, f32, 2, [6, 4, 2, 1], [6, 4, 2, 1], #[target_feature(enable = "avx2,fma")]);
+    table!(avx2_bf16, F32x8, Bf16, 1, [4, 2, 1], [4, 2, 1], #[target_feature(enable = "avx2,fma")]);
+    // Ten rows of two registers: more would fit, but compilers then move so many left values to the front that sums
+    // are pushed out of the registers, which halves the speed; ten keep both multipliers busy.
+    table!(
+        avx512_f32, F32x16, f32, 2, [10, 8, 6, 4, 2, 1], [14, 12, 10, 8, 6, 4, 2, 1],
+        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma")]
+    );
+    table!(
+        avx512_bf16, F32x16, Bf16, 1, [8, 4, 2, 1], [8, 4, 2, 1],
+        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma")]
+    );
+    table!(
+        native_bf16, NativeBf16, Bf16, 2, [10, 8, 6, 4, 2, 1], [14, 12, 10, 8, 6, 4, 2, 1],
+        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma")]
+    );
+
+    pub(super) fn f32_table(kernel: Kernel) -> &'static Table<f32> {
+        match kernel {
+            Kernel::Amx | Kernel::Avx512 => &avx512_f32::TABLE,
+            Kernel::Avx2 => &avx2_f32::TABLE,
+            Kernel::Neon | Kernel::Portable => &portable_f32::TABLE,
+        }
+    }
+
+    pub(super) fn bf16_table(kernel: Kernel) -> &'static Table<Bf16> {
+        match kernel {
+            Kernel::Amx | Kernel::Avx512 if kernel.has_bf16() => &native_bf16::TABLE,
+            Kernel::Amx | Kernel::Avx512 => &avx512_bf16::TABLE,
+            Kernel::Avx2 => &avx2_bf16::TABLE,
+            Kernel::Neon | Kernel::Portable => &portable_bf16::TABLE,
+        }
+    }
+}
+
+impl Tabled for f32 {
+    fn table(kernel: Kernel) -> TableRef<f32> {
+        assert!(kernel.is_supported(), "the kernel {kernel} on this processor");
+        #[cfg(target_arch = "x86_64")]
+        return TableRef(x86::f32_table(kernel));
+        #[cfg(not(target_arch = "x86_64"))]
+        return TableRef(&portable_f32::TABLE);
+    }
+}
+
+impl Tabled for f64 {
+    fn table(_: Kernel) -> TableRef<f64> {
+        // Double precision checks gradients; it has no fast form.
+        TableRef(&portable_f64::TABLE)
+    }
+}
+
+impl Tabled for Bf16 {
+    fn table(kernel: Kernel) -> TableRef<Bf16> {
+        assert!(kernel.is_supported(), "the kernel {kernel} on this processor");
+        #[cfg(target_arch = "x86_64")]
+        return TableRef(x86::bf16_table(kernel));
+        #[cfg(not(target_arch = "x86_64"))]
+        return TableRef(&portable_bf16::TABLE);
+    }
+}

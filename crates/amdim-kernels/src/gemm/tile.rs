@@ -1,0 +1,259 @@
+//! One tile of a product: a few rows times a panel of columns, summed in registers and finished there.
+//!
+//! The same loop serves every instruction set, number type and both kinds of product; see [`super`] for what is
+//! computed. Pointers come checked from [`super::Gemm`].
+
+use crate::Stored;
+use crate::simd::{Access, Products};
+
+/// Steps of the inner dimension that are written out one after the other.
+const UNROLL: usize = 4;
+
+/// A left and a right factor, seen from one tile.
+pub(crate) struct Inner<S> {
+    /// The tile's first left value.
+    pub(crate) left: *const S,
+    /// Values between left rows; between steps where the left factor is transposed.
+    pub(crate) left_stride: usize,
+    /// Length of the inner dimension.
+    pub(crate) depth: usize,
+    /// The tile's first right value.
+    pub(crate) right: *const S,
+    /// Values between steps of the right factor.
+    pub(crate) right_stride: usize,
+}
+
+impl<S> Clone for Inner<S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S> Copy for Inner<S> {}
+
+/// What is added to a tile; `width` columns (counted from the tile's first), the others get nothing.
+pub(crate) enum Added<S: Stored> {
+    Nothing,
+    Stored { from: *const S, stride: usize, width: usize },
+    Real { from: *const S::Real, stride: usize, width: usize },
+}
+
+/// Where a tile goes.
+pub(crate) enum Target<S: Stored> {
+    Stored(*mut S),
+    Real(*mut S::Real),
+}
+
+/// All that a tile needs.
+pub(crate) struct Tile<S: Stored> {
+    pub(crate) factors: [Inner<S>; 2],
+    /// Factors in use: 1 or 2.
+    pub(crate) count: usize,
+    /// Columns in use, at most the panel's.
+    pub(crate) columns: usize,
+    /// One value a column, or null.
+    pub(crate) bias: *const S::Real,
+    pub(crate) added: Added<S>,
+    /// Whether the target's old values are added.
+    pub(crate) accumulate: bool,
+    pub(crate) relu: bool,
+    /// Activations that decide which results stay, or null.
+    pub(crate) mask: *const S,
+    pub(crate) mask_stride: usize,
+    pub(crate) target: Target<S>,
+    pub(crate) target_stride: usize,
+}
+
+/// Computes a tile of `ROWS` rows and, with `EDGE`, fewer columns than `VECTORS` registers hold.
+///
+/// # Safety
+/// The processor has the instructions of `V`, and the pointers of `tile` reach all values of `ROWS` rows,
+/// `tile.columns` columns and the inner dimensions (right factors: whole panels).
+#[inline(always)]
+pub(crate) unsafe fn run<
+    V: Products<S>,
+    S: Stored,
+    const ROWS: usize,
+    const VECTORS: usize,
+    const TRANSPOSED: bool,
+    const EDGE: bool,
+>(
+    tile: &Tile<S>,
+) {
+    // SAFETY: the caller's contract; every offset below stays within it.
+    unsafe {
+        let mut sums = [[V::zero(); VECTORS]; ROWS];
+        for inner in tile.factors.iter().take(tile.count) {
+            multiply::<V, S, ROWS, VECTORS, TRANSPOSED>(inner, &mut sums);
+        }
+        finish::<V, S, ROWS, VECTORS, EDGE>(tile, sums);
+    }
+}
+
+#[inline(always)]
+unsafe fn multiply<
+    V: Products<S>,
+    S: Stored,
+    const ROWS: usize,
+    const VECTORS: usize,
+    const TRANSPOSED: bool,
+>(
+    inner: &Inner<S>,
+    sums: &mut [[V; VECTORS]; ROWS],
+) {
+    let (row, step) = if TRANSPOSED { (V::DEPTH, inner.left_stride) } else { (inner.left_stride, V::DEPTH) };
+    // SAFETY: the caller of `run` vouches for the pointers.
+    unsafe {
+        let (mut left, mut right) = (inner.left, inner.right);
+        let one = |left: *const S, right: *const S, sums: &mut [[V; VECTORS]; ROWS]| {
+            let right = V::right_step::<VECTORS>(right);
+            for (i, sums) in sums.iter_mut().enumerate() {
+                V::row_step(sums, left.add(i * row), &right);
+            }
+        };
+        // A transposed left factor is padded to whole steps.
+        let steps = if TRANSPOSED { inner.depth.div_ceil(V::DEPTH) } else { inner.depth / V::DEPTH };
+        for _ in 0..steps / UNROLL {
+            for u in 0..UNROLL {
+                one(left.add(u * step), right.add(u * inner.right_stride), sums);
+            }
+            left = left.add(UNROLL * step);
+            right = right.add(UNROLL * inner.right_stride);
+        }
+        for _ in 0..steps % UNROLL {
+            one(left, right, sums);
+            left = left.add(step);
+            right = right.add(inner.right_stride);
+        }
+        if !TRANSPOSED && !inner.depth.is_multiple_of(V::DEPTH) {
+            let columns = V::right_step::<VECTORS>(right);
+            for (i, sums) in sums.iter_mut().enumerate() {
+                let value = V::left_single(left.add(i * row));
+                for (sum, &column) in sums.iter_mut().zip(&columns) {
+                    *sum = sum.multiply_add(value, column);
+                }
+            }
+        }
+    }
+}
+
+/// Adds, rectifies, masks and stores the sums of a tile.
+///
+/// # Safety
+/// As [`run`].
+#[inline(always)]
+pub(crate) unsafe fn finish<
+    V: Products<S>,
+    S: Stored,
+    const ROWS: usize,
+    const VECTORS: usize,
+    const EDGE: bool,
+>(
+    tile: &Tile<S>,
+    mut sums: [[V; VECTORS]; ROWS],
+) {
+    // SAFETY: the caller of `run` vouches for the pointers.
+    unsafe {
+        if !tile.bias.is_null() {
+            for v in 0..VECTORS {
+                let bias = load::<V, S::Real, EDGE>(tile.bias, v, tile.columns);
+                for sums in &mut sums {
+                    sums[v] = sums[v].add(bias);
+                }
+            }
+        }
+        match tile.added {
+            Added::Nothing => {}
+            Added::Stored { from, stride, width } => add_rows(&mut sums, from, stride, width),
+            Added::Real { from, stride, width } => add_rows(&mut sums, from, stride, width),
+        }
+        let stride = tile.target_stride;
+        if tile.accumulate {
+            match tile.target {
+                Target::Stored(to) => add_rows(&mut sums, to.cast_const(), stride, tile.columns),
+                Target::Real(to) => add_rows(&mut sums, to.cast_const(), stride, tile.columns),
+            }
+        }
+        if tile.relu {
+            for sums in &mut sums {
+                for sum in sums {
+                    *sum = sum.relu();
+                }
+            }
+        }
+        if !tile.mask.is_null() {
+            for (i, sums) in sums.iter_mut().enumerate() {
+                for (v, sum) in sums.iter_mut().enumerate() {
+                    let row = tile.mask.add(i * tile.mask_stride);
+                    *sum = sum.zero_where_off(load::<V, S, EDGE>(row, v, tile.columns));
+                }
+            }
+        }
+        match tile.target {
+            Target::Stored(to) => store_rows::<V, S, ROWS, VECTORS, EDGE>(&sums, to, stride, tile.columns),
+            Target::Real(to) => {
+                store_rows::<V, S::Real, ROWS, VECTORS, EDGE>(&sums, to, stride, tile.columns);
+            }
+        }
+    }
+}
+
+/// Columns of register `v` that lie within the first `columns`.
+#[inline(always)]
+fn part(v: usize, lanes: usize, columns: usize) -> usize {
+    columns.saturating_sub(v * lanes).min(lanes)
+}
+
+#[inline(always)]
+unsafe fn load<V: Access<T>, T, const EDGE: bool>(row: *const T, v: usize, columns: usize) -> V {
+    // SAFETY: the caller of `run` vouches for the pointers; an empty part is not read.
+    unsafe {
+        if EDGE {
+            V::load_first(row.wrapping_add(v * V::LANES), part(v, V::LANES, columns))
+        } else {
+            V::load(row.add(v * V::LANES))
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn add_rows<V: Access<T>, T, const ROWS: usize, const VECTORS: usize>(
+    sums: &mut [[V; VECTORS]; ROWS],
+    from: *const T,
+    stride: usize,
+    width: usize,
+) {
+    // SAFETY: the caller of `run` vouches for `width` values a row; an empty part is not read.
+    unsafe {
+        for v in 0..VECTORS {
+            let count = part(v, V::LANES, width);
+            if count == V::LANES {
+                for (i, sums) in sums.iter_mut().enumerate() {
+                    sums[v] = sums[v].add(V::load(from.add(i * stride + v * V::LANES)));
+                }
+            } else if count > 0 {
+                for (i, sums) in sums.iter_mut().enumerate() {
+                    sums[v] = sums[v].add(V::load_first(from.add(i * stride + v * V::LANES), count));
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn store_rows<V: Access<T>, T, const ROWS: usize, const VECTORS: usize, const EDGE: bool>(
+    sums: &[[V; VECTORS]; ROWS],
+    to: *mut T,
+    stride: usize,
+    columns: usize,
+) {
+    // SAFETY: the caller of `run` vouches for `columns` values a row; an empty part is not written.
+    unsafe {
+        for (i, sums) in sums.iter().enumerate() {
+            for (v, sum) in sums.iter().enumerate() {
+                let to = to.wrapping_add(i * stride + v * V::LANES);
+                if EDGE { sum.store_first(to, part(v, V::LANES, columns)) } else { sum.store(to) }
+            }
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! AVX-512: sixteen `f32`; bf16 by `vdpbf16ps`, or by shifts where the processor lacks it.
+
+use std::arch::x86_64::{
+    __m512, __m512bh, __m512i, __mmask16, _CMP_LE_OQ, _mm256_loadu_si256, _mm256_mask_storeu_epi16,
+    _mm256_maskz_loadu_epi16, _mm256_storeu_si256, _mm512_add_ps, _mm512_and_si512, _mm512_castps_si512,
+    _mm512_castsi512_ps, _mm512_cmp_ps_mask, _mm512_cvtepi32_epi16, _mm512_cvtepu16_epi32, _mm512_dpbf16_ps,
+    _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps,
+    _mm512_maskz_mov_ps, _mm512_max_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps,
+    _mm512_slli_epi32, _mm512_storeu_ps,
+};
+use std::mem::transmute;
+
+use super::{Access, Products, Simd};
+use crate::Bf16;
+
+/// Sixteen `f32`; needs avx512f, avx512bw, avx512vl.
+#[derive(Clone, Copy)]
+pub(crate) struct F32x16(__m512);
+
+/// The same, with products of bf16 by avx512bf16.
+#[derive(Clone, Copy)]
+pub(crate) struct NativeBf16(F32x16);
+
+#[inline(always)]
+fn first(count: usize) -> __mmask16 {
+    ((1_u32 << count) - 1) as __mmask16
+}
+
+// SAFETY (all `unsafe` blocks of this file): the traits' contracts, see the parent module: the processor has the
+// instructions, and the caller vouches for the memory that is read or written.
+
+impl Simd for F32x16 {
+    type Real = f32;
+    const LANES: usize = 16;
+
+    #[inline(always)]
+    unsafe fn zero() -> Self {
+        Self(unsafe { _mm512_setzero_ps() })
+    }
+
+    #[inline(always)]
+    unsafe fn add(self, other: Self) -> Self {
+        Self(unsafe { _mm512_add_ps(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    unsafe fn relu(self) -> Self {
+        // `max` returns its second operand where one is NaN.
+        Self(unsafe { _mm512_max_ps(_mm512_setzero_ps(), self.0) })
+    }
+
+    #[inline(always)]
+    unsafe fn zero_where_off(self, activation: Self) -> Self {
+        unsafe {
+            let off = _mm512_cmp_ps_mask::<_CMP_LE_OQ>(activation.0, _mm512_setzero_ps());
+            Self(_mm512_maskz_mov_ps(!off, self.0))
+        }
+    }
+}
+
+impl Access<f32> for F32x16 {
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        Self(unsafe { _mm512_loadu_ps(from) })
+    }
+
+    #[inline(always)]
+    unsafe fn load_first(from: *const f32, count: usize) -> Self {
+        Self(unsafe { _mm512_maskz_loadu_ps(first(count), from) })
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        unsafe { _mm512_storeu_ps(to, self.0) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_first(self, to: *mut f32, count: usize) {
+        unsafe { _mm512_mask_storeu_ps(to, first(count), self.0) }
+    }
+}
+
+/// Sixteen bf16 as `f32`.
+#[inline(always)]
+unsafe fn widen(values: std::arch::x86_64::__m256i) -> __m512 {
+    unsafe { _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(values))) }
+}
+
+/// The nearest bf16 of each lane, ties to even; as [`Bf16::from_real`].
+#[inline(always)]
+unsafe fn narrow(values: __m512) -> std::arch::x86_64::__m256i {
+    use std::arch::x86_64::{
+        _CMP_UNORD_Q, _mm512_add_epi32, _mm512_mask_mov_epi32, _mm512_or_si512, _mm512_srli_epi32,
+    };
+    unsafe {
+        let bits = _mm512_castps_si512(values);
+        let upper = _mm512_srli_epi32::<16>(bits);
+        let odd = _mm512_and_si512(upper, _mm512_set1_epi32(1));
+        let rounded = _mm512_add_epi32(_mm512_add_epi32(bits, _mm512_set1_epi32(0x7fff)), odd);
+        let nan = _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(values, values);
+        let quiet = _mm512_or_si512(upper, _mm512_set1_epi32(0x40));
+        _mm512_cvtepi32_epi16(_mm512_mask_mov_epi32(_mm512_srli_epi32::<16>(rounded), nan, quiet))
+    }
+}
+
+impl Access<Bf16> for F32x16 {
+    #[inline(always)]
+    unsafe fn load(from: *const Bf16) -> Self {
+        Self(unsafe { widen(_mm256_loadu_si256(from.cast())) })
+    }
+
+    #[inline(always)]
+    unsafe fn load_first(from: *const Bf16, count: usize) -> Self {
+        Self(unsafe { widen(_mm256_maskz_loadu_epi16(first(count), from.cast())) })
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, to: *mut Bf16) {
+        unsafe { _mm256_storeu_si256(to.cast(), narrow(self.0)) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_first(self, to: *mut Bf16, count: usize) {
+        unsafe { _mm256_mask_storeu_epi16(to.cast(), first(count), narrow(self.0)) }
+    }
+}
+
+impl Products<f32> for F32x16 {
+    const DEPTH: usize = 1;
+    type Left = __m512;
+    type Right = __m512;
+
+    #[inline(always)]
+    unsafe fn left(from: *const f32) -> __m512 {
+        unsafe { _mm512_set1_ps(*from) }
+    }
+
+    #[inline(always)]
+    unsafe fn left_single(from: *const f32) -> __m512 {
+        unsafe { _mm512_set1_ps(*from) }
+    }
+
+    #[inline(always)]
+    unsafe fn right(from: *const f32) -> __m512 {
+        unsafe { _mm512_loadu_ps(from) }
+    }
+
+    #[inline(always)]
+    unsafe fn multiply_add(self, left: __m512, right: __m512) -> Self {
+        Self(unsafe { _mm512_fmadd_ps(left, right, self.0) })
+    }
+}
+
+/// Pairs of bf16, one pair a lane.
+#[inline(always)]
+unsafe fn pair(from: *const Bf16) -> __m512i {
+    unsafe { _mm512_set1_epi32(from.cast::<i32>().read_unaligned()) }
+}
+
+#[inline(always)]
+unsafe fn single(from: *const Bf16) -> __m512i {
+    unsafe { _mm512_set1_epi32(i32::from((*from).0)) }
+}
+
+/// The first and the second values of pairs as `f32`.
+#[inline(always)]
+unsafe fn split(pairs: __m512i) -> [__m512; 2] {
+    unsafe {
+        let second = _mm512_and_si512(pairs, _mm512_set1_epi32(0xffff_0000_u32 as i32));
+        [_mm512_castsi512_ps(_mm512_slli_epi32::<16>(pairs)), _mm512_castsi512_ps(second)]
+    }
+}
+
+impl Products<Bf16> for F32x16 {
+    const DEPTH: usize = 2;
+    type Left = [__m512; 2];
+    type Right = [__m512; 2];
+
+    #[inline(always)]
+    unsafe fn left(from: *const Bf16) -> [__m512; 2] {
+        unsafe { split(pair(from)) }
+    }
+
+    #[inline(always)]
+    unsafe fn left_single(from: *const Bf16) -> [__m512; 2] {
+        unsafe { split(single(from)) }
+    }
+
+    #[inline(always)]
+    unsafe fn right(from: *const Bf16) -> [__m512; 2] {
+        unsafe { split(_mm512_loadu_si512(from.cast())) }
+    }
+
+    #[inline(always)]
+    unsafe fn multiply_add(self, left: [__m512; 2], right: [__m512; 2]) -> Self {
+        unsafe { Self(_mm512_fmadd_ps(left[1], right[1], _mm512_fmadd_ps(left[0], right[0], self.0))) }
+    }
+}
+
+impl Simd for NativeBf16 {
+    type Real = f32;
+    const LANES: usize = 16;
+
+    #[inline(always)]
+    unsafe fn zero() -> Self {
+        Self(unsafe { F32x16::zero() })
+    }
+
+    #[inline(always)]
+    unsafe fn add(self, other: Self) -> Self {
+        Self(unsafe { self.0.add(other.0) })
+    }
+
+    #[inline(always)]
+    unsafe fn relu(self) -> Self {
+        Self(unsafe { self.0.relu() })
+    }
+
+    #[inline(always)]
+    unsafe fn zero_where_off(self, activation: Self) -> Self {
+        Self(unsafe { self.0.zero_where_off(activation.0) })
+    }
+}
+
+impl Access<f32> for NativeBf16 {
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        Self(unsafe { F32x16::load(from) })
+    }
+
+    #[inline(always)]
+    unsafe fn load_first(from: *const f32, count: usize) -> Self {
+        Self(unsafe { F32x16::load_first(from, count) })
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        unsafe { self.0.store(to) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_first(self, to: *mut f32, count: usize) {
+        unsafe { self.0.store_first(to, count) }
+    }
+}
+
+/// The nearest bf16 of each lane by the processor's own instruction.
+#[inline(always)]
+unsafe fn narrow_natively(values: __m512) -> std::arch::x86_64::__m256i {
+    use std::arch::x86_64::_mm512_cvtneps_pbh;
+    unsafe { transmute(_mm512_cvtneps_pbh(values)) }
+}
+
+impl Access<Bf16> for NativeBf16 {
+    #[inline(always)]
+    unsafe fn load(from: *const Bf16) -> Self {
+        Self(unsafe { F32x16::load(from) })
+    }
+
+    #[inline(always)]
+    unsafe fn load_first(from: *const Bf16, count: usize) -> Self {
+        Self(unsafe { F32x16::load_first(from, count) })
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, to: *mut Bf16) {
+        unsafe { _mm256_storeu_si256(to.cast(), narrow_natively(self.0.0)) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_first(self, to: *mut Bf16, count: usize) {
+        unsafe { _mm256_mask_storeu_epi16(to.cast(), first(count), narrow_natively(self.0.0)) }
+    }
+}
+
+impl Products<Bf16> for NativeBf16 {
+    const DEPTH: usize = 2;
+    type Left = __m512bh;
+    type Right = __m512bh;
+
+    #[inline(always)]
+    unsafe fn left(from: *const Bf16) -> __m512bh {
+        unsafe { transmute(pair(from)) }
+    }
+
+    #[inline(always)]
+    unsafe fn left_single(from: *const Bf16) -> __m512bh {
+        unsafe { transmute(single(from)) }
+    }
+
+    #[inline(always)]
+    unsafe fn right(from: *const Bf16) -> __m512bh {
+        unsafe { transmute(_mm512_loadu_si512(from.cast())) }
+    }
+
+    #[inline(always)]
+    unsafe fn multiply_add(self, left: __m512bh, right: __m512bh) -> Self {
+        Self(F32x16(unsafe { _mm512_dpbf16_ps(self.0.0, left, right) }))
+    }
+}

@@ -1,0 +1,77 @@
+//! Registers of numbers, one kind an instruction set.
+//!
+//! Every function here is `unsafe` for one reason: the processor must have the instructions of the type that it is
+//! called on. Loads and stores need valid memory besides. All are inlined into functions that are compiled for those
+//! instructions (`#[target_feature]`), which [`crate::Kernel::is_supported`] guards.
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod avx2;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod avx512;
+pub(crate) mod portable;
+
+use crate::{Real, Stored};
+
+/// A register of [`Simd::LANES`] numbers.
+pub(crate) trait Simd: Copy {
+    /// Type of one number.
+    type Real: Real;
+    /// Number of numbers.
+    const LANES: usize;
+    /// All zero.
+    unsafe fn zero() -> Self;
+    /// Lane by lane.
+    unsafe fn add(self, other: Self) -> Self;
+    /// Negative values become zero; NaN stays.
+    unsafe fn relu(self) -> Self;
+    /// Zero where `activation <= 0`.
+    unsafe fn zero_where_off(self, activation: Self) -> Self;
+}
+
+/// Moves registers to and from memory that holds `S`, which need not be aligned.
+pub(crate) trait Access<S>: Simd {
+    /// `LANES` values from `from` on.
+    unsafe fn load(from: *const S) -> Self;
+    /// The first `count <= LANES` values; the others are zero. Memory beyond them is not touched.
+    unsafe fn load_first(from: *const S, count: usize) -> Self;
+    /// Writes `LANES` values.
+    unsafe fn store(self, to: *mut S);
+    /// Writes the first `count <= LANES` values alone.
+    unsafe fn store_first(self, to: *mut S, count: usize);
+}
+
+/// Products of stored values, added up in registers.
+pub(crate) trait Products<S: Stored>: Simd<Real = S::Real> + Access<S> + Access<S::Real> {
+    /// Neighbouring values of the inner dimension that one step takes.
+    const DEPTH: usize;
+    /// `DEPTH` values of a left row, as every lane needs them.
+    type Left: Copy;
+    /// `DEPTH` values of each of `LANES` right columns.
+    type Right: Copy;
+    /// Reads `DEPTH` values.
+    unsafe fn left(from: *const S) -> Self::Left;
+    /// Reads one value; what it is multiplied with beside it is zero.
+    unsafe fn left_single(from: *const S) -> Self::Left;
+    /// Reads `LANES * DEPTH` values: the `DEPTH` of the first column, then the next column's.
+    unsafe fn right(from: *const S) -> Self::Right;
+    /// `self` plus the products, summed over `DEPTH`.
+    unsafe fn multiply_add(self, left: Self::Left, right: Self::Right) -> Self;
+
+    /// Reads the right values of a step: `N` registers.
+    #[inline(always)]
+    unsafe fn right_step<const N: usize>(from: *const S) -> [Self::Right; N] {
+        // SAFETY: the caller vouches for `N * LANES * DEPTH` values.
+        std::array::from_fn(|v| unsafe { Self::right(from.add(v * Self::LANES * Self::DEPTH)) })
+    }
+
+    /// One left row's step: adds its products to the row's sums.
+    #[inline(always)]
+    unsafe fn row_step<const N: usize>(sums: &mut [Self; N], left: *const S, right: &[Self::Right; N]) {
+        // SAFETY: the caller vouches for `DEPTH` left values.
+        let left = unsafe { Self::left(left) };
+        for (sum, &right) in sums.iter_mut().zip(right) {
+            // SAFETY: the caller vouches for the instructions.
+            *sum = unsafe { sum.multiply_add(left, right) };
+        }
+    }
+}
