@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use amdim_cpu::CpuNetwork;
+use amdim_kernels::{Bf16, Kernel, Pool, Stored};
 use amdim_network::{Init, Network};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
@@ -38,12 +39,14 @@ fn threads() -> usize {
     asked.unwrap_or_else(|| available_parallelism().map_or(1, Into::into))
 }
 
-fn step(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("step");
+fn step<S: Stored<Real = f32>>(criterion: &mut Criterion, precision: &str) {
+    let mut group = criterion.benchmark_group(format!("step/{precision}"));
     group.sample_size(10);
+    let kernel = Kernel::selected().expect("AMDIM_KERNEL names a kernel of this processor");
     for (name, width, embedding, batch) in CONFIGS {
         let network = Arc::new(amdim::encoder(3, width, embedding, 3, false).expect("it fits 32 pixels"));
-        let mut executor = CpuNetwork::<f32>::new(network.clone(), threads(), 2).expect("threads start");
+        let pool = Arc::new(Pool::new(threads()).expect("threads start"));
+        let mut executor = CpuNetwork::<S>::new(network.clone(), kernel, pool, 2).expect("it fits 32 pixels");
         let (parameters, mut buffers) = (parameters(&network), network.initial_buffers());
         let views = [0.9, 1.1].map(|scale| numbers(batch * network.input.len(), scale));
         let output_gradients: Vec<Vec<f32>> =
@@ -55,22 +58,26 @@ fn step(criterion: &mut Criterion) {
         group.bench_function(format!("train/{name}"), |bencher| {
             bencher.iter(|| {
                 gradients.fill(0.0);
+                executor.set_parameters(&parameters).expect("lengths match");
                 for (slot, view) in views.iter().enumerate() {
-                    executor.forward(slot, &parameters, &mut buffers, view, batch).expect("lengths match");
+                    executor.forward(slot, &mut buffers, view, batch).expect("lengths match");
                 }
                 for slot in [0, 1] {
-                    executor
-                        .backward(slot, &parameters, &output_gradients, &mut gradients)
-                        .expect("the slot is full");
+                    executor.backward(slot, &output_gradients, &mut gradients).expect("the slot is full");
                 }
             });
         });
         group.bench_function(format!("infer/{name}"), |bencher| {
-            bencher.iter(|| executor.infer(&parameters, &buffers, &views[0], batch).expect("lengths match"));
+            bencher.iter(|| executor.infer(&buffers, &views[0], batch).expect("lengths match"));
         });
     }
     group.finish();
 }
 
-criterion_group!(benches, step);
+fn both(criterion: &mut Criterion) {
+    step::<f32>(criterion, "f32");
+    step::<Bf16>(criterion, "bf16");
+}
+
+criterion_group!(benches, both);
 criterion_main!(benches);

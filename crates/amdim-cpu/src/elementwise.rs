@@ -1,43 +1,75 @@
-//! Loops over values and rows that the layers share.
+//! Loops over values and rows that the layers share. All are inlined into what [`Kernel::run`](amdim_kernels::Kernel::run)
+//! compiles.
 
-use crate::Real;
+use amdim_kernels::{Real, Stored};
 
 /// Replaces negative values by zero; NaN stays.
-pub(crate) fn relu<T: Real>(values: &mut [T]) {
+#[inline(always)]
+pub(crate) fn relu<S: Stored>(values: &mut [S]) {
+    let zero = S::Real::default();
     for value in values {
-        *value = if *value < T::default() { T::default() } else { *value };
+        *value = if value.to_real() < zero { S::default() } else { *value };
     }
 }
 
 /// Replaces gradients by zero where [`relu`] returned zero.
-pub(crate) fn relu_backward<T: Real>(gradients: &mut [T], activations: &[T]) {
+#[inline(always)]
+pub(crate) fn relu_backward<S: Stored>(gradients: &mut [S], activations: &[S]) {
+    let zero = S::Real::default();
     for (gradient, &activation) in gradients.iter_mut().zip(activations) {
-        *gradient = if activation <= T::default() { T::default() } else { *gradient };
+        *gradient = if activation.to_real() <= zero { S::default() } else { *gradient };
     }
 }
 
-/// Writes `row` into every row of `rows`.
-pub(crate) fn fill_rows<T: Real>(rows: &mut [T], row: &[T]) {
-    for to in rows.chunks_exact_mut(row.len()) {
-        to.copy_from_slice(row);
+/// Writes values in another type.
+#[inline(always)]
+pub(crate) fn convert<A: Stored, B: Stored<Real = A::Real>>(from: &[A], to: &mut [B]) {
+    for (to, &value) in to.iter_mut().zip(from) {
+        *to = B::from_real(value.to_real());
+    }
+}
+
+/// Adds values of another type.
+#[inline(always)]
+pub(crate) fn add_converted<A: Stored, B: Stored<Real = A::Real>>(from: &[A], to: &mut [B]) {
+    for (to, &value) in to.iter_mut().zip(from) {
+        *to = B::from_real(to.to_real() + value.to_real());
     }
 }
 
 /// Adds every row of `rows` to `sum`.
-pub(crate) fn add_values<T: Real>(rows: &[T], sum: &mut [T]) {
+#[inline(always)]
+pub(crate) fn add_rows<S: Stored>(rows: &[S], sum: &mut [S::Real]) {
     for row in rows.chunks_exact(sum.len()) {
         for (sum, &value) in sum.iter_mut().zip(row) {
-            *sum += value;
+            *sum += value.to_real();
         }
     }
 }
 
 /// Adds `(row - centre)^2` to `sum`, for every row of `rows`.
-pub(crate) fn add_squared_distances<T: Real>(rows: &[T], centre: &[T], sum: &mut [T]) {
+#[inline(always)]
+pub(crate) fn add_squared_distances<S: Stored>(rows: &[S], centre: &[S::Real], sum: &mut [S::Real]) {
     for row in rows.chunks_exact(sum.len()) {
         for ((sum, &value), &centre) in sum.iter_mut().zip(row).zip(centre) {
-            let distance = value - centre;
+            let distance = value.to_real() - centre;
             *sum += distance * distance;
         }
+    }
+}
+
+/// Adds `scale * values` to `to`.
+#[inline(always)]
+pub(crate) fn add_scaled<S: Stored>(values: &[S], scale: S::Real, to: &mut [S::Real]) {
+    for (to, &value) in to.iter_mut().zip(values) {
+        *to += value.to_real() * scale;
+    }
+}
+
+/// Multiplies every value by `factor`.
+#[inline(always)]
+pub(crate) fn scale<R: Real>(values: &mut [R], factor: R) {
+    for value in values {
+        *value *= factor;
     }
 }

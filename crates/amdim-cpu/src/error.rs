@@ -1,5 +1,6 @@
 //! Everything that can go wrong at the border of this crate.
 
+use amdim_kernels::KernelError;
 use thiserror::Error;
 
 /// Why a pass could not be computed. Nothing has been changed when one is returned.
@@ -49,12 +50,9 @@ pub enum CpuError {
         /// What is wrong.
         problem: &'static str,
     },
-    /// A pool of no threads can't work.
-    #[error("at least one thread is needed")]
-    NoThreads,
-    /// The operating system gave no threads.
-    #[error("the worker threads could not be started")]
-    Threads(#[from] rayon::ThreadPoolBuildError),
+    /// The kernel that was asked for can't run here.
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
 }
 
 /// Checks the length of an argument.

@@ -1,7 +1,8 @@
 //! Forward and backward of a network description on CPUs.
 //!
-//! [`CpuNetwork`] runs an [`amdim_network::Network`] with a hand-written backward, for `f32` and `f64`. Its results
-//! are those of the same network in `PyTorch` up to rounding, and the same bits for any number of threads.
+//! [`CpuNetwork`] runs an [`amdim_network::Network`] with a hand-written backward, for `f32`, `f64` and maps kept as
+//! bf16. Its results are those of the same network in `PyTorch` up to rounding, and the same bits for any number of
+//! threads.
 //!
 //! How it works, from the outside in:
 //! - `network`: the public type; walks the layers forward or backward.
@@ -9,26 +10,26 @@
 //!   same block with another shortcut.
 //! - `groups`: a batch is cut into at most eight groups of pictures, which threads work on in parallel; a group into
 //!   chunks of rows that stay in the cache while a layer gathers patches, multiplies, rectifies and multiplies again.
-//! - `kernel`, `patches`, `norm`, `elementwise`: what layers are made of.
-//! - `gemm`: the matrix product below all of it, and the only `unsafe` code.
+//! - `filter`, `patches`, `norm`, `elementwise`: what layers are made of.
+//!
+//! The matrix products, the instruction sets and the threads are those of [`amdim_kernels`].
 //!
 //! Maps are `[batch, row, column, channel]` inside, so that a patch of a map is a few runs of memory, a 1x1
 //! convolution is a plain matrix product, and the outputs need no transposition.
 
+#![allow(clippy::inline_always, reason = "a loop compiled for an instruction set must swallow what it calls")]
+
 mod elementwise;
 mod error;
-mod gemm;
+mod filter;
 mod groups;
-mod kernel;
 mod layer;
 mod network;
 mod norm;
 mod patches;
-mod real;
 mod registers;
 mod slot;
 mod workers;
 
 pub use error::CpuError;
 pub use network::CpuNetwork;
-pub use real::Real;

@@ -3,18 +3,19 @@
 use std::mem::take;
 use std::sync::Arc;
 
+use amdim_kernels::gemm::Gemm;
+use amdim_kernels::{Kernel, KernelError, Pool, Stored};
 use amdim_network::{MapShape, Network, Node, Source};
 
-use crate::elementwise::add_values;
+use crate::CpuError;
+use crate::elementwise::{add_converted, convert};
 use crate::error::check_length;
-use crate::gemm::Write;
 use crate::groups::{Groups, MAX_GROUPS};
-use crate::layer::{InputGradients, Layer, Maps, Pass, Weights, Workspace};
+use crate::layer::{InputGradients, Layer, Layout, Maps, Pass, Weights, Workspace, Write};
 use crate::norm::NormState;
 use crate::registers::Registers;
 use crate::slot::Slot;
-use crate::workers::{ScratchSize, Workers};
-use crate::{CpuError, Real};
+use crate::workers::{Scratch, ScratchSize, Workers};
 
 /// Most pictures that a thread takes through the whole network at once in [`CpuNetwork::infer`].
 const INFER_PICTURES: usize = 8;
@@ -22,10 +23,15 @@ const INFER_PICTURES: usize = 8;
 /// Into how many parts [`CpuNetwork::infer`] cuts a small batch, at least, so that all threads have work.
 const INFER_PARTS: usize = 16;
 
+/// Values that a thread copies at a time.
+const COPIED: usize = 1 << 14;
+
 /// A network ready to run on the CPU, with all the memory that it needs.
 ///
-/// Parameters, running statistics ("buffers") and gradients stay with the caller, in the flat vectors that
-/// [`Network`] describes. Memory grows to the largest batch seen and is reused after that.
+/// `S` is what maps are kept as: `f32`, `f64`, or [`Bf16`](amdim_kernels::Bf16) with parameters, running statistics,
+/// gradients of parameters and sums in `f32`. Running statistics ("buffers") and gradients stay with the caller, in
+/// the flat vectors that [`Network`] describes; parameters are handed in once after each change and packed for the
+/// products. Memory grows to the largest batch seen and is reused after that: later passes allocate nothing.
 ///
 /// The batch is cut up by its size and the network's shapes alone, and partial sums are added in a fixed order:
 /// results are the same, bit for bit, for any number of threads.
@@ -33,59 +39,82 @@ const INFER_PARTS: usize = 16;
 /// ```
 /// use std::sync::Arc;
 /// use amdim_cpu::CpuNetwork;
+/// use amdim_kernels::{Kernel, Pool};
 /// use amdim_network::{Builder, MapShape, Padding, Source, Window};
 ///
 /// let mut builder = Builder::new(MapShape { channels: 1, height: 2, width: 2 });
 /// let conv = builder.convolution("conv", Source::Picture, 1, Window::new(2, 1, Padding::none()), true, false)?;
-/// let mut network = CpuNetwork::<f32>::new(Arc::new(builder.finish(vec![conv])), 2, 1)?;
+/// let pool = Arc::new(Pool::new(2)?);
+/// let mut network = CpuNetwork::<f32>::new(Arc::new(builder.finish(vec![conv])), Kernel::selected()?, pool, 1)?;
 ///
 /// let (weight_and_bias, picture) = ([1.0, 2.0, 3.0, 4.0, 0.5], [1.0, 0.0, 0.0, 1.0]);
-/// network.forward(0, &weight_and_bias, &mut [], &picture, 1)?;
+/// network.set_parameters(&weight_and_bias)?;
+/// network.forward(0, &mut [], &picture, 1)?;
 /// assert_eq!(network.output(0, 0), [5.5]);
 ///
 /// let mut gradients = [0.0; 5];
-/// network.backward(0, &weight_and_bias, &[&[2.0]], &mut gradients)?;
+/// network.backward(0, &[&[2.0]], &mut gradients)?;
 /// assert_eq!(gradients, [2.0, 0.0, 0.0, 2.0, 2.0]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
-pub struct CpuNetwork<T: Real> {
+pub struct CpuNetwork<S: Stored> {
     network: Arc<Network>,
     layers: Vec<Layer>,
     registers: Registers,
-    workers: Workers<T>,
-    slots: Vec<Slot<T>>,
+    gemm: Gemm<S>,
+    workers: Workers<S>,
+    slots: Vec<Slot<S>>,
     /// Normalisation by running statistics.
-    running: Vec<NormState<T>>,
-    packed: Vec<T>,
-    workspace: Workspace<T>,
+    running: Vec<NormState<S::Real>>,
+    parameters: Vec<S::Real>,
+    /// The filters as the products read them, forward and backward.
+    packed: [Vec<S>; 2],
+    workspace: Workspace<S>,
     /// Gradients of the maps, a register each.
-    map_gradients: Vec<Vec<T>>,
+    map_gradients: Vec<Vec<S>>,
     /// Whether gradients of a node's map have been left in its register.
     has_gradients: Vec<bool>,
 }
 
-impl<T: Real> CpuNetwork<T> {
-    /// Compiles `network` for `threads` threads (at least 1). `slots` is the number of training passes that can
-    /// wait for their backward at once: 2 for a loss over two views, 0 for evaluation alone.
+impl<S: Stored> CpuNetwork<S> {
+    /// Compiles `network` for `kernel` and the threads of `pool`. `slots` is the number of training passes that can
+    /// wait for their backward at once: 2 for a loss over two views, 0 for evaluation alone. All parameters are zero
+    /// until [`CpuNetwork::set_parameters`].
     ///
     /// # Errors
-    /// [`CpuError::NoThreads`], [`CpuError::Threads`]; [`CpuError::Network`] for a description that
-    /// [`amdim_network::Builder`] would not have made.
-    pub fn new(network: Arc<Network>, threads: usize, slots: usize) -> Result<Self, CpuError> {
+    /// [`CpuError::Kernel`] for a kernel that this processor doesn't support; [`CpuError::Network`] for a description
+    /// that [`amdim_network::Builder`] would not have made.
+    pub fn new(
+        network: Arc<Network>,
+        kernel: Kernel,
+        pool: Arc<Pool>,
+        slots: usize,
+    ) -> Result<Self, CpuError> {
+        if !kernel.is_supported() {
+            return Err(KernelError::Unsupported { kernel }.into());
+        }
         check_description(&network)?;
-        let mut norms = 0;
+        let gemm = Gemm::new(kernel);
+        let mut layout = Layout::new(gemm);
         let layers = (0..network.nodes.len())
-            .map(|index| Layer::new(&network, index, &mut norms))
+            .map(|index| Layer::new(&network, index, &mut layout))
             .collect::<Result<Vec<_>, _>>()?;
         let states: Vec<_> =
             layers.iter().flat_map(Layer::norms).map(|norm| NormState::new(norm.channels())).collect();
-        let scratch = layers.iter().map(Layer::scratch_size).fold(ScratchSize::default(), ScratchSize::max);
+        let scratch = layers
+            .iter()
+            .map(|layer| layer.scratch_size(gemm))
+            .fold(ScratchSize::default(), ScratchSize::max);
+        let trains = slots > 0;
+        let [forward, backward] = layout.packed();
         Ok(Self {
-            workers: Workers::new(threads, scratch)?,
+            gemm,
+            workers: Workers::new(pool, kernel, scratch, trains),
             slots: (0..slots).map(|_| Slot::new(states.clone())).collect(),
             running: states,
-            packed: vec![T::default(); network.parameter_len()],
+            parameters: vec![S::Real::default(); network.parameter_len()],
+            packed: [vec![S::default(); forward], vec![S::default(); if trains { backward } else { 0 }]],
             workspace: Workspace {
                 sums: vec![0.0; 2 * scratch.channels * MAX_GROUPS],
                 partials: vec![],
@@ -99,6 +128,23 @@ impl<T: Real> CpuNetwork<T> {
         })
     }
 
+    /// Takes over the parameters of the passes that follow, `[network.parameter_len()]`.
+    ///
+    /// # Errors
+    /// [`CpuError::Length`].
+    pub fn set_parameters(&mut self, parameters: &[S::Real]) -> Result<(), CpuError> {
+        check_length("parameters", parameters.len(), self.network.parameter_len())?;
+        self.parameters.copy_from_slice(parameters);
+        let [forward, backward] = &mut self.packed;
+        for filter in self.layers.iter().flat_map(Layer::filters) {
+            filter.pack_forward(&self.workers, self.gemm, parameters, forward);
+            if !backward.is_empty() {
+                filter.pack_backward(&self.workers, self.gemm, parameters, backward);
+            }
+        }
+        Ok(())
+    }
+
     /// The description.
     pub fn network(&self) -> &Network {
         &self.network
@@ -107,7 +153,6 @@ impl<T: Real> CpuNetwork<T> {
     /// Evaluation: normalises with the running statistics and keeps nothing.
     ///
     /// # Shapes
-    /// - `parameters`: `[network.parameter_len()]`
     /// - `buffers`: `[network.buffer_len()]`
     /// - `images`: `[batch, channels, height, width]`
     /// - returns, for each of `network.outputs`: `[batch, locations, channels]`
@@ -116,31 +161,27 @@ impl<T: Real> CpuNetwork<T> {
     /// [`CpuError::Length`], [`CpuError::EmptyBatch`].
     pub fn infer(
         &mut self,
-        parameters: &[T],
-        buffers: &[T],
-        images: &[T],
+        buffers: &[S::Real],
+        images: &[S::Real],
         batch: usize,
-    ) -> Result<Vec<Vec<T>>, CpuError> {
-        self.check_inputs(parameters, buffers, images, batch)?;
+    ) -> Result<Vec<Vec<S::Real>>, CpuError> {
+        self.check_inputs(buffers, images, batch)?;
         for norm in self.layers.iter().flat_map(Layer::norms) {
-            norm.use_running(parameters, buffers, &mut self.running[norm.index]);
+            norm.use_running(&self.parameters, buffers, &mut self.running[norm.index]);
         }
-        let Self { network, layers, workers, packed, running, registers, .. } = self;
-        for layer in layers.iter() {
-            layer.pack_forward(workers, parameters, packed);
-        }
-        let infer =
-            Infer { network, layers, registers, norms: running, weights: Weights { parameters, packed } };
+        let Self { network, layers, workers, running, registers, .. } = self;
+        let weights = weights(self.gemm, workers, &self.parameters, &self.packed);
+        let infer = Infer { network, layers, registers, norms: running, weights };
         let shapes = network.output_shapes();
-        let mut outputs: Vec<Vec<T>> =
-            shapes.iter().map(|shape| vec![T::default(); batch * shape.len()]).collect();
+        let mut outputs: Vec<Vec<S::Real>> =
+            shapes.iter().map(|shape| vec![S::Real::default(); batch * shape.len()]).collect();
         let pictures = batch.div_ceil(INFER_PARTS).min(INFER_PICTURES);
         let mut parts: Vec<_> = outputs
             .iter_mut()
             .zip(&shapes)
             .map(|(output, shape)| output.chunks_mut(pictures * shape.len()))
             .collect();
-        let mut tasks: Vec<(&[T], Vec<&mut [T]>)> = images
+        let mut tasks: Vec<(&[_], Vec<&mut [_]>)> = images
             .chunks(pictures * network.input.len())
             .map(|images| (images, parts.iter_mut().filter_map(Iterator::next).collect()))
             .collect();
@@ -157,7 +198,6 @@ impl<T: Real> CpuNetwork<T> {
     /// unbiased variance of the batch.
     ///
     /// # Shapes
-    /// - `parameters`: `[network.parameter_len()]`
     /// - `buffers`: `[network.buffer_len()]`
     /// - `images`: `[batch, channels, height, width]`
     ///
@@ -167,39 +207,32 @@ impl<T: Real> CpuNetwork<T> {
     pub fn forward(
         &mut self,
         slot: usize,
-        parameters: &[T],
-        buffers: &mut [T],
-        images: &[T],
+        buffers: &mut [S::Real],
+        images: &[S::Real],
         batch: usize,
     ) -> Result<(), CpuError> {
-        self.check_inputs(parameters, buffers, images, batch)?;
+        self.check_inputs(buffers, images, batch)?;
         self.check_slot(slot)?;
         self.check_norms(batch)?;
-        let Self { network, layers, workers, slots, packed, workspace, .. } = self;
+        let Self { network, layers, workers, slots, workspace, .. } = self;
+        let weights = weights(self.gemm, workers, &self.parameters, &self.packed);
         let slot = &mut slots[slot];
         slot.resize(network, layers, batch);
         slot.batch = batch;
-        workers.enter(|| {
-            for layer in layers.iter() {
-                layer.pack_forward(workers, parameters, packed);
-            }
-            let weights = Weights { parameters, packed };
-            let pass =
-                |shape: MapShape| Pass { workers, groups: Groups::new(batch, shape.locations()), weights };
-            images_to_maps(pass(network.input), network.input, images, &mut slot.pictures);
-            for (index, (layer, node)) in layers.iter().zip(&network.nodes).enumerate() {
-                let (before, rest) = slot.maps.split_at_mut(index);
-                let x = input_map(node, &slot.pictures, before);
-                let (kept, y) = (&mut slot.kept[index], &mut rest[0]);
-                layer.forward(pass(node.shape), &mut slot.norms, buffers, &mut workspace.sums, x, kept, y);
-            }
-        });
+        let pass = |shape: MapShape| Pass { workers, groups: Groups::new(batch, shape.locations()), weights };
+        images_to_maps(pass(network.input), network.input, images, &mut slot.pictures);
+        for (index, (layer, node)) in layers.iter().zip(&network.nodes).enumerate() {
+            let (before, rest) = slot.maps.split_at_mut(index);
+            let x = input_map(node, &slot.pictures, before);
+            let (kept, y) = (&mut slot.kept[index], &mut rest[0]);
+            layer.forward(pass(node.shape), &mut slot.norms, buffers, &mut workspace.sums, x, kept, y);
+        }
         Ok(())
     }
 
     /// The map number `index` of the forward pass in `slot`: `[batch, locations, channels]`, in the order of
     /// `network.outputs`. Empty if there is no such output or the slot holds no pass.
-    pub fn output(&self, slot: usize, index: usize) -> &[T] {
+    pub fn output(&self, slot: usize, index: usize) -> &[S] {
         match (self.slots.get(slot), self.network.outputs.get(index)) {
             (Some(slot), Some(&node)) if slot.batch > 0 => &slot.maps[node],
             _ => &[],
@@ -211,7 +244,6 @@ impl<T: Real> CpuNetwork<T> {
     /// Parameters that no output depends on are left alone. The derivative goes through the batch statistics.
     ///
     /// # Shapes
-    /// - `parameters`: `[network.parameter_len()]`, the same values as in the forward pass
     /// - `output_gradients`: for each of `network.outputs`, `[batch, locations, channels]`
     /// - `gradients`: `[network.parameter_len()]`
     ///
@@ -220,67 +252,52 @@ impl<T: Real> CpuNetwork<T> {
     pub fn backward(
         &mut self,
         slot: usize,
-        parameters: &[T],
-        output_gradients: &[&[T]],
-        gradients: &mut [T],
+        output_gradients: &[&[S::Real]],
+        gradients: &mut [S::Real],
     ) -> Result<(), CpuError> {
         let batch = self.check_slot(slot)?;
         if batch == 0 {
             return Err(CpuError::EmptySlot { slot });
         }
-        self.check_gradients(batch, parameters, output_gradients, gradients)?;
+        self.check_gradients(batch, output_gradients, gradients)?;
         self.resize_workspace(batch);
-        let Self { network, layers, workers, slots, packed, workspace, registers, .. } = self;
+        let Self { network, layers, workers, slots, workspace, registers, .. } = self;
+        let weights = weights(self.gemm, workers, &self.parameters, &self.packed);
         let (maps, has_gradients) = (&mut self.map_gradients, &mut self.has_gradients);
         let slot = &mut slots[slot];
         slot.batch = 0;
         has_gradients.fill(false);
-        workers.enter(|| {
-            for layer in layers.iter() {
-                layer.pack_backward(workers, parameters, packed);
+        let pass = |shape: MapShape| Pass { workers, groups: Groups::new(batch, shape.locations()), weights };
+        for (index, (layer, node)) in layers.iter().zip(&network.nodes).enumerate().rev() {
+            let mut register = take(&mut maps[registers.of_node[index]]);
+            let y_gradients = &mut register[..batch * node.shape.len()];
+            for (given, _) in output_gradients.iter().zip(&network.outputs).filter(|&(_, &o)| o == index) {
+                let add = has_gradients[index];
+                workers.for_each_run(y_gradients, COPIED, |run, to, _| {
+                    let given = &given[run * COPIED..][..to.len()];
+                    let copy = || if add { add_converted(given, to) } else { convert(given, to) };
+                    workers.instructions().run(copy);
+                });
+                has_gradients[index] = true;
             }
-            let weights = Weights { parameters, packed };
-            let pass =
-                |shape: MapShape| Pass { workers, groups: Groups::new(batch, shape.locations()), weights };
-            for (index, (layer, node)) in layers.iter().zip(&network.nodes).enumerate().rev() {
-                let mut register = take(&mut maps[registers.of_node[index]]);
-                let y_gradients = &mut register[..batch * node.shape.len()];
-                for (given, _) in output_gradients.iter().zip(&network.outputs).filter(|&(_, &o)| o == index)
-                {
-                    if has_gradients[index] {
-                        add_values(given, y_gradients);
-                    } else {
-                        y_gradients.copy_from_slice(given);
-                    }
-                    has_gradients[index] = true;
+            if has_gradients[index] {
+                let x = input_map(node, &slot.pictures, &slot.maps);
+                let x_gradients = match node.input {
+                    Source::Picture => None,
+                    Source::Node(input) => Some(InputGradients {
+                        values: &mut maps[registers.of_node[input]][..x.len()],
+                        write: Write::first(!has_gradients[input]),
+                    }),
+                };
+                let stored = Maps { x, kept: &slot.kept[index], y: &slot.maps[index] };
+                let (norms, pass) = (&mut slot.norms, pass(node.shape));
+                layer.backward(pass, norms, workspace, stored, y_gradients, x_gradients, gradients);
+                if let Source::Node(input) = node.input {
+                    has_gradients[input] = true;
                 }
-                if has_gradients[index] {
-                    let x = input_map(node, &slot.pictures, &slot.maps);
-                    let x_gradients = match node.input {
-                        Source::Picture => None,
-                        Source::Node(input) => Some(InputGradients {
-                            values: &mut maps[registers.of_node[input]][..x.len()],
-                            write: Write::first(!has_gradients[input]),
-                        }),
-                    };
-                    let stored = Maps { x, kept: &slot.kept[index], y: &slot.maps[index] };
-                    let norms = &mut slot.norms;
-                    layer.backward(
-                        pass(node.shape),
-                        norms,
-                        workspace,
-                        stored,
-                        y_gradients,
-                        x_gradients,
-                        gradients,
-                    );
-                    if let Source::Node(input) = node.input {
-                        has_gradients[input] = true;
-                    }
-                }
-                maps[registers.of_node[index]] = register;
             }
-        });
+            maps[registers.of_node[index]] = register;
+        }
         Ok(())
     }
 
@@ -291,7 +308,7 @@ impl<T: Real> CpuNetwork<T> {
         let groups =
             network.nodes.iter().map(|node| Groups::new(batch, node.shape.locations()).count()).max();
         if workspace.partials.len() < groups.unwrap_or(0) {
-            workspace.partials.resize(groups.unwrap_or(0), vec![T::default(); partial]);
+            workspace.partials.resize(groups.unwrap_or(0), vec![S::Real::default(); partial]);
         }
         let hidden = layers
             .iter()
@@ -300,7 +317,7 @@ impl<T: Real> CpuNetwork<T> {
             .max()
             .unwrap_or(0);
         if workspace.hidden_gradients.len() < hidden {
-            workspace.hidden_gradients.resize(hidden, T::default());
+            workspace.hidden_gradients.resize(hidden, S::default());
         }
     }
 
@@ -310,17 +327,10 @@ impl<T: Real> CpuNetwork<T> {
         Ok(found.batch)
     }
 
-    fn check_inputs(
-        &self,
-        parameters: &[T],
-        buffers: &[T],
-        images: &[T],
-        batch: usize,
-    ) -> Result<(), CpuError> {
+    fn check_inputs(&self, buffers: &[S::Real], images: &[S::Real], batch: usize) -> Result<(), CpuError> {
         if batch == 0 {
             return Err(CpuError::EmptyBatch);
         }
-        check_length("parameters", parameters.len(), self.network.parameter_len())?;
         check_length("buffers", buffers.len(), self.network.buffer_len())?;
         check_length("images", images.len(), batch.saturating_mul(self.network.input.len()))
     }
@@ -338,11 +348,9 @@ impl<T: Real> CpuNetwork<T> {
     fn check_gradients(
         &self,
         batch: usize,
-        parameters: &[T],
-        output_gradients: &[&[T]],
-        gradients: &[T],
+        output_gradients: &[&[S::Real]],
+        gradients: &[S::Real],
     ) -> Result<(), CpuError> {
-        check_length("parameters", parameters.len(), self.network.parameter_len())?;
         check_length("gradients", gradients.len(), self.network.parameter_len())?;
         check_length("list of output gradients", output_gradients.len(), self.network.outputs.len())?;
         for (given, shape) in output_gradients.iter().zip(self.network.output_shapes()) {
@@ -353,22 +361,22 @@ impl<T: Real> CpuNetwork<T> {
 }
 
 /// An evaluation.
-struct Infer<'a, T> {
+struct Infer<'a, S: Stored> {
     network: &'a Network,
     layers: &'a [Layer],
     registers: &'a Registers,
-    norms: &'a [NormState<T>],
-    weights: Weights<'a, T>,
+    norms: &'a [NormState<S::Real>],
+    weights: Weights<'a, S>,
 }
 
-impl<T: Real> Infer<'_, T> {
+impl<S: Stored> Infer<'_, S> {
     /// Takes a few pictures through the whole network.
-    fn pictures(&self, images: &[T], outputs: &mut [&mut [T]], scratch: &mut crate::workers::Scratch<T>) {
+    fn pictures(&self, images: &[S::Real], outputs: &mut [&mut [S::Real]], scratch: &mut Scratch<S>) {
         let Self { network, layers, registers, norms, weights } = self;
         let batch = images.len() / network.input.len();
         let mut pictures = take(&mut scratch.pictures);
         let mut maps = take(&mut scratch.maps);
-        pictures.resize(images.len(), T::default());
+        pictures.resize(images.len(), S::default());
         registers.resize(&mut maps, batch);
         channels_last(network.input, images, &mut pictures);
         for (index, (layer, node)) in layers.iter().zip(&network.nodes).enumerate() {
@@ -382,13 +390,23 @@ impl<T: Real> Infer<'_, T> {
             };
             layer.infer(*weights, norms, x, y, scratch);
             for (output, _) in outputs.iter_mut().zip(&network.outputs).filter(|&(_, &o)| o == index) {
-                output.copy_from_slice(y);
+                weights.instructions.run(|| convert(y, output));
             }
             maps[registers.of_node[index]] = register;
         }
         scratch.pictures = pictures;
         scratch.maps = maps;
     }
+}
+
+/// The weights of a pass.
+fn weights<'a, S: Stored>(
+    gemm: Gemm<S>,
+    workers: &Workers<S>,
+    parameters: &'a [S::Real],
+    [forward, backward]: &'a [Vec<S>; 2],
+) -> Weights<'a, S> {
+    Weights { gemm, instructions: workers.instructions(), parameters, forward, backward }
 }
 
 fn input_map<'a, T>(node: &Node, pictures: &'a [T], maps: &'a [Vec<T>]) -> &'a [T] {
@@ -398,7 +416,7 @@ fn input_map<'a, T>(node: &Node, pictures: &'a [T], maps: &'a [Vec<T>]) -> &'a [
     }
 }
 
-fn images_to_maps<T: Real>(pass: Pass<T>, shape: MapShape, images: &[T], maps: &mut [T]) {
+fn images_to_maps<S: Stored>(pass: Pass<S>, shape: MapShape, images: &[S::Real], maps: &mut [S]) {
     let images = pass.groups.split(images, shape.len());
     let mut maps = pass.groups.split_mut(maps, shape.len());
     pass.workers.for_each(&mut maps[..pass.groups.count()], |group, maps, _| {
@@ -407,11 +425,11 @@ fn images_to_maps<T: Real>(pass: Pass<T>, shape: MapShape, images: &[T], maps: &
 }
 
 /// `[pictures, channels, locations]` -> `[pictures, locations, channels]`
-fn channels_last<T: Real>(shape: MapShape, images: &[T], maps: &mut [T]) {
+fn channels_last<S: Stored>(shape: MapShape, images: &[S::Real], maps: &mut [S]) {
     for (image, map) in images.chunks_exact(shape.len()).zip(maps.chunks_exact_mut(shape.len())) {
         for (channel, plane) in image.chunks_exact(shape.locations()).enumerate() {
             for (to, &value) in map[channel..].iter_mut().step_by(shape.channels).zip(plane) {
-                *to = value;
+                *to = S::from_real(value);
             }
         }
     }

@@ -3,12 +3,13 @@
 use std::array;
 use std::ops::Range;
 
+use amdim_kernels::{Kernel, Real, Stored};
 use amdim_network::{BatchNorm, Network};
 
-use crate::elementwise::{add_squared_distances, add_values};
+use crate::CpuError;
+use crate::elementwise::{add_rows, add_squared_distances};
 use crate::groups::{Groups, MAX_GROUPS};
 use crate::workers::Workers;
-use crate::{CpuError, Real};
 
 /// Rows summed in the layer's own precision before the sum moves on to `f64`.
 const BLOCK_ROWS: usize = 32;
@@ -29,21 +30,21 @@ pub(crate) struct Norm {
 
 /// What a batch norm computes with in one pass: `y = (x - mean) scale + shift`.
 #[derive(Debug, Clone)]
-pub(crate) struct NormState<T> {
-    mean: Vec<T>,
+pub(crate) struct NormState<R> {
+    mean: Vec<R>,
     /// `weight / sqrt(variance + epsilon)`
-    scale: Vec<T>,
-    shift: Vec<T>,
-    inverse_deviation: Vec<T>,
+    scale: Vec<R>,
+    shift: Vec<R>,
+    inverse_deviation: Vec<R>,
     /// Mean of the gradients of `y`.
-    gradient_mean: Vec<T>,
+    gradient_mean: Vec<R>,
     /// Slope of the gradients of `y` over `x`: their covariance over the variance.
-    gradient_slope: Vec<T>,
+    gradient_slope: Vec<R>,
 }
 
-impl<T: Real> NormState<T> {
+impl<R: Real> NormState<R> {
     pub(crate) fn new(channels: usize) -> Self {
-        let zeros = || vec![T::default(); channels];
+        let zeros = || vec![R::default(); channels];
         Self {
             mean: zeros(),
             scale: zeros(),
@@ -55,25 +56,36 @@ impl<T: Real> NormState<T> {
     }
 
     /// Replaces `x` by `y` in `rows`, `[rows, channels]`.
-    pub(crate) fn apply(&self, rows: &mut [T]) {
-        for row in rows.chunks_exact_mut(self.mean.len()) {
-            let constants = self.mean.iter().zip(&self.scale).zip(&self.shift);
-            for (x, ((&mean, &scale), &shift)) in row.iter_mut().zip(constants) {
-                *x = (*x - mean) * scale + shift;
+    pub(crate) fn apply<S: Stored<Real = R>>(&self, instructions: Kernel, rows: &mut [S]) {
+        let channels = self.mean.len();
+        let (mean, scale, shift) = (&self.mean[..], &self.scale[..channels], &self.shift[..channels]);
+        instructions.run(|| {
+            for row in rows.chunks_exact_mut(channels) {
+                for (c, x) in row.iter_mut().enumerate() {
+                    *x = S::from_real((x.to_real() - mean[c]) * scale[c] + shift[c]);
+                }
             }
-        }
+        });
     }
 
     /// Replaces gradients with respect to `y` by those with respect to `x`. Both `[rows, channels]`.
-    pub(crate) fn apply_backward(&self, gradients: &mut [T], inputs: &[T]) {
+    pub(crate) fn apply_backward<S: Stored<Real = R>>(
+        &self,
+        instructions: Kernel,
+        gradients: &mut [S],
+        inputs: &[S],
+    ) {
         let channels = self.mean.len();
-        for (row, x) in gradients.chunks_exact_mut(channels).zip(inputs.chunks_exact(channels)) {
-            let constants =
-                self.mean.iter().zip(&self.scale).zip(self.gradient_mean.iter().zip(&self.gradient_slope));
-            for ((g, &x), ((&mean, &scale), (&g_mean, &g_slope))) in row.iter_mut().zip(x).zip(constants) {
-                *g = scale * (*g - g_mean - (x - mean) * g_slope);
+        let (mean, scale) = (&self.mean[..], &self.scale[..channels]);
+        let (g_mean, g_slope) = (&self.gradient_mean[..channels], &self.gradient_slope[..channels]);
+        instructions.run(|| {
+            for (row, x) in gradients.chunks_exact_mut(channels).zip(inputs.chunks_exact(channels)) {
+                for (c, (g, x)) in row.iter_mut().zip(x).enumerate() {
+                    let centred = x.to_real() - mean[c];
+                    *g = S::from_real(scale[c] * (g.to_real() - g_mean[c] - centred * g_slope[c]));
+                }
             }
-        }
+        });
     }
 }
 
@@ -106,7 +118,7 @@ impl Norm {
     }
 
     /// Evaluation: normalise with the running statistics.
-    pub(crate) fn use_running<T: Real>(&self, parameters: &[T], buffers: &[T], state: &mut NormState<T>) {
+    pub(crate) fn use_running<R: Real>(&self, parameters: &[R], buffers: &[R], state: &mut NormState<R>) {
         let means = &buffers[self.running_mean.clone()];
         let variances = &buffers[self.running_variance.clone()];
         for (channel, (mean, variance)) in means.iter().zip(variances).enumerate() {
@@ -116,13 +128,13 @@ impl Norm {
 
     /// Training: normalise with the statistics of `values`, `[batch, locations, channels]`, and move the running
     /// ones. `sums` holds two values a channel and group.
-    pub(crate) fn use_batch<T: Real>(
+    pub(crate) fn use_batch<S: Stored>(
         &self,
-        pass: Statistics<T>,
-        values: &[T],
-        parameters: &[T],
-        buffers: &mut [T],
-        state: &mut NormState<T>,
+        pass: Statistics<S>,
+        values: &[S],
+        parameters: &[S::Real],
+        buffers: &mut [S::Real],
+        state: &mut NormState<S::Real>,
     ) {
         let Statistics { workers, groups, sums } = pass;
         let channels = self.channels;
@@ -131,15 +143,17 @@ impl Norm {
         workers.for_each(&mut tasks[..groups.count()], |_, (values, sums), scratch| {
             let [block, _] = &mut scratch.sums;
             let block = &mut block[..channels];
-            moments(values, block, &mut scratch.centre[..channels], sums);
+            let centre = &mut scratch.centre[..channels];
+            workers.instructions().run(|| moments(values, block, centre, sums));
         });
         let count = (values.len() / channels) as f64;
         for channel in 0..channels {
             let (mean, squares) = combine(&tasks[..groups.count()], channel, channels);
             let variance = squares / count;
             self.set(parameters, channel, mean, variance, state);
-            let move_towards = |running: &mut T, batch: f64| {
-                *running = T::from_f64((1.0 - self.momentum) * running.to_f64() + self.momentum * batch);
+            let move_towards = |running: &mut S::Real, batch: f64| {
+                *running =
+                    S::Real::from_f64((1.0 - self.momentum) * running.to_f64() + self.momentum * batch);
             };
             move_towards(&mut buffers[self.running_mean.start + channel], mean);
             move_towards(&mut buffers[self.running_variance.start + channel], squares / (count - 1.0));
@@ -148,13 +162,13 @@ impl Norm {
 
     /// Backward, first half: gathers what [`NormState::apply_backward`] needs from the gradients with respect to
     /// `y` and the layer's inputs, and adds the gradients of scale and shift.
-    pub(crate) fn backward<T: Real>(
+    pub(crate) fn backward<S: Stored>(
         &self,
-        pass: Statistics<T>,
-        output_gradients: &[T],
-        inputs: &[T],
-        gradients: &mut [T],
-        state: &mut NormState<T>,
+        pass: Statistics<S>,
+        output_gradients: &[S],
+        inputs: &[S],
+        gradients: &mut [S::Real],
+        state: &mut NormState<S::Real>,
     ) {
         let Statistics { workers, groups, sums } = pass;
         let channels = self.channels;
@@ -165,7 +179,8 @@ impl Norm {
         workers.for_each(&mut tasks[..groups.count()], |group, (gradients, sums), scratch| {
             let [values, products] = &mut scratch.sums;
             let blocks = (&mut values[..channels], &mut products[..channels]);
-            gradient_sums(gradients, inputs_of[group], mean, blocks, sums);
+            let inputs = inputs_of[group];
+            workers.instructions().run(|| gradient_sums(gradients, inputs, mean, blocks, sums));
         });
         let count = (inputs.len() / channels) as f64;
         for channel in 0..channels {
@@ -174,32 +189,32 @@ impl Norm {
             };
             let (sum, product) = (total(0), total(1));
             let inverse = state.inverse_deviation[channel].to_f64();
-            gradients[self.weight.start + channel] += T::from_f64(product * inverse);
-            gradients[self.bias.start + channel] += T::from_f64(sum);
-            state.gradient_mean[channel] = T::from_f64(sum / count);
-            state.gradient_slope[channel] = T::from_f64(product * inverse * inverse / count);
+            gradients[self.weight.start + channel] += S::Real::from_f64(product * inverse);
+            gradients[self.bias.start + channel] += S::Real::from_f64(sum);
+            state.gradient_mean[channel] = S::Real::from_f64(sum / count);
+            state.gradient_slope[channel] = S::Real::from_f64(product * inverse * inverse / count);
         }
     }
 
-    fn set<T: Real>(
+    fn set<R: Real>(
         &self,
-        parameters: &[T],
+        parameters: &[R],
         channel: usize,
         mean: f64,
         variance: f64,
-        state: &mut NormState<T>,
+        state: &mut NormState<R>,
     ) {
         let inverse = 1.0 / (variance + self.epsilon).sqrt();
-        state.mean[channel] = T::from_f64(mean);
-        state.inverse_deviation[channel] = T::from_f64(inverse);
-        state.scale[channel] = T::from_f64(inverse * parameters[self.weight.start + channel].to_f64());
+        state.mean[channel] = R::from_f64(mean);
+        state.inverse_deviation[channel] = R::from_f64(inverse);
+        state.scale[channel] = R::from_f64(inverse * parameters[self.weight.start + channel].to_f64());
         state.shift[channel] = parameters[self.bias.start + channel];
     }
 }
 
 /// What sums over a batch are taken with.
-pub(crate) struct Statistics<'a, T> {
-    pub(crate) workers: &'a Workers<T>,
+pub(crate) struct Statistics<'a, S: Stored> {
+    pub(crate) workers: &'a Workers<S>,
     pub(crate) groups: Groups,
     /// At least two values a channel and group.
     pub(crate) sums: &'a mut [f64],
@@ -218,48 +233,50 @@ fn tasks<'a, T>(
 
 /// Mean and sum of squared distances from it, a channel: `sums = [means, squares]`. Two runs over the values,
 /// because the difference of large sums would lose the variance of a channel far from zero.
-fn moments<T: Real>(values: &[T], block: &mut [T], centre: &mut [T], sums: &mut [f64]) {
+#[inline(always)]
+fn moments<S: Stored>(values: &[S], block: &mut [S::Real], centre: &mut [S::Real], sums: &mut [f64]) {
     let channels = block.len();
     let (means, squares) = sums.split_at_mut(channels);
     let rows = (values.len() / channels) as f64;
     means.fill(0.0);
     squares.fill(0.0);
     for part in values.chunks(BLOCK_ROWS * channels) {
-        block.fill(T::default());
-        add_values(part, block);
+        block.fill(S::Real::default());
+        add_rows(part, block);
         flush(block, means);
     }
     for (mean, centre) in means.iter_mut().zip(centre.iter_mut()) {
         *mean /= rows;
-        *centre = T::from_f64(*mean);
+        *centre = S::Real::from_f64(*mean);
     }
     for part in values.chunks(BLOCK_ROWS * channels) {
-        block.fill(T::default());
+        block.fill(S::Real::default());
         add_squared_distances(part, centre, block);
         flush(block, squares);
     }
 }
 
 /// Sums over the rows of `g` and of `g (x - mean)`, a channel.
-fn gradient_sums<T: Real>(
-    gradients: &[T],
-    inputs: &[T],
-    mean: &[T],
-    (values, products): (&mut [T], &mut [T]),
+#[inline(always)]
+fn gradient_sums<S: Stored>(
+    gradients: &[S],
+    inputs: &[S],
+    mean: &[S::Real],
+    (values, products): (&mut [S::Real], &mut [S::Real]),
     sums: &mut [f64],
 ) {
     let channels = mean.len();
     sums.fill(0.0);
     let (value_sums, product_sums) = sums.split_at_mut(channels);
     let length = BLOCK_ROWS * channels;
+    let (values, products) = (&mut values[..channels], &mut products[..channels]);
     for (gradients, inputs) in gradients.chunks(length).zip(inputs.chunks(length)) {
-        values.fill(T::default());
-        products.fill(T::default());
+        values.fill(S::Real::default());
+        products.fill(S::Real::default());
         for (row, x) in gradients.chunks_exact(channels).zip(inputs.chunks_exact(channels)) {
-            let totals = values.iter_mut().zip(products.iter_mut());
-            for ((value, product), ((&g, &x), &mean)) in totals.zip(row.iter().zip(x).zip(mean)) {
-                *value += g;
-                *product += g * (x - mean);
+            for (c, (g, x)) in row.iter().zip(x).enumerate() {
+                values[c] += g.to_real();
+                products[c] += g.to_real() * (x.to_real() - mean[c]);
             }
         }
         flush(values, value_sums);
@@ -267,6 +284,7 @@ fn gradient_sums<T: Real>(
     }
 }
 
+#[inline(always)]
 fn flush<T: Real>(block: &[T], sums: &mut [f64]) {
     for (sum, &value) in sums.iter_mut().zip(block) {
         *sum += value.to_f64();

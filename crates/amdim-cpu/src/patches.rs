@@ -2,9 +2,11 @@
 
 use std::ops::Range;
 
+use amdim_kernels::{Real, Stored};
 use amdim_network::{MapShape, PadMode, Window};
 
-use crate::Real;
+use crate::elementwise::{add_converted, add_rows, add_scaled, convert, scale};
+use crate::layer::Write;
 
 /// A window over maps of one shape.
 ///
@@ -86,12 +88,12 @@ impl Patches {
 
     /// The patches of `rows` as a matrix `[rows, patch_len]`: a part of `maps` where that is possible, else
     /// gathered in `scratch`.
-    pub(crate) fn gather<'a, T: Real>(
+    pub(crate) fn gather<'a, S: Stored>(
         &self,
-        maps: &'a [T],
+        maps: &'a [S],
         rows: Range<usize>,
-        scratch: &'a mut [T],
-    ) -> &'a [T] {
+        scratch: &'a mut [S],
+    ) -> &'a [S] {
         let length = self.patch_len();
         if self.is_identity() {
             return &maps[rows.start * length..rows.end * length];
@@ -100,76 +102,83 @@ impl Patches {
         for (row, patch) in rows.zip(columns.chunks_exact_mut(length)) {
             self.for_each_run(row, |run| match run.map {
                 Some(at) => patch[run.patch.clone()].copy_from_slice(&maps[at..at + run.patch.len()]),
-                None => patch[run.patch].fill(T::default()),
+                None => patch[run.patch].fill(S::default()),
             });
         }
         columns
     }
 
-    /// Adds the gradients of patches to the gradients of the pixels that they were gathered from.
-    pub(crate) fn scatter_add<T: Real>(&self, columns: &[T], rows: Range<usize>, maps: &mut [T]) {
-        for (row, patch) in rows.zip(columns.chunks_exact(self.patch_len())) {
-            self.for_each_run(row, |run| {
-                let Some(at) = run.map else { return };
-                let from = &patch[run.patch];
-                for (to, &gradient) in maps[at..at + from.len()].iter_mut().zip(from) {
-                    *to += gradient;
-                }
-            });
-        }
+    /// Most maps that `rows` neighbouring windows reach into.
+    pub(crate) fn open_maps(&self, rows: usize) -> usize {
+        rows.div_ceil(self.locations) + 1
     }
 
-    /// Average over the window, the border included: `[rows, out_channels]`, channels beyond the map's are zero.
-    pub(crate) fn average<T: Real>(
+    /// Adds the gradients of patches to the gradients of the pixels that they were gathered from. With `pooled`
+    /// (gradients `[rows, out_channels]` and `out_channels`), those of the average over the window as well.
+    ///
+    /// A pixel's gradient is summed in `open`, over all windows that see it, and goes to `maps` in one piece when the
+    /// last row of its picture is done. So rows must come in order, from a picture's first to its last, and `open`
+    /// must be left alone in between.
+    #[inline(always)]
+    pub(crate) fn scatter<S: Stored>(
         &self,
-        maps: &[T],
+        columns: &[S::Real],
+        pooled: Option<(&[S], usize)>,
         rows: Range<usize>,
-        out_channels: usize,
-        averages: &mut [T],
+        open: &mut [S::Real],
+        maps: &mut [S],
+        write: Write,
     ) {
-        let channels = self.input.channels;
+        let (length, channels) = (self.input.len(), self.input.channels);
+        let first = rows.start / self.locations;
+        let begun = usize::from(!rows.start.is_multiple_of(self.locations));
+        let reached = rows.end.div_ceil(self.locations) - first;
+        open[begun * length..reached * length].fill(S::Real::default());
         let share = self.share();
-        for (row, average) in rows.zip(averages.chunks_exact_mut(out_channels)) {
-            if self.is_identity() {
-                let at = row * channels;
-                average[..channels].copy_from_slice(&maps[at..at + channels]);
-                average[channels..].fill(T::default());
-                continue;
-            }
-            average.fill(T::default());
-            let kept = &mut average[..channels];
+        for (index, (row, patch)) in rows.clone().zip(columns.chunks_exact(self.patch_len())).enumerate() {
             self.for_each_run(row, |run| {
                 let Some(at) = run.map else { return };
-                for pixel in maps[at..at + run.patch.len()].chunks_exact(channels) {
-                    for (sum, &value) in kept.iter_mut().zip(pixel) {
-                        *sum += value;
+                let at = at - first * length;
+                let from = &patch[run.patch];
+                let to = &mut open[at..at + from.len()];
+                to.iter_mut().zip(from).for_each(|(to, &gradient)| *to += gradient);
+                if let Some((gradients, width)) = pooled {
+                    for pixel in to.chunks_exact_mut(channels) {
+                        add_scaled(&gradients[index * width..][..channels], share, pixel);
                     }
                 }
             });
-            for sum in kept {
-                *sum *= share;
-            }
+        }
+        let done = rows.end / self.locations - first;
+        let to = &mut maps[first * length..(first + done) * length];
+        match write {
+            Write::Replace => convert(&open[..done * length], to),
+            Write::Add => add_converted(&open[..done * length], to),
+        }
+        if done < reached {
+            open.copy_within(done * length..reached * length, 0);
         }
     }
 
-    /// The gradient of [`Patches::average`] with respect to the patches: `columns` is overwritten.
-    pub(crate) fn average_backward<T: Real>(&self, gradients: &[T], out_channels: usize, columns: &mut [T]) {
+    /// Average over the window, the border included: `[rows, channels]`.
+    #[inline(always)]
+    pub(crate) fn average<S: Stored>(&self, maps: &[S], rows: Range<usize>, averages: &mut [S::Real]) {
         let channels = self.input.channels;
-        let share = self.share();
-        let patches = columns.chunks_exact_mut(self.patch_len());
-        for (gradient, patch) in gradients.chunks_exact(out_channels).zip(patches) {
-            for pixel in patch.chunks_exact_mut(channels) {
-                for (to, &from) in pixel.iter_mut().zip(gradient) {
-                    *to = from * share;
-                }
-            }
+        for (row, average) in rows.zip(averages.chunks_exact_mut(channels)) {
+            average.fill(S::Real::default());
+            self.for_each_run(row, |run| {
+                let Some(at) = run.map else { return };
+                add_rows(&maps[at..at + run.patch.len()], average);
+            });
+            scale(average, self.share());
         }
     }
 
-    fn share<T: Real>(&self) -> T {
-        T::from_f64(1.0 / self.taps() as f64)
+    fn share<R: Real>(&self) -> R {
+        R::from_f64(1.0 / self.taps() as f64)
     }
 
+    #[inline(always)]
     fn for_each_run(&self, row: usize, mut visit: impl FnMut(Run)) {
         let MapShape { channels, width, .. } = self.input;
         let kernel = self.window.kernel;

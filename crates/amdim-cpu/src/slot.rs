@@ -1,42 +1,42 @@
 //! What a training pass keeps until its backward.
 
+use amdim_kernels::Stored;
 use amdim_network::Network;
 
-use crate::Real;
 use crate::layer::{Kept, Layer};
 use crate::norm::NormState;
 
 /// One training pass.
 #[derive(Debug)]
-pub(crate) struct Slot<T> {
+pub(crate) struct Slot<S: Stored> {
     /// Number of pictures; 0 while nothing is kept.
     pub(crate) batch: usize,
     /// The pictures, channels last.
-    pub(crate) pictures: Vec<T>,
+    pub(crate) pictures: Vec<S>,
     /// The maps of the nodes.
-    pub(crate) maps: Vec<Vec<T>>,
+    pub(crate) maps: Vec<Vec<S>>,
     /// What else the nodes keep.
-    pub(crate) kept: Vec<Kept<T>>,
+    pub(crate) kept: Vec<Kept<S>>,
     /// Batch statistics.
-    pub(crate) norms: Vec<NormState<T>>,
+    pub(crate) norms: Vec<NormState<S::Real>>,
 }
 
-impl<T: Real> Slot<T> {
-    pub(crate) fn new(norms: Vec<NormState<T>>) -> Self {
+impl<S: Stored> Slot<S> {
+    pub(crate) fn new(norms: Vec<NormState<S::Real>>) -> Self {
         Self { batch: 0, pictures: vec![], maps: vec![], kept: vec![], norms }
     }
 
     /// Makes room for `batch` pictures. Allocates only if the last batch was smaller.
     pub(crate) fn resize(&mut self, network: &Network, layers: &[Layer], batch: usize) {
-        self.pictures.resize(batch * network.input.len(), T::default());
+        self.pictures.resize(batch * network.input.len(), S::default());
         self.maps.resize_with(layers.len(), Vec::new);
         self.kept.resize_with(layers.len(), || Kept { hidden: vec![], sum: vec![] });
         let stored = self.maps.iter_mut().zip(&mut self.kept);
         for ((map, kept), (layer, node)) in stored.zip(layers.iter().zip(&network.nodes)) {
             let [hidden, sum, _] = layer.kept_channels().map(|n| n * node.shape.locations() * batch);
-            map.resize(batch * node.shape.len(), T::default());
-            kept.hidden.resize(hidden, T::default());
-            kept.sum.resize(sum, T::default());
+            map.resize(batch * node.shape.len(), S::default());
+            kept.hidden.resize(hidden, S::default());
+            kept.sum.resize(sum, S::default());
         }
     }
 }

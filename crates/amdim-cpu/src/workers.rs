@@ -1,10 +1,8 @@
 //! The threads and what each of them keeps to work in.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use rayon::prelude::*;
-
-use crate::{CpuError, Real};
+use amdim_kernels::{Kernel, Pool, Stored};
 
 /// Longest stretch of each kind that any layer of the network works on at once, in values.
 #[derive(Debug, Clone, Copy, Default)]
@@ -17,6 +15,12 @@ pub(crate) struct ScratchSize {
     pub(crate) channels: usize,
     /// Weights of one output channel.
     pub(crate) weights: usize,
+    /// Rows packed for the gradients of weights.
+    pub(crate) packed: usize,
+    /// Averages over the windows of a chunk.
+    pub(crate) averages: usize,
+    /// Maps whose gradients a chunk adds to.
+    pub(crate) open_maps: usize,
 }
 
 impl ScratchSize {
@@ -27,102 +31,113 @@ impl ScratchSize {
             chunk: self.chunk.max(other.chunk),
             channels: self.channels.max(other.channels),
             weights: self.weights.max(other.weights),
+            packed: self.packed.max(other.packed),
+            averages: self.averages.max(other.averages),
+            open_maps: self.open_maps.max(other.open_maps),
         }
     }
 }
 
 /// Memory of one thread, so that it stays in that thread's cache. Its contents mean nothing between tasks.
 #[derive(Debug)]
-pub(crate) struct Scratch<T> {
-    /// Gathered patches, or their gradients.
-    pub(crate) columns: Vec<T>,
+pub(crate) struct Scratch<S: Stored> {
+    /// Gathered patches.
+    pub(crate) columns: Vec<S>,
+    /// Gradients of gathered patches.
+    pub(crate) column_gradients: Vec<S::Real>,
     /// A chunk of hidden activations, or their gradients.
-    pub(crate) hidden: Vec<T>,
+    pub(crate) hidden: Vec<S>,
     /// A chunk of hidden activations that were not kept.
-    pub(crate) activation: Vec<T>,
+    pub(crate) activation: Vec<S>,
+    /// Rows packed for the gradients of weights.
+    pub(crate) packed: Vec<S>,
+    /// Averages over the windows of a chunk.
+    pub(crate) averages: Vec<S::Real>,
+    /// Gradients of the maps that a chunk's windows touch.
+    pub(crate) open_maps: Vec<S::Real>,
     /// Two sums a channel.
-    pub(crate) sums: [Vec<T>; 2],
+    pub(crate) sums: [Vec<S::Real>; 2],
     /// One value a channel.
-    pub(crate) centre: Vec<T>,
+    pub(crate) centre: Vec<S::Real>,
     /// Weights of one output channel.
-    pub(crate) weights: Vec<T>,
+    pub(crate) weights: Vec<S::Real>,
     /// A few pictures, channels last.
-    pub(crate) pictures: Vec<T>,
+    pub(crate) pictures: Vec<S>,
     /// Maps of a few pictures.
-    pub(crate) maps: Vec<Vec<T>>,
+    pub(crate) maps: Vec<Vec<S>>,
 }
 
-impl<T: Real> Scratch<T> {
-    fn new(size: ScratchSize) -> Self {
-        let zeros = |length| vec![T::default(); length];
+impl<S: Stored> Scratch<S> {
+    fn new(size: ScratchSize, trains: bool) -> Self {
+        let stored = |length| vec![S::default(); length];
+        let real = |length| vec![S::Real::default(); length];
+        let for_training = |length| if trains { length } else { 0 };
         Self {
-            columns: zeros(size.columns),
-            hidden: zeros(size.chunk),
-            activation: zeros(size.chunk),
-            sums: [zeros(size.channels), zeros(size.channels)],
-            centre: zeros(size.channels),
-            weights: zeros(size.weights),
+            columns: stored(size.columns),
+            column_gradients: real(for_training(size.columns)),
+            hidden: stored(size.chunk),
+            activation: stored(for_training(size.chunk)),
+            packed: stored(for_training(size.packed)),
+            averages: real(size.averages),
+            open_maps: real(for_training(size.open_maps)),
+            sums: [real(size.channels), real(size.channels)],
+            centre: real(size.channels),
+            weights: real(for_training(size.weights)),
             pictures: vec![],
             maps: vec![],
         }
     }
 }
 
-/// A pool of threads, each with its [`Scratch`].
+/// A pool of threads, with a [`Scratch`] for each.
 #[derive(Debug)]
-pub(crate) struct Workers<T> {
-    pool: rayon::ThreadPool,
-    scratch: Vec<Mutex<Scratch<T>>>,
+pub(crate) struct Workers<S: Stored> {
+    pool: Arc<Pool>,
+    instructions: Kernel,
+    scratch: Vec<Mutex<Scratch<S>>>,
 }
 
-impl<T: Real> Workers<T> {
-    pub(crate) fn new(threads: usize, size: ScratchSize) -> Result<Self, CpuError> {
-        if threads == 0 {
-            return Err(CpuError::NoThreads);
-        }
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .thread_name(|index| format!("amdim-cpu-{index}"))
-            .build()?;
-        let scratch = (0..threads).map(|_| Mutex::new(Scratch::new(size))).collect();
-        Ok(Self { pool, scratch })
+impl<S: Stored> Workers<S> {
+    /// `trains`: whether there will be backward passes.
+    pub(crate) fn new(pool: Arc<Pool>, instructions: Kernel, size: ScratchSize, trains: bool) -> Self {
+        let scratch = (0..pool.threads()).map(|_| Mutex::new(Scratch::new(size, trains))).collect();
+        Self { pool, instructions, scratch }
     }
 
-    /// Runs `work` on a thread of the pool, from where [`Workers::for_each`] hands out tasks most cheaply.
-    pub(crate) fn enter<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
-        self.pool.install(work)
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// What loops are compiled for.
+    pub(crate) fn instructions(&self) -> Kernel {
+        self.instructions
     }
 
     /// Does `work` on every task, in any order, and waits for all. `work` gets the task's index as well.
-    pub(crate) fn for_each<S: Send>(
+    pub(crate) fn for_each<T: Send>(
         &self,
-        tasks: &mut [S],
-        work: impl Fn(usize, &mut S, &mut Scratch<T>) + Send + Sync,
+        tasks: &mut [T],
+        work: impl Fn(usize, &mut T, &mut Scratch<S>) + Sync,
     ) {
-        self.pool.install(|| {
-            tasks.par_iter_mut().with_max_len(1).enumerate().for_each(|(index, task)| {
-                self.with_scratch(|scratch| work(index, task, scratch));
-            });
+        self.pool.for_each_mut(tasks, |index, task, thread| {
+            self.with_scratch(thread, |scratch| work(index, task, scratch));
         });
     }
 
     /// Does `work` on every run of `length` values (the last may be shorter), in any order, and waits for all.
-    pub(crate) fn for_each_run(
+    pub(crate) fn for_each_run<T: Send>(
         &self,
         values: &mut [T],
         length: usize,
-        work: impl Fn(usize, &mut [T], &mut Scratch<T>) + Send + Sync,
+        work: impl Fn(usize, &mut [T], &mut Scratch<S>) + Sync,
     ) {
-        self.pool.install(|| {
-            values.par_chunks_mut(length).enumerate().for_each(|(index, run)| {
-                self.with_scratch(|scratch| work(index, run, scratch));
-            });
+        self.pool.for_each_chunk(values, length, |index, run, thread| {
+            self.with_scratch(thread, |scratch| work(index, run, scratch));
         });
     }
 
     /// A thread locks only its own scratch, so it never waits.
-    fn with_scratch(&self, work: impl FnOnce(&mut Scratch<T>)) {
-        let own = &self.scratch[self.pool.current_thread_index().unwrap_or(0)];
-        work(&mut own.lock().unwrap_or_else(PoisonError::into_inner));
+    fn with_scratch(&self, thread: usize, work: impl FnOnce(&mut Scratch<S>)) {
+        work(&mut self.scratch[thread].lock().unwrap_or_else(PoisonError::into_inner));
     }
 }

@@ -5,8 +5,9 @@ mod common;
 use std::sync::Arc;
 
 use amdim_cpu::CpuNetwork;
+use amdim_kernels::{Bf16, Kernel, Stored};
 use amdim_network::{Builder, MapShape, Network, Padding, Source, Window};
-use common::{Random, amdim, random_network, random_state, to_f32};
+use common::{Random, amdim, executor, executor_of, kernels, random_network, random_state, to_f32};
 
 /// A network, a point, and the weights of its outputs in a scalar.
 struct Problem {
@@ -26,12 +27,13 @@ impl Problem {
         let images = random.values(batch * network.input.len());
         let output_weights =
             network.output_shapes().iter().map(|shape| random.values(batch * shape.len())).collect();
-        let executor = CpuNetwork::new(network.clone(), 2, 1).unwrap();
+        let executor = executor(&network, 2, 1);
         Self { network, executor, parameters, buffers, images, batch, output_weights }
     }
 
     fn forward(&mut self, parameters: &[f64]) {
-        self.executor.forward(0, parameters, &mut self.buffers.clone(), &self.images, self.batch).unwrap();
+        self.executor.set_parameters(parameters).unwrap();
+        self.executor.forward(0, &mut self.buffers.clone(), &self.images, self.batch).unwrap();
     }
 
     /// The sum of outputs times their weights.
@@ -50,7 +52,7 @@ impl Problem {
         self.forward(&parameters);
         let weights: Vec<&[f64]> = self.output_weights.iter().map(Vec::as_slice).collect();
         let mut gradients = vec![0.0; parameters.len()];
-        self.executor.backward(0, &parameters, &weights, &mut gradients).unwrap();
+        self.executor.backward(0, &weights, &mut gradients).unwrap();
         gradients
     }
 
@@ -175,22 +177,23 @@ fn gradients_are_added_and_unused_slots_stay() {
     let mut random = Random(5);
     let (parameters, mut buffers) = random_state(&network, &mut random);
     let views = [random.values(4 * network.input.len()), random.values(4 * network.input.len())];
-    let mut executor = CpuNetwork::<f64>::new(network.clone(), 2, 2).unwrap();
+    let mut executor = executor::<f64>(&network, 2, 2);
+    executor.set_parameters(&parameters).unwrap();
     let weights: Vec<Vec<f64>> =
         network.output_shapes().iter().map(|shape| random.values(4 * shape.len())).collect();
     let weights: Vec<&[f64]> = weights.iter().map(Vec::as_slice).collect();
     let mut alone = vec![];
     for view in &views {
         let mut gradients = vec![0.0; network.parameter_len()];
-        executor.forward(1, &parameters, &mut buffers, view, 4).unwrap();
-        executor.backward(1, &parameters, &weights, &mut gradients).unwrap();
+        executor.forward(1, &mut buffers, view, 4).unwrap();
+        executor.backward(1, &weights, &mut gradients).unwrap();
         alone.push(gradients);
     }
     let mut both = vec![1.0; network.parameter_len()];
-    executor.forward(0, &parameters, &mut buffers, &views[0], 4).unwrap();
-    executor.forward(1, &parameters, &mut buffers, &views[1], 4).unwrap();
-    executor.backward(1, &parameters, &weights, &mut both).unwrap();
-    executor.backward(0, &parameters, &weights, &mut both).unwrap();
+    executor.forward(0, &mut buffers, &views[0], 4).unwrap();
+    executor.forward(1, &mut buffers, &views[1], 4).unwrap();
+    executor.backward(1, &weights, &mut both).unwrap();
+    executor.backward(0, &weights, &mut both).unwrap();
     for ((sum, a), b) in both.iter().zip(&alone[0]).zip(&alone[1]) {
         assert!((sum - 1.0 - a - b).abs() < 1e-9 * (1.0 + a.abs() + b.abs()));
     }
@@ -207,14 +210,15 @@ fn the_number_of_threads_changes_no_bit() {
         let images = to_f32(&random.values(batch * network.input.len()));
         let results: Vec<_> = [1, 2, 3]
             .map(|threads| {
-                let mut executor = CpuNetwork::<f32>::new(network.clone(), threads, 1).unwrap();
-                let inferred = executor.infer(&parameters, &buffers, &images, batch).unwrap();
+                let mut executor = executor::<f32>(&network, threads, 1);
+                executor.set_parameters(&parameters).unwrap();
+                let inferred = executor.infer(&buffers, &images, batch).unwrap();
                 let mut moved = buffers.clone();
-                executor.forward(0, &parameters, &mut moved, &images, batch).unwrap();
+                executor.forward(0, &mut moved, &images, batch).unwrap();
                 let outputs: Vec<Vec<f32>> = (0..3).map(|index| executor.output(0, index).to_vec()).collect();
                 let given: Vec<&[f32]> = outputs.iter().map(Vec::as_slice).collect();
                 let mut gradients = vec![0.0; parameters.len()];
-                executor.backward(0, &parameters, &given, &mut gradients).unwrap();
+                executor.backward(0, &given, &mut gradients).unwrap();
                 let all = [inferred.concat(), outputs.concat(), moved, gradients].concat();
                 all.into_iter().map(f32::to_bits).collect::<Vec<u32>>()
             })
@@ -223,25 +227,67 @@ fn the_number_of_threads_changes_no_bit() {
     }
 }
 
-#[test]
-fn single_precision_agrees_with_double() {
+/// Gradients of every kernel in `S` against those of the plain path in `f64`: relative to a tensor's gradient, and a
+/// part of the whole, because a shift before a batch norm has a gradient of zero.
+fn compare_gradients<S: Stored<Real = f32>>(relative: f64, of_whole: f64) {
     let network = Arc::new(amdim::encoder(3, 8, 40, 2, true).unwrap());
     let mut random = Random(17);
     let mut problem = Problem::new((*network).clone(), 20, &mut random);
     let expected = problem.gradients();
-    let (parameters, mut buffers) = (to_f32(&problem.parameters), to_f32(&problem.buffers));
+    let parameters = to_f32(&problem.parameters);
     let weights: Vec<Vec<f32>> = problem.output_weights.iter().map(|weights| to_f32(weights)).collect();
     let weights: Vec<&[f32]> = weights.iter().map(Vec::as_slice).collect();
-    let mut executor = CpuNetwork::<f32>::new(network.clone(), 2, 1).unwrap();
-    executor.forward(0, &parameters, &mut buffers, &to_f32(&problem.images), 20).unwrap();
-    let mut gradients = vec![0.0; parameters.len()];
-    executor.backward(0, &parameters, &weights, &mut gradients).unwrap();
-    // A shift before a batch norm has a gradient of zero, so a part of the whole is allowed as well.
-    let whole = expected.iter().map(|e| e.powi(2)).sum::<f64>().sqrt();
-    for parameter in &network.parameters {
-        let pairs = || gradients[parameter.range()].iter().zip(&expected[parameter.range()]);
-        let error = pairs().map(|(&g, e)| (f64::from(g) - e).powi(2)).sum::<f64>().sqrt();
-        let norm = pairs().map(|(_, e)| e.powi(2)).sum::<f64>().sqrt();
-        assert!(error <= 1e-3 * norm + 1e-6 * whole, "{}: off by {error} of {norm}", parameter.name);
+    for kernel in kernels() {
+        let mut executor = executor_of::<S>(kernel, &network, 2, 1);
+        executor.set_parameters(&parameters).unwrap();
+        executor.forward(0, &mut to_f32(&problem.buffers), &to_f32(&problem.images), 20).unwrap();
+        let mut gradients = vec![0.0; parameters.len()];
+        executor.backward(0, &weights, &mut gradients).unwrap();
+        let whole = expected.iter().map(|e| e.powi(2)).sum::<f64>().sqrt();
+        for parameter in &network.parameters {
+            let pairs = || gradients[parameter.range()].iter().zip(&expected[parameter.range()]);
+            let error = pairs().map(|(&g, e)| (f64::from(g) - e).powi(2)).sum::<f64>().sqrt();
+            let norm = pairs().map(|(_, e)| e.powi(2)).sum::<f64>().sqrt();
+            let name = &parameter.name;
+            assert!(error <= relative * norm + of_whole * whole, "{kernel} {name}: off by {error} of {norm}");
+        }
+    }
+}
+
+#[test]
+fn single_precision_agrees_with_double() {
+    compare_gradients::<f32>(1e-3, 1e-6);
+}
+
+/// Rounding to 8 bits at every layer leaves a few percent, in any direction.
+#[test]
+fn bf16_agrees_with_double() {
+    compare_gradients::<Bf16>(0.15, 0.01);
+}
+
+/// Without a norm in the way, a network of bf16 gives what its rounded inputs and weights give in `f64`.
+#[test]
+fn one_layer_in_bf16_is_exact_up_to_its_result() {
+    let mut builder = Builder::new(MapShape { channels: 3, height: 6, width: 5 });
+    let window = Window::new(3, 2, Padding::reflect(1));
+    let conv = builder.convolution("conv", Source::Picture, 5, window, true, true).unwrap();
+    let network = Arc::new(builder.finish(vec![conv]));
+    let mut random = Random(23);
+    let mut rounded = |count| -> Vec<f32> {
+        to_f32(&random.values(count)).into_iter().map(|value| Bf16::from_real(value).to_real()).collect()
+    };
+    let (parameters, images) = (rounded(network.parameter_len()), rounded(4 * network.input.len()));
+    let as_f64 = |values: &[f32]| -> Vec<f64> { values.iter().map(|&value| f64::from(value)).collect() };
+    let mut exact = executor_of::<f64>(Kernel::Portable, &network, 1, 0);
+    exact.set_parameters(&as_f64(&parameters)).unwrap();
+    let expected = exact.infer(&[], &as_f64(&images), 4).unwrap();
+    for kernel in kernels() {
+        let mut executor = executor_of::<Bf16>(kernel, &network, 2, 0);
+        executor.set_parameters(&parameters).unwrap();
+        let outputs = executor.infer(&[], &images, 4).unwrap();
+        for (actual, expected) in outputs[0].iter().zip(&expected[0]) {
+            let difference = (f64::from(*actual) - expected).abs();
+            assert!(difference <= expected.abs() / 256.0 + 1e-6, "{kernel}: {actual} instead of {expected}");
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use amdim_cpu::CpuNetwork;
 use amdim_network::Network;
 use common::plain::Plain;
-use common::{Random, amdim, random_network, random_state, to_f32};
+use common::{Random, amdim, executor, executor_of, kernels, random_network, random_state, to_f32};
 use quickcheck::quickcheck;
 
 fn assert_close(actual: &[f64], expected: &[f64], tolerance: f64, what: &str) {
@@ -27,28 +27,41 @@ fn compare(network: Network, batch: usize, random: &mut Random) {
     let (parameters, buffers) = random_state(&network, random);
     let images = random.values(batch * network.input.len());
     let network = Arc::new(network);
-    let mut exact = CpuNetwork::<f64>::new(network.clone(), 2, 1).unwrap();
-    let mut single = CpuNetwork::<f32>::new(network.clone(), 2, 1).unwrap();
+    let mut exact = executor::<f64>(&network, 2, 1);
+    exact.set_parameters(&parameters).unwrap();
+    let mut singles: Vec<CpuNetwork<f32>> = kernels()
+        .map(|kernel| {
+            let mut single = executor_of(kernel, &network, 2, 1);
+            single.set_parameters(&to_f32(&parameters)).unwrap();
+            single
+        })
+        .collect();
     let mut plain =
         Plain { network: &network, parameters: &parameters, buffers: buffers.clone(), training: false };
-    let (parameters32, images32) = (to_f32(&parameters), to_f32(&images));
+    let images32 = to_f32(&images);
 
     let expected = plain.run(&images, batch);
-    let outputs = exact.infer(&parameters, &buffers, &images, batch).unwrap();
-    let outputs32 = single.infer(&parameters32, &to_f32(&buffers), &images32, batch).unwrap();
-    for (index, expected) in expected.iter().enumerate() {
-        let expected = expected.channels_last();
-        assert_close(&outputs[index], &expected, 1e-12, "eval f64");
-        assert_close(&to_f64(&outputs32[index]), &expected, 2e-5, "eval f32");
+    let outputs = exact.infer(&buffers, &images, batch).unwrap();
+    for (output, expected) in outputs.iter().zip(&expected) {
+        assert_close(output, &expected.channels_last(), 1e-12, "eval f64");
+    }
+    for single in &mut singles {
+        let outputs = single.infer(&to_f32(&buffers), &images32, batch).unwrap();
+        for (output, expected) in outputs.iter().zip(&expected) {
+            assert_close(&to_f64(output), &expected.channels_last(), 2e-5, "eval f32");
+        }
     }
 
     plain.training = true;
     let expected = plain.run(&images, batch);
-    let (mut moved, mut moved32) = (buffers.clone(), to_f32(&buffers));
-    exact.forward(0, &parameters, &mut moved, &images, batch).unwrap();
-    single.forward(0, &parameters32, &mut moved32, &images32, batch).unwrap();
+    let mut moved = buffers.clone();
+    exact.forward(0, &mut moved, &images, batch).unwrap();
     assert_close(&moved, &plain.buffers, 1e-12, "buffers f64");
-    assert_close(&to_f64(&moved32), &plain.buffers, 2e-5, "buffers f32");
+    for single in &mut singles {
+        let mut moved = to_f32(&buffers);
+        single.forward(0, &mut moved, &images32, batch).unwrap();
+        assert_close(&to_f64(&moved), &plain.buffers, 2e-5, "buffers f32");
+    }
     for (index, expected) in expected.iter().enumerate() {
         assert_close(exact.output(0, index), &expected.channels_last(), 1e-9, "train f64");
     }
@@ -89,21 +102,23 @@ fn a_smaller_batch_after_a_larger_one_reads_nothing_old() {
     let images = random.values(5 * network.input.len());
     let small = &images[..2 * network.input.len()];
     let run = |executor: &mut CpuNetwork<f64>| {
+        executor.set_parameters(&parameters).unwrap();
         let mut moved = buffers.clone();
-        executor.forward(0, &parameters, &mut moved, small, 2).unwrap();
+        executor.forward(0, &mut moved, small, 2).unwrap();
         let outputs: Vec<Vec<f64>> = (0..3).map(|index| executor.output(0, index).to_vec()).collect();
         let given: Vec<&[f64]> = outputs.iter().map(Vec::as_slice).collect();
         let mut gradients = vec![0.0; network.parameter_len()];
-        executor.backward(0, &parameters, &given, &mut gradients).unwrap();
-        (outputs.clone(), moved, gradients, executor.infer(&parameters, &buffers, small, 2).unwrap())
+        executor.backward(0, &given, &mut gradients).unwrap();
+        (outputs.clone(), moved, gradients, executor.infer(&buffers, small, 2).unwrap())
     };
-    let fresh = run(&mut CpuNetwork::new(network.clone(), 1, 1).unwrap());
-    let mut used = CpuNetwork::new(network.clone(), 1, 1).unwrap();
-    used.infer(&parameters, &buffers, &images, 5).unwrap();
-    used.forward(0, &parameters, &mut buffers.clone(), &images, 5).unwrap();
+    let fresh = run(&mut executor(&network, 1, 1));
+    let mut used = executor(&network, 1, 1);
+    used.set_parameters(&parameters).unwrap();
+    used.infer(&buffers, &images, 5).unwrap();
+    used.forward(0, &mut buffers.clone(), &images, 5).unwrap();
     let ones: Vec<Vec<f64>> = (0..3).map(|index| vec![1.0; used.output(0, index).len()]).collect();
     let ones: Vec<&[f64]> = ones.iter().map(Vec::as_slice).collect();
-    used.backward(0, &parameters, &ones, &mut vec![0.0; network.parameter_len()]).unwrap();
+    used.backward(0, &ones, &mut vec![0.0; network.parameter_len()]).unwrap();
     assert_eq!(run(&mut used), fresh);
 }
 
@@ -113,14 +128,15 @@ fn not_a_number_goes_through() {
     let (parameters, buffers) = random_state(&network, &mut Random(3));
     let mut images = vec![0.5; 2 * network.input.len()];
     images[40] = f64::NAN;
-    let mut executor = CpuNetwork::<f64>::new(network.clone(), 2, 1).unwrap();
-    let outputs = executor.infer(&parameters, &buffers, &images, 2).unwrap();
+    let mut executor = executor::<f64>(&network, 2, 1);
+    executor.set_parameters(&parameters).unwrap();
+    let outputs = executor.infer(&buffers, &images, 2).unwrap();
     assert!(outputs[0][..9].iter().all(|value| value.is_nan()), "the 1x1 map sees every pixel");
     assert!(outputs[0][9..].iter().all(|value| value.is_finite()), "pictures are independent in evaluation");
-    executor.forward(0, &parameters, &mut buffers.clone(), &images, 2).unwrap();
+    executor.forward(0, &mut buffers.clone(), &images, 2).unwrap();
     let given: Vec<Vec<f64>> = (0..3).map(|index| vec![1.0; executor.output(0, index).len()]).collect();
     let given: Vec<&[f64]> = given.iter().map(Vec::as_slice).collect();
     let mut gradients = vec![0.0; network.parameter_len()];
-    executor.backward(0, &parameters, &given, &mut gradients).unwrap();
+    executor.backward(0, &given, &mut gradients).unwrap();
     assert!(gradients[..network.parameters[0].len()].iter().all(|value| value.is_nan()));
 }

@@ -61,6 +61,34 @@ impl Kernel {
         }
     }
 
+    /// Runs `work` compiled for this kernel's instructions, so that loops in it use whole registers. What `work` calls
+    /// takes part where it is inlined (`#[inline(always)]`).
+    ///
+    /// ```
+    /// use amdim_kernels::Kernel;
+    ///
+    /// let mut values = [1.0f32, -2.0, 3.0];
+    /// Kernel::best().run(|| values.iter_mut().for_each(|value| *value = value.max(0.0)));
+    /// assert_eq!(values, [1.0, 0.0, 3.0]);
+    /// ```
+    ///
+    /// # Panics
+    /// If this processor doesn't support it.
+    #[inline]
+    pub fn run<R>(self, work: impl FnOnce() -> R) -> R {
+        assert!(self.is_supported(), "the kernel {self} on this processor");
+        match self {
+            // SAFETY: the processor has the instructions; see `detect`.
+            #[cfg(target_arch = "x86_64")]
+            Self::Amx | Self::Avx512 => unsafe { with_avx512(work) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => unsafe { with_avx2(work) },
+            // NEON is part of every aarch64 processor, and needs no switch.
+            _ => work(),
+        }
+    }
+
     fn name(self) -> &'static str {
         match self {
             Self::Amx => "amx",
@@ -85,6 +113,22 @@ impl FromStr for Kernel {
         let found = Self::ALL.into_iter().find(|kernel| kernel.name() == name);
         found.ok_or_else(|| KernelError::Unknown { name: name.into() })
     }
+}
+
+/// # Safety
+/// The processor has these instructions.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma")]
+unsafe fn with_avx512<R>(work: impl FnOnce() -> R) -> R {
+    work()
+}
+
+/// # Safety
+/// The processor has these instructions.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn with_avx2<R>(work: impl FnOnce() -> R) -> R {
+    work()
 }
 
 #[cfg(target_arch = "x86_64")]

@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use amdim_cpu::{CpuError, CpuNetwork, Real};
+use amdim_cpu::{CpuError, CpuNetwork};
+use amdim_kernels::{KERNEL_VARIABLE, Kernel, KernelError, Pool, Real};
 use amdim_network::Network;
 use candle_core::{CpuStorage, DType, Device, Storage, Tensor};
 
@@ -108,7 +109,8 @@ fn lock<T: Real>(shared: &Mutex<Shared<T>>) -> MutexGuard<'_, Shared<T>> {
 
 impl<T: Element> Typed<T> {
     fn new(network: &Arc<Network>, threads: usize) -> Result<Self> {
-        let engine = CpuNetwork::new(Arc::clone(network), threads, OPEN_PASSES)?;
+        let pool = Arc::new(Pool::new(threads)?);
+        let engine = CpuNetwork::new(Arc::clone(network), Kernel::selected()?, pool, OPEN_PASSES)?;
         Ok(Self { shared: Arc::new(Mutex::new(Shared { engine, free_slots: (0..OPEN_PASSES).collect() })) })
     }
 
@@ -118,7 +120,8 @@ impl<T: Element> Typed<T> {
         let outputs = with_slice(parameters, |parameters: &[T]| {
             with_slice(running, |running: &[T]| {
                 with_slice(images, |images: &[T]| {
-                    Ok(shared.engine.infer(parameters, running, images, batch)?)
+                    shared.engine.set_parameters(parameters)?;
+                    Ok(shared.engine.infer(running, images, batch)?)
                 })
             })
         })?;
@@ -143,7 +146,8 @@ impl<T: Element> Typed<T> {
         let mut moved = running.to_vec1::<T>()?;
         let forward = with_slice(parameters, |parameters: &[T]| {
             with_slice(images, |images: &[T]| {
-                Ok(shared.engine.forward(index, parameters, &mut moved, images, batch)?)
+                shared.engine.set_parameters(parameters)?;
+                Ok(shared.engine.forward(index, &mut moved, images, batch)?)
             })
         });
         if let Err(error) = forward {
@@ -161,23 +165,20 @@ impl<T: Element> Typed<T> {
             .collect();
         drop(shared);
         *running = Tensor::new(moved, &Device::Cpu)?;
-        let parameters = parameters.clone();
-        let backward = move |gradients: &[Tensor]| slot.backward(&parameters, gradients);
+        let backward = move |gradients: &[Tensor]| slot.backward(gradients);
         Ok(Pass { outputs: outputs?, backward: Box::new(backward) })
     }
 }
 
 impl<T: Element> Slot<T> {
-    fn backward(self, parameters: &Tensor, output_gradients: &[Tensor]) -> Result<Tensor> {
+    fn backward(self, output_gradients: &[Tensor]) -> Result<Tensor> {
         let mut shared = lock(&self.shared);
         let mut gradient = vec![T::zero(); shared.engine.network().parameter_len()];
-        let mut run = || {
+        let mut run = || -> Result<()> {
             let flat: Vec<Vec<T>> =
                 output_gradients.iter().map(|g| Ok(g.flatten_all()?.to_vec1()?)).collect::<Result<_>>()?;
             let flat: Vec<&[T]> = flat.iter().map(Vec::as_slice).collect();
-            with_slice(parameters, |parameters: &[T]| {
-                Ok(shared.engine.backward(self.index, parameters, &flat, &mut gradient)?)
-            })
+            Ok(shared.engine.backward(self.index, &flat, &mut gradient)?)
         };
         let result = run();
         drop(shared);
@@ -212,5 +213,19 @@ impl From<CpuError> for Error {
             expected: "sizes that fit".into(),
             actual: error.to_string(),
         }
+    }
+}
+
+impl From<KernelError> for Error {
+    fn from(error: KernelError) -> Self {
+        let (name, expected) = match &error {
+            KernelError::Unknown { .. } | KernelError::Unsupported { .. } => {
+                (KERNEL_VARIABLE, "amx, avx512, avx2, neon or portable, as this processor has it")
+            }
+            KernelError::NoThreads | KernelError::Threads { .. } => {
+                ("threads", "at least 1, as the system allows")
+            }
+        };
+        Self::InvalidArgument { name: name.into(), expected: expected.into(), actual: error.to_string() }
     }
 }

@@ -4,17 +4,20 @@ use std::array;
 use std::mem::take;
 use std::ops::Range;
 
-use amdim_network::{Network, Padding, Projection, ResidualBlock, Window};
+use amdim_kernels::Stored;
+use amdim_kernels::gemm::{Addend, Destination, Factor, Finish, Gemm, Rows};
+use amdim_network::{Network, Padding, ParameterId, Projection, ResidualBlock, Window};
 
-use super::patch_product::PatchProduct;
-use super::{InputGradients, Kept, Maps, Pass, Weights, Workspace, next_norm, normalise, patches};
-use crate::elementwise::{fill_rows, relu, relu_backward};
-use crate::gemm::{Matrix, Write, multiply};
+use super::patch_product::{Incoming, PatchProduct, Round};
+use super::{
+    InputGradients, Kept, Layout, Maps, Pass, Weights, Workspace, Write, next_norm, normalise, patches,
+};
+use crate::CpuError;
+use crate::elementwise::relu;
+use crate::filter::Filter;
 use crate::groups::MAX_GROUPS;
-use crate::kernel::Kernel;
 use crate::norm::{Norm, NormState};
 use crate::workers::{Scratch, ScratchSize};
-use crate::{CpuError, Real};
 
 /// What goes round the hidden layer.
 #[derive(Debug)]
@@ -22,7 +25,7 @@ enum Shortcut {
     /// Average over the window, with channels of zeros where the block widens the map.
     AveragePool,
     /// 1x1 convolution with bias.
-    Linear { kernel: Kernel, bias: Range<usize> },
+    Linear { filter: Filter, bias: Range<usize> },
 }
 
 /// A hidden layer with a window, a 1x1 layer after it, a shortcut round both; batch norm after the first
@@ -30,7 +33,7 @@ enum Shortcut {
 #[derive(Debug)]
 pub(crate) struct Block {
     hidden: PatchProduct,
-    conv2: Kernel,
+    conv2: Filter,
     hidden_norm: Option<Norm>,
     shortcut: Shortcut,
     output_norm: Option<Norm>,
@@ -39,84 +42,77 @@ pub(crate) struct Block {
 }
 
 /// A group's part of everything that forward touches.
-struct ForwardTask<'a, T> {
-    x: &'a [T],
-    hidden: &'a mut [T],
-    y: &'a mut [T],
+struct ForwardTask<'a, S> {
+    x: &'a [S],
+    hidden: &'a mut [S],
+    y: &'a mut [S],
 }
 
 /// A group's part of everything that backward touches.
-struct BackwardTask<'a, T> {
-    x: &'a [T],
-    hidden: &'a [T],
-    sum: &'a [T],
-    y_gradients: &'a mut [T],
-    hidden_gradients: &'a mut [T],
-    x_gradients: &'a mut [T],
-    partial: &'a mut [T],
+struct BackwardTask<'a, S: Stored> {
+    x: &'a [S],
+    hidden: &'a [S],
+    sum: &'a [S],
+    y_gradients: &'a mut [S],
+    hidden_gradients: &'a mut [S],
+    x_gradients: &'a mut [S],
+    partial: &'a mut [S::Real],
 }
 
 impl Block {
-    pub(crate) fn residual(
+    pub(crate) fn residual<S: Stored>(
         network: &Network,
         index: usize,
         layer: &ResidualBlock,
-        norms: &mut usize,
+        layout: &mut Layout<S>,
     ) -> Result<Self, CpuError> {
         let node = &network.nodes[index];
         let out = node.shape.channels;
         if network.input_shape(index).channels > out {
             return Err(CpuError::Network { layer: node.name.clone(), problem: "it narrows its input" });
         }
-        let norm = |description| next_norm(network, description, out, norms, &node.name);
-        Ok(Self {
-            hidden: hidden(network, index, layer.window, layer.conv1)?,
-            conv2: Kernel::new(network, layer.conv2, [out, out, 1], &node.name)?,
-            hidden_norm: layer.norm.as_ref().map(norm).transpose()?,
-            shortcut: Shortcut::AveragePool,
-            output_norm: None,
-            out,
-        })
+        let hidden = hidden(network, index, layer.window, layer.conv1, layout)?;
+        let conv2 = Filter::new(network, layer.conv2, [out, out, 1], layout, &node.name)?;
+        let norm = |description| next_norm(network, description, out, layout, &node.name);
+        let hidden_norm = layer.norm.as_ref().map(norm).transpose()?;
+        Ok(Self { hidden, conv2, hidden_norm, shortcut: Shortcut::AveragePool, output_norm: None, out })
     }
 
-    pub(crate) fn projection(
+    pub(crate) fn projection<S: Stored>(
         network: &Network,
         index: usize,
         layer: &Projection,
-        norms: &mut usize,
+        layout: &mut Layout<S>,
     ) -> Result<Self, CpuError> {
         let node = &network.nodes[index];
         let out = node.shape.channels;
         let inputs = network.input_shape(index).channels;
-        let mut norm = |description| next_norm(network, description, out, norms, &node.name);
-        Ok(Self {
-            hidden: hidden(network, index, Window::new(1, 1, Padding::none()), layer.conv1)?,
-            conv2: Kernel::new(network, layer.conv2, [out, out, 1], &node.name)?,
-            hidden_norm: layer.hidden_norm.as_ref().map(&mut norm).transpose()?,
-            shortcut: Shortcut::Linear {
-                kernel: Kernel::new(network, layer.shortcut_weight, [out, inputs, 1], &node.name)?,
-                bias: super::vector(network, layer.shortcut_bias, out, &node.name)?,
-            },
-            output_norm: Some(norm(&layer.output_norm)?),
-            out,
-        })
+        let one = Window::new(1, 1, Padding::none());
+        let hidden = hidden(network, index, one, layer.conv1, layout)?;
+        let conv2 = Filter::new(network, layer.conv2, [out, out, 1], layout, &node.name)?;
+        let filter = Filter::new(network, layer.shortcut_weight, [out, inputs, 1], layout, &node.name)?;
+        let bias = super::vector(network, layer.shortcut_bias, out, &node.name)?;
+        let mut norm = |description| next_norm(network, description, out, layout, &node.name);
+        let hidden_norm = layer.hidden_norm.as_ref().map(&mut norm).transpose()?;
+        let output_norm = Some(norm(&layer.output_norm)?);
+        Ok(Self { hidden, conv2, hidden_norm, shortcut: Shortcut::Linear { filter, bias }, output_norm, out })
     }
 
     pub(crate) fn norms(&self) -> [Option<&Norm>; 2] {
         [self.hidden_norm.as_ref(), self.output_norm.as_ref()]
     }
 
-    pub(crate) fn kernels(&self) -> impl Iterator<Item = &Kernel> {
+    pub(crate) fn filters(&self) -> impl Iterator<Item = &Filter> {
         let shortcut = match &self.shortcut {
             Shortcut::AveragePool => None,
-            Shortcut::Linear { kernel, .. } => Some(kernel),
+            Shortcut::Linear { filter, .. } => Some(filter),
         };
-        [&self.hidden.kernel, &self.conv2].into_iter().chain(shortcut)
+        [&self.hidden.filter, &self.conv2].into_iter().chain(shortcut)
     }
 
-    pub(crate) fn scratch_size(&self) -> ScratchSize {
-        self.kernels().fold(self.hidden.scratch_size(), |size, kernel| {
-            size.max(ScratchSize { weights: kernel.fan_in(), ..ScratchSize::default() })
+    pub(crate) fn scratch_size<S: Stored>(&self, gemm: Gemm<S>) -> ScratchSize {
+        self.filters().fold(self.hidden.scratch_size(gemm), |size, filter| {
+            size.max(ScratchSize { weights: filter.fan_in(), ..ScratchSize::default() })
         })
     }
 
@@ -126,7 +122,7 @@ impl Block {
             Shortcut::AveragePool => 0,
             Shortcut::Linear { bias, .. } => bias.len(),
         };
-        self.kernels().map(Kernel::len).sum::<usize>() + bias
+        self.filters().map(Filter::len).sum::<usize>() + bias
     }
 
     pub(crate) fn kept_channels(&self) -> [usize; 3] {
@@ -134,38 +130,41 @@ impl Block {
         [self.out, where_normed(&self.output_norm), where_normed(&self.hidden_norm)]
     }
 
-    pub(crate) fn infer<T: Real>(
+    pub(crate) fn infer<S: Stored>(
         &self,
-        weights: Weights<T>,
-        norms: &[NormState<T>],
-        x: &[T],
-        y: &mut [T],
-        scratch: &mut Scratch<T>,
+        weights: Weights<S>,
+        norms: &[NormState<S::Real>],
+        x: &[S],
+        y: &mut [S],
+        scratch: &mut Scratch<S>,
     ) {
+        let [hidden_norm, output_norm] = self.states(norms);
+        let mut hidden = take(&mut scratch.hidden);
         for rows in self.hidden.chunks(y.len() / self.out) {
             let y = &mut y[rows.start * self.out..rows.end * self.out];
-            let h = &mut scratch.hidden[..y.len()];
-            self.hidden.forward(weights, x, rows.clone(), h, Write::Replace, &mut scratch.columns);
-            if let Some(norm) = &self.hidden_norm {
-                norms[norm.index].apply(h);
+            let h = &mut hidden[..y.len()];
+            self.hidden(weights, hidden_norm.is_none(), x, rows.clone(), h, &mut scratch.columns);
+            if let Some(norm) = hidden_norm {
+                norm.apply(weights.instructions, h);
+                weights.instructions.run(|| relu(h));
             }
-            relu(h);
-            self.output(weights, x, rows, h, y);
-            if let Some(norm) = &self.output_norm {
-                norms[norm.index].apply(y);
+            self.output(weights, x, rows, h, y, &mut scratch.averages);
+            if let Some(norm) = output_norm {
+                norm.apply(weights.instructions, y);
             }
         }
+        scratch.hidden = hidden;
     }
 
-    pub(crate) fn forward<T: Real>(
+    pub(crate) fn forward<S: Stored>(
         &self,
-        pass: Pass<T>,
-        norms: &mut [NormState<T>],
-        buffers: &mut [T],
+        pass: Pass<S>,
+        norms: &mut [NormState<S::Real>],
+        buffers: &mut [S::Real],
         sums: &mut [f64],
-        x: &[T],
-        kept: &mut Kept<T>,
-        y: &mut [T],
+        x: &[S],
+        kept: &mut Kept<S>,
+        y: &mut [S],
     ) {
         let parameters = pass.weights.parameters;
         let sum = if self.output_norm.is_some() { &mut kept.sum[..] } else { &mut y[..] };
@@ -191,66 +190,94 @@ impl Block {
     }
 
     /// `hidden = conv1(x)`, of a group.
-    fn hidden_group<T: Real>(
+    fn hidden_group<S: Stored>(
         &self,
-        weights: Weights<T>,
-        task: &mut ForwardTask<T>,
-        scratch: &mut Scratch<T>,
+        weights: Weights<S>,
+        task: &mut ForwardTask<S>,
+        scratch: &mut Scratch<S>,
     ) {
         for rows in self.hidden.chunks(task.hidden.len() / self.out) {
             let h = &mut task.hidden[rows.start * self.out..rows.end * self.out];
-            self.hidden.forward(weights, task.x, rows, h, Write::Replace, &mut scratch.columns);
+            self.hidden(weights, false, task.x, rows, h, &mut scratch.columns);
         }
     }
 
     /// `y = conv2(relu(norm(hidden))) + shortcut(x)`, of a group; without `norm`, `hidden = relu(conv1(x))` first.
-    fn output_group<T: Real>(
+    fn output_group<S: Stored>(
         &self,
-        weights: Weights<T>,
-        norm: Option<&NormState<T>>,
-        task: &mut ForwardTask<T>,
-        scratch: &mut Scratch<T>,
+        weights: Weights<S>,
+        norm: Option<&NormState<S::Real>>,
+        task: &mut ForwardTask<S>,
+        scratch: &mut Scratch<S>,
     ) {
         for rows in self.hidden.chunks(task.y.len() / self.out) {
             let part = rows.start * self.out..rows.end * self.out;
             let (h, y) = (&mut task.hidden[part.clone()], &mut task.y[part]);
             if norm.is_none() {
-                self.hidden.forward(weights, task.x, rows.clone(), h, Write::Replace, &mut scratch.columns);
-                relu(h);
+                self.hidden(weights, true, task.x, rows.clone(), h, &mut scratch.columns);
             }
-            let h = activation(h, norm, &mut scratch.activation);
-            self.output(weights, task.x, rows, h, y);
+            let h = activation(weights, h, norm, &mut scratch.activation);
+            self.output(weights, task.x, rows, h, y, &mut scratch.averages);
         }
+    }
+
+    /// `h = conv1(x)`, rectified or not, of a chunk.
+    fn hidden<S: Stored>(
+        &self,
+        weights: Weights<S>,
+        relu: bool,
+        x: &[S],
+        rows: Range<usize>,
+        h: &mut [S],
+        columns: &mut [S],
+    ) {
+        self.hidden.forward(weights, x, rows, Finish { relu, ..Finish::default() }, h, columns);
     }
 
     /// `y = conv2(h) + shortcut(x)`, of a chunk.
-    fn output<T: Real>(&self, weights: Weights<T>, x: &[T], rows: Range<usize>, h: &[T], y: &mut [T]) {
-        let count = rows.len();
+    fn output<S: Stored>(
+        &self,
+        weights: Weights<S>,
+        x: &[S],
+        rows: Range<usize>,
+        h: &[S],
+        y: &mut [S],
+        averages: &mut [S::Real],
+    ) {
+        let conv2 = Factor { left: Rows::new(h, self.out), right: self.conv2.forward(weights) };
+        let patches = &self.hidden.patches;
+        let channels = patches.input().channels;
+        let pixels = |rows: Range<usize>| Rows::new(&x[rows.start * channels..rows.end * channels], channels);
+        let to = Destination::Stored(y);
         match &self.shortcut {
-            Shortcut::AveragePool => self.hidden.patches.average(x, rows, self.out, y),
-            Shortcut::Linear { kernel, bias } => {
-                fill_rows(y, &weights.parameters[bias.clone()]);
-                multiply(self.pixels(x, rows), kernel.forward(weights.packed), y, Write::Add);
+            Shortcut::AveragePool => {
+                let add = if patches.is_identity() {
+                    Addend::Stored(pixels(rows))
+                } else {
+                    let averages = &mut averages[..rows.len() * channels];
+                    weights.instructions.run(|| patches.average(x, rows, averages));
+                    Addend::Real(Rows::new(averages, channels))
+                };
+                let finish = Finish { add: Some(add), ..Finish::default() };
+                weights.gemm.multiply(&[conv2], self.out, finish, to);
+            }
+            Shortcut::Linear { filter, bias } => {
+                let shortcut = Factor { left: pixels(rows), right: filter.forward(weights) };
+                let finish = Finish { bias: Some(&weights.parameters[bias.clone()]), ..Finish::default() };
+                weights.gemm.multiply(&[conv2, shortcut], self.out, finish, to);
             }
         }
-        multiply(Matrix::new(h, count, self.out), self.conv2.forward(weights.packed), y, Write::Add);
     }
 
-    /// The rows of `x` that a linear shortcut reads; its window is 1x1.
-    fn pixels<'a, T: Real>(&self, x: &'a [T], rows: Range<usize>) -> Matrix<'a, T> {
-        let channels = self.hidden.patches.input().channels;
-        Matrix::new(&x[rows.start * channels..rows.end * channels], rows.len(), channels)
-    }
-
-    pub(crate) fn backward<T: Real>(
+    pub(crate) fn backward<S: Stored>(
         &self,
-        pass: Pass<T>,
-        norms: &mut [NormState<T>],
-        workspace: &mut Workspace<T>,
-        maps: Maps<T>,
-        y_gradients: &mut [T],
-        x_gradients: Option<InputGradients<T>>,
-        gradients: &mut [T],
+        pass: Pass<S>,
+        norms: &mut [NormState<S::Real>],
+        workspace: &mut Workspace<S>,
+        maps: Maps<S>,
+        y_gradients: &mut [S],
+        x_gradients: Option<InputGradients<S>>,
+        gradients: &mut [S::Real],
     ) {
         let Workspace { sums, partials, hidden_gradients } = workspace;
         if let Some(norm) = &self.output_norm {
@@ -288,17 +315,17 @@ impl Block {
         self.add_gradients(pass, partials, gradients);
     }
 
-    fn states<'a, T>(&self, norms: &'a [NormState<T>]) -> [Option<&'a NormState<T>>; 2] {
+    fn states<'a, R>(&self, norms: &'a [NormState<R>]) -> [Option<&'a NormState<R>>; 2] {
         self.norms().map(|norm| norm.map(|norm| &norms[norm.index]))
     }
 
-    fn backward_groups<T: Real>(
+    fn backward_groups<S: Stored>(
         &self,
-        pass: Pass<T>,
-        maps: Maps<T>,
-        (y_gradients, hidden_gradients, x_gradients): (&mut [T], &mut [T], &mut [T]),
-        partials: &mut [Vec<T>],
-        work: impl Fn(&mut BackwardTask<T>, &mut Scratch<T>) + Send + Sync,
+        pass: Pass<S>,
+        maps: Maps<S>,
+        (y_gradients, hidden_gradients, x_gradients): (&mut [S], &mut [S], &mut [S]),
+        partials: &mut [Vec<S::Real>],
+        work: impl Fn(&mut BackwardTask<S>, &mut Scratch<S>) + Sync,
     ) {
         let groups = pass.groups;
         let per_picture = |length: usize| length / groups.batch();
@@ -310,7 +337,7 @@ impl Block {
         let mut hidden_parts = groups.split_mut(hidden_gradients, out_len);
         let mut x_parts = groups.split_mut(x_gradients, in_len);
         let mut partials = partials.iter_mut();
-        let mut tasks: [BackwardTask<T>; MAX_GROUPS] = array::from_fn(|group| BackwardTask {
+        let mut tasks: [BackwardTask<S>; MAX_GROUPS] = array::from_fn(|group| BackwardTask {
             x: xs[group],
             hidden: hiddens[group],
             sum: sums[group],
@@ -322,12 +349,12 @@ impl Block {
         pass.workers.for_each(&mut tasks[..groups.count()], |_, task, scratch| work(task, scratch));
     }
 
-    fn add_gradients<T: Real>(&self, pass: Pass<T>, partials: &[Vec<T>], gradients: &mut [T]) {
+    fn add_gradients<S: Stored>(&self, pass: Pass<S>, partials: &[Vec<S::Real>], gradients: &mut [S::Real]) {
         let partials = &partials[..pass.groups.count()];
         let mut offset = 0;
-        for kernel in self.kernels() {
-            kernel.add_gradients(pass.workers, partials, offset, gradients);
-            offset += kernel.len();
+        for filter in self.filters() {
+            filter.add_gradients(pass.workers, partials, offset, gradients);
+            offset += filter.len();
         }
         if let Shortcut::Linear { bias, .. } = &self.shortcut {
             super::add_vector(partials, offset, &mut gradients[bias.clone()]);
@@ -335,12 +362,12 @@ impl Block {
     }
 }
 
-fn forward_groups<T: Real>(
-    pass: Pass<T>,
-    x: &[T],
-    hidden: &mut [T],
-    y: &mut [T],
-    work: impl Fn(&mut ForwardTask<T>, &mut Scratch<T>) + Send + Sync,
+fn forward_groups<S: Stored>(
+    pass: Pass<S>,
+    x: &[S],
+    hidden: &mut [S],
+    y: &mut [S],
+    work: impl Fn(&mut ForwardTask<S>, &mut Scratch<S>) + Sync,
 ) {
     let groups = pass.groups;
     let per_picture = |length: usize| length / groups.batch();
@@ -348,7 +375,7 @@ fn forward_groups<T: Real>(
     let out_len = per_picture(hidden.len());
     let mut hiddens = groups.split_mut(hidden, out_len);
     let mut ys = groups.split_mut(y, out_len);
-    let mut tasks: [ForwardTask<T>; MAX_GROUPS] = array::from_fn(|group| ForwardTask {
+    let mut tasks: [ForwardTask<S>; MAX_GROUPS] = array::from_fn(|group| ForwardTask {
         x: xs[group],
         hidden: take(&mut hiddens[group]),
         y: take(&mut ys[group]),
@@ -357,134 +384,134 @@ fn forward_groups<T: Real>(
 }
 
 /// A backward pass of one block.
-struct Backward<'a, T> {
+struct Backward<'a, S: Stored> {
     block: &'a Block,
-    weights: Weights<'a, T>,
+    weights: Weights<'a, S>,
     /// Of the hidden layer and of the result.
-    norms: [Option<&'a NormState<T>>; 2],
+    norms: [Option<&'a NormState<S::Real>>; 2],
     /// Whether the gradients of `x` are the first.
     write: Write,
 }
 
-impl<T: Real> Backward<'_, T> {
+impl<S: Stored> Backward<'_, S> {
     /// From the gradients of `y` to those of `conv2`, of the shortcut's parameters and of the hidden map; without
     /// a batch norm in between, on to those of `conv1` and `x`.
-    fn output_group(&self, task: &mut BackwardTask<T>, scratch: &mut Scratch<T>) {
-        let block = self.block;
+    fn output_group(&self, task: &mut BackwardTask<S>, scratch: &mut Scratch<S>) {
+        let Self { block, weights, .. } = *self;
         let out = block.out;
-        if self.norms[0].is_none() {
-            self.clear_input_gradients(task);
+        let shortcut_at = block.hidden.filter.len() + block.conv2.len();
+        if let Shortcut::Linear { filter, .. } = &block.shortcut {
+            task.partial[shortcut_at + filter.len()..].fill(S::Real::default());
         }
-        let shortcut_at = block.hidden.kernel.len() + block.conv2.len();
-        task.partial[shortcut_at..].fill(T::default());
+        let mut hidden_scratch = take(&mut scratch.hidden);
         for rows in block.hidden.chunks(task.y_gradients.len() / out) {
             let part = rows.start * out..rows.end * out;
+            let add = rows.start > 0;
             let g = &mut task.y_gradients[part.clone()];
             if let Some(norm) = self.norms[1] {
-                norm.apply_backward(g, &task.sum[part.clone()]);
+                norm.apply_backward(weights.instructions, g, &task.sum[part.clone()]);
             }
-            let h = activation(&task.hidden[part.clone()], self.norms[0], &mut scratch.activation);
+            let h = activation(weights, &task.hidden[part.clone()], self.norms[0], &mut scratch.activation);
             let hidden_gradients = match self.norms[0] {
                 Some(_) => &mut task.hidden_gradients[part],
-                None => &mut scratch.hidden[..h.len()],
+                None => &mut hidden_scratch[..h.len()],
             };
-            let matrix = Matrix::new(g, rows.len(), out);
-            let conv2 = block.conv2.backward(self.weights.parameters, self.weights.packed);
-            multiply(matrix, conv2, hidden_gradients, Write::Replace);
-            relu_backward(hidden_gradients, h);
-            let (first, second) = task.partial.split_at_mut(block.hidden.kernel.len());
+            let (g_rows, h_rows) = (Rows::new(g, out), Rows::new(h, out));
+            let conv2 = Factor { left: g_rows, right: block.conv2.backward(weights) };
+            let finish = Finish { mask: Some(h_rows), ..Finish::default() };
+            weights.gemm.multiply(&[conv2], out, finish, Destination::Stored(&mut *hidden_gradients));
+            let (first, second) = task.partial.split_at_mut(block.hidden.filter.len());
             let (second, shortcut) = second.split_at_mut(block.conv2.len());
-            let write = Write::first(rows.start == 0);
-            multiply(matrix.transposed(), Matrix::new(h, rows.len(), out), second, write);
-            if let Shortcut::Linear { kernel, .. } = &block.shortcut {
-                let (weights, bias) = shortcut.split_at_mut(kernel.len());
-                multiply(matrix.transposed(), block.pixels(task.x, rows.clone()), weights, Write::Add);
-                super::add_row_sums(g, bias, &mut scratch.centre);
+            weights.gemm.multiply_transposed(g_rows, h_rows, second, add, &mut scratch.packed);
+            if let Shortcut::Linear { filter, .. } = &block.shortcut {
+                let channels = block.hidden.patches.input().channels;
+                let pixels = Rows::new(&task.x[rows.start * channels..rows.end * channels], channels);
+                let (filter_gradients, bias) = shortcut.split_at_mut(filter.len());
+                weights.gemm.multiply_transposed(g_rows, pixels, filter_gradients, add, &mut scratch.packed);
+                super::add_row_sums(weights, g, bias, &mut scratch.centre);
             }
             if self.norms[0].is_none() {
-                let columns = &mut scratch.columns;
-                self.input(task.x, rows, hidden_gradients, g, first, task.x_gradients, columns);
+                self.input(task.x, rows, hidden_gradients, g, first, task.x_gradients, scratch);
             }
         }
+        scratch.hidden = hidden_scratch;
     }
 
     /// From the gradients of the normalised hidden map to those of `conv1` and `x`.
-    fn hidden_group(&self, task: &mut BackwardTask<T>, scratch: &mut Scratch<T>) {
+    fn hidden_group(&self, task: &mut BackwardTask<S>, scratch: &mut Scratch<S>) {
         let Some(norm) = self.norms[0] else { return };
         let out = self.block.out;
-        self.clear_input_gradients(task);
         for rows in self.block.hidden.chunks(task.y_gradients.len() / out) {
             let part = rows.start * out..rows.end * out;
             let hidden_gradients = &mut task.hidden_gradients[part.clone()];
-            norm.apply_backward(hidden_gradients, &task.hidden[part.clone()]);
-            let first = &mut task.partial[..self.block.hidden.kernel.len()];
-            let (g, columns) = (&task.y_gradients[part], &mut scratch.columns);
-            self.input(task.x, rows, hidden_gradients, g, first, task.x_gradients, columns);
-        }
-    }
-
-    /// Scattered gradients are added up, so they start from zero.
-    fn clear_input_gradients(&self, task: &mut BackwardTask<T>) {
-        if self.write == Write::Replace && !self.block.hidden.patches.is_identity() {
-            task.x_gradients.fill(T::default());
+            norm.apply_backward(self.weights.instructions, hidden_gradients, &task.hidden[part.clone()]);
+            let first = &mut task.partial[..self.block.hidden.filter.len()];
+            let g = &task.y_gradients[part];
+            self.input(task.x, rows, hidden_gradients, g, first, task.x_gradients, scratch);
         }
     }
 
     /// From the gradients of the hidden map (before its batch norm) and of the sum to those of `conv1` and `x`.
     fn input(
         &self,
-        x: &[T],
+        x: &[S],
         rows: Range<usize>,
-        hidden_gradients: &[T],
-        sum_gradients: &[T],
-        weight_gradients: &mut [T],
-        x_gradients: &mut [T],
-        columns: &mut [T],
+        hidden_gradients: &[S],
+        sum_gradients: &[S],
+        weight_gradients: &mut [S::Real],
+        x_gradients: &mut [S],
+        scratch: &mut Scratch<S>,
     ) {
         let product = &self.block.hidden;
-        let first = Write::first(rows.start == 0);
-        product.weight_backward(x, rows.clone(), hidden_gradients, weight_gradients, first, columns);
+        let write = Write::first(rows.start == 0);
+        let room = (&mut scratch.columns[..], &mut scratch.packed[..]);
+        product.weight_backward(
+            self.weights,
+            x,
+            rows.clone(),
+            hidden_gradients,
+            weight_gradients,
+            write,
+            room,
+        );
         if x_gradients.is_empty() {
             return;
         }
-        match &self.block.shortcut {
-            Shortcut::AveragePool => {
-                let to = (x_gradients, self.write);
-                let pooled = Some(sum_gradients);
-                product.input_backward(self.weights, hidden_gradients, pooled, rows, to, columns);
-            }
-            Shortcut::Linear { kernel, .. } => {
-                let channels = product.patches.input().channels;
-                let pixels = &mut x_gradients[rows.start * channels..rows.end * channels];
-                let kernel = kernel.backward(self.weights.parameters, self.weights.packed);
-                multiply(Matrix::new(sum_gradients, rows.len(), self.block.out), kernel, pixels, self.write);
-                let to = (x_gradients, Write::Add);
-                product.input_backward(self.weights, hidden_gradients, None, rows, to, columns);
-            }
-        }
+        let shortcut = match &self.block.shortcut {
+            Shortcut::AveragePool => Round::Average(sum_gradients),
+            Shortcut::Linear { filter, .. } => Round::Linear(sum_gradients, filter),
+        };
+        let incoming = Incoming { product: hidden_gradients, shortcut };
+        product.input_backward(self.weights, incoming, rows, (x_gradients, self.write), scratch);
     }
 }
 
 /// The activation of a kept hidden chunk: the chunk itself, or made anew in `scratch` where a batch norm follows it.
-fn activation<'a, T: Real>(hidden: &'a [T], norm: Option<&NormState<T>>, scratch: &'a mut [T]) -> &'a [T] {
+fn activation<'a, S: Stored>(
+    weights: Weights<S>,
+    hidden: &'a [S],
+    norm: Option<&NormState<S::Real>>,
+    scratch: &'a mut [S],
+) -> &'a [S] {
     let Some(norm) = norm else { return hidden };
     let activation = &mut scratch[..hidden.len()];
     activation.copy_from_slice(hidden);
-    norm.apply(activation);
-    relu(activation);
+    norm.apply(weights.instructions, activation);
+    weights.instructions.run(|| relu(activation));
     activation
 }
 
-fn hidden(
+fn hidden<S: Stored>(
     network: &Network,
     index: usize,
     window: Window,
-    conv1: amdim_network::ParameterId,
+    conv1: ParameterId,
+    layout: &mut Layout<S>,
 ) -> Result<PatchProduct, CpuError> {
     let node = &network.nodes[index];
     let patches = patches(network, index, window)?;
     let out = node.shape.channels;
     let shape = [out, patches.input().channels, patches.taps()];
-    let kernel = Kernel::new(network, conv1, shape, &node.name)?;
-    Ok(PatchProduct { patches, kernel, out })
+    let filter = Filter::new(network, conv1, shape, layout, &node.name)?;
+    Ok(PatchProduct { patches, filter, out })
 }

@@ -1,18 +1,20 @@
 //! Convolution, optional bias, optional ReLU.
 
 use std::array;
+use std::mem::take;
 use std::ops::Range;
 
+use amdim_kernels::Stored;
+use amdim_kernels::gemm::{Finish, Gemm};
 use amdim_network::{Convolution as Description, Network};
 
-use super::patch_product::PatchProduct;
-use super::{InputGradients, Maps, Pass, Weights, Workspace, patches};
-use crate::elementwise::{fill_rows, relu, relu_backward};
-use crate::gemm::Write;
+use super::patch_product::{Incoming, PatchProduct, Round};
+use super::{InputGradients, Layout, Maps, Pass, Weights, Workspace, Write, patches};
+use crate::CpuError;
+use crate::elementwise::relu_backward;
+use crate::filter::Filter;
 use crate::groups::MAX_GROUPS;
-use crate::kernel::Kernel;
 use crate::workers::{Scratch, ScratchSize};
-use crate::{CpuError, Real};
 
 /// `y = relu(convolution(x) + bias)`.
 #[derive(Debug)]
@@ -23,64 +25,64 @@ pub(crate) struct Convolution {
 }
 
 /// A group's part of everything that backward touches.
-struct BackwardTask<'a, T> {
-    x: &'a [T],
-    y: &'a [T],
-    y_gradients: &'a mut [T],
-    x_gradients: &'a mut [T],
-    partial: &'a mut [T],
+struct BackwardTask<'a, S: Stored> {
+    x: &'a [S],
+    y: &'a [S],
+    y_gradients: &'a mut [S],
+    x_gradients: &'a mut [S],
+    partial: &'a mut [S::Real],
 }
 
 impl Convolution {
-    pub(crate) fn new(network: &Network, index: usize, layer: &Description) -> Result<Self, CpuError> {
+    pub(crate) fn new<S: Stored>(
+        network: &Network,
+        index: usize,
+        layer: &Description,
+        layout: &mut Layout<S>,
+    ) -> Result<Self, CpuError> {
         let node = &network.nodes[index];
         let patches = patches(network, index, layer.window)?;
         let out = node.shape.channels;
         let shape = [out, patches.input().channels, patches.taps()];
-        let kernel = Kernel::new(network, layer.weight, shape, &node.name)?;
+        let filter = Filter::new(network, layer.weight, shape, layout, &node.name)?;
         let bias = match layer.bias {
             Some(id) => Some(super::vector(network, id, out, &node.name)?),
             None => None,
         };
-        Ok(Self { product: PatchProduct { patches, kernel, out }, bias, relu: layer.relu })
+        Ok(Self { product: PatchProduct { patches, filter, out }, bias, relu: layer.relu })
     }
 
-    pub(crate) fn kernel(&self) -> &Kernel {
-        &self.product.kernel
+    pub(crate) fn filter(&self) -> &Filter {
+        &self.product.filter
     }
 
-    pub(crate) fn scratch_size(&self) -> ScratchSize {
-        self.product.scratch_size()
+    pub(crate) fn scratch_size<S: Stored>(&self, gemm: Gemm<S>) -> ScratchSize {
+        self.product.scratch_size(gemm)
     }
 
     /// Weights, then bias.
     pub(crate) fn partial_len(&self) -> usize {
-        self.kernel().len() + self.bias.as_ref().map_or(0, Range::len)
+        self.filter().len() + self.bias.as_ref().map_or(0, Range::len)
     }
 
     /// `y` of a few pictures, on the calling thread.
-    pub(crate) fn forward_pictures<T: Real>(
+    pub(crate) fn forward_pictures<S: Stored>(
         &self,
-        weights: Weights<T>,
-        x: &[T],
-        y: &mut [T],
-        scratch: &mut Scratch<T>,
+        weights: Weights<S>,
+        x: &[S],
+        y: &mut [S],
+        scratch: &mut Scratch<S>,
     ) {
         let out = self.product.out;
+        let bias = self.bias.clone().map(|bias| &weights.parameters[bias]);
+        let finish = Finish { bias, relu: self.relu, ..Finish::default() };
         for rows in self.product.chunks(y.len() / out) {
             let y = &mut y[rows.start * out..rows.end * out];
-            if let Some(bias) = &self.bias {
-                fill_rows(y, &weights.parameters[bias.clone()]);
-            }
-            let write = Write::first(self.bias.is_none());
-            self.product.forward(weights, x, rows, y, write, &mut scratch.columns);
-            if self.relu {
-                relu(y);
-            }
+            self.product.forward(weights, x, rows, finish, y, &mut scratch.columns);
         }
     }
 
-    pub(crate) fn forward<T: Real>(&self, pass: Pass<T>, x: &[T], y: &mut [T]) {
+    pub(crate) fn forward<S: Stored>(&self, pass: Pass<S>, x: &[S], y: &mut [S]) {
         let groups = pass.groups;
         let xs = groups.split(x, x.len() / groups.batch());
         let mut ys = groups.split_mut(y, y.len() / groups.batch());
@@ -89,69 +91,67 @@ impl Convolution {
         });
     }
 
-    pub(crate) fn backward<T: Real>(
+    pub(crate) fn backward<S: Stored>(
         &self,
-        pass: Pass<T>,
-        workspace: &mut Workspace<T>,
-        maps: Maps<T>,
-        y_gradients: &mut [T],
-        x_gradients: Option<InputGradients<T>>,
-        gradients: &mut [T],
+        pass: Pass<S>,
+        workspace: &mut Workspace<S>,
+        maps: Maps<S>,
+        y_gradients: &mut [S],
+        x_gradients: Option<InputGradients<S>>,
+        gradients: &mut [S::Real],
     ) {
         let groups = pass.groups;
-        let per_picture = |values: &[T]| values.len() / groups.batch();
+        let per_picture = |values: &[S]| values.len() / groups.batch();
         let (in_len, out_len) = (per_picture(maps.x), per_picture(maps.y));
         let write = x_gradients.as_ref().map_or(Write::Replace, |to| to.write);
         let mut x_parts = groups.split_mut(x_gradients.map_or(&mut [], |to| to.values), in_len);
         let mut y_parts = groups.split_mut(y_gradients, out_len);
         let (xs, ys) = (groups.split(maps.x, in_len), groups.split(maps.y, out_len));
         let mut partials = workspace.partials.iter_mut();
-        let mut tasks: [BackwardTask<T>; MAX_GROUPS] = array::from_fn(|group| BackwardTask {
+        let mut tasks: [BackwardTask<S>; MAX_GROUPS] = array::from_fn(|group| BackwardTask {
             x: xs[group],
             y: ys[group],
-            y_gradients: std::mem::take(&mut y_parts[group]),
-            x_gradients: std::mem::take(&mut x_parts[group]),
+            y_gradients: take(&mut y_parts[group]),
+            x_gradients: take(&mut x_parts[group]),
             partial: partials.next().map(Vec::as_mut_slice).unwrap_or_default(),
         });
         pass.workers.for_each(&mut tasks[..groups.count()], |_, task, scratch| {
             self.backward_group(pass.weights, task, write, scratch);
         });
         let partials = &workspace.partials[..groups.count()];
-        self.kernel().add_gradients(pass.workers, partials, 0, gradients);
+        self.filter().add_gradients(pass.workers, partials, 0, gradients);
         if let Some(bias) = &self.bias {
-            super::add_vector(partials, self.kernel().len(), &mut gradients[bias.clone()]);
+            super::add_vector(partials, self.filter().len(), &mut gradients[bias.clone()]);
         }
     }
 
-    fn backward_group<T: Real>(
+    fn backward_group<S: Stored>(
         &self,
-        weights: Weights<T>,
-        task: &mut BackwardTask<T>,
+        weights: Weights<S>,
+        task: &mut BackwardTask<S>,
         write: Write,
-        scratch: &mut Scratch<T>,
+        scratch: &mut Scratch<S>,
     ) {
         let product = &self.product;
         let out = product.out;
         let (weight_partial, bias_partial) =
-            task.partial[..self.partial_len()].split_at_mut(self.kernel().len());
-        bias_partial.fill(T::default());
-        if write == Write::Replace && !product.patches.is_identity() {
-            task.x_gradients.fill(T::default());
-        }
+            task.partial[..self.partial_len()].split_at_mut(self.filter().len());
+        bias_partial.fill(S::Real::default());
         for rows in product.chunks(task.y.len() / out) {
             let part = rows.start * out..rows.end * out;
             let g = &mut task.y_gradients[part.clone()];
             if self.relu {
-                relu_backward(g, &task.y[part]);
+                weights.instructions.run(|| relu_backward(g, &task.y[part]));
             }
             if self.bias.is_some() {
-                super::add_row_sums(g, bias_partial, &mut scratch.centre);
+                super::add_row_sums(weights, g, bias_partial, &mut scratch.centre);
             }
             let first = Write::first(rows.start == 0);
-            product.weight_backward(task.x, rows.clone(), g, weight_partial, first, &mut scratch.columns);
+            let room = (&mut scratch.columns[..], &mut scratch.packed[..]);
+            product.weight_backward(weights, task.x, rows.clone(), g, weight_partial, first, room);
             if !task.x_gradients.is_empty() {
-                let to = (&mut *task.x_gradients, write);
-                product.input_backward(weights, g, None, rows, to, &mut scratch.columns);
+                let incoming = Incoming { product: g, shortcut: Round::Nothing };
+                product.input_backward(weights, incoming, rows, (&mut *task.x_gradients, write), scratch);
             }
         }
     }

@@ -11,62 +11,115 @@ use std::array;
 use std::mem::take;
 use std::ops::Range;
 
+use amdim_kernels::gemm::Gemm;
+use amdim_kernels::{Kernel, Real, Stored};
 use amdim_network::{BatchNorm, Layer as Description, Network, ParameterId, Window};
 
-use crate::elementwise::add_values;
-use crate::gemm::Write;
+use crate::CpuError;
+use crate::elementwise::{add_converted, add_rows, convert};
+use crate::filter::Filter;
 use crate::groups::{Groups, MAX_GROUPS};
 use crate::norm::{Norm, NormState, Statistics};
 use crate::patches::Patches;
 use crate::workers::{Scratch, ScratchSize, Workers};
-use crate::{CpuError, Real};
 
-/// The weights of a pass.
+/// What happens to the values that a destination holds already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Write {
+    /// They are overwritten, unread.
+    Replace,
+    /// The new ones are added to them.
+    Add,
+}
+
+impl Write {
+    /// `Replace` for the first of several contributions, `Add` for those that follow.
+    pub(crate) fn first(first: bool) -> Self {
+        if first { Self::Replace } else { Self::Add }
+    }
+}
+
+/// Where the layers' packed weights and batch norms have their places, while a network is compiled.
+#[derive(Debug)]
+pub(crate) struct Layout<S: Stored> {
+    gemm: Gemm<S>,
+    /// Batch norms so far.
+    norms: usize,
+    /// Packed values so far, of the forward and of the backward direction.
+    packed: [usize; 2],
+}
+
+impl<S: Stored> Layout<S> {
+    pub(crate) fn new(gemm: Gemm<S>) -> Self {
+        Self { gemm, norms: 0, packed: [0; 2] }
+    }
+
+    /// Lengths of the packed weights of all layers, forward and backward.
+    pub(crate) fn packed(&self) -> [usize; 2] {
+        self.packed
+    }
+
+    /// Ranges of a convolution's packed weights, forward and backward.
+    pub(crate) fn place_filter(&mut self, out: usize, fan_in: usize) -> [Range<usize>; 2] {
+        let lens = [self.gemm.packed_len(fan_in, out), self.gemm.packed_len(out, fan_in)];
+        array::from_fn(|direction| {
+            let start = self.packed[direction];
+            self.packed[direction] += lens[direction];
+            start..self.packed[direction]
+        })
+    }
+}
+
+/// The weights of a pass, and what multiplies them.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Weights<'a, T> {
+pub(crate) struct Weights<'a, S: Stored> {
+    pub(crate) gemm: Gemm<S>,
+    pub(crate) instructions: Kernel,
     /// The flat parameter vector.
-    pub(crate) parameters: &'a [T],
-    /// The kernels of the pass' direction, packed.
-    pub(crate) packed: &'a [T],
+    pub(crate) parameters: &'a [S::Real],
+    /// The filters, packed for the forward direction.
+    pub(crate) forward: &'a [S],
+    /// The filters, packed for the backward direction.
+    pub(crate) backward: &'a [S],
 }
 
 /// One pass over a batch.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Pass<'a, T> {
-    pub(crate) workers: &'a Workers<T>,
+pub(crate) struct Pass<'a, S: Stored> {
+    pub(crate) workers: &'a Workers<S>,
     pub(crate) groups: Groups,
-    pub(crate) weights: Weights<'a, T>,
+    pub(crate) weights: Weights<'a, S>,
 }
 
-impl<'a, T> Pass<'a, T> {
-    pub(crate) fn statistics(&self, sums: &'a mut [f64]) -> Statistics<'a, T> {
+impl<'a, S: Stored> Pass<'a, S> {
+    pub(crate) fn statistics(&self, sums: &'a mut [f64]) -> Statistics<'a, S> {
         Statistics { workers: self.workers, groups: self.groups, sums }
     }
 }
 
 /// What a layer keeps of a training pass for its backward, beside its result.
 #[derive(Debug, Default)]
-pub(crate) struct Kept<T> {
+pub(crate) struct Kept<S> {
     /// Hidden activations; before the batch norm, where there is one.
-    pub(crate) hidden: Vec<T>,
+    pub(crate) hidden: Vec<S>,
     /// The result before its batch norm.
-    pub(crate) sum: Vec<T>,
+    pub(crate) sum: Vec<S>,
 }
 
 /// Memory that layers take turns in.
 #[derive(Debug)]
-pub(crate) struct Workspace<T> {
+pub(crate) struct Workspace<S: Stored> {
     /// Channel sums of each group.
     pub(crate) sums: Vec<f64>,
     /// Weight gradients of each group.
-    pub(crate) partials: Vec<Vec<T>>,
+    pub(crate) partials: Vec<Vec<S::Real>>,
     /// Gradients of a block's hidden activations, `[batch, locations, channels]`.
-    pub(crate) hidden_gradients: Vec<T>,
+    pub(crate) hidden_gradients: Vec<S>,
 }
 
 /// Where a layer leaves the gradients of its input.
-pub(crate) struct InputGradients<'a, T> {
-    pub(crate) values: &'a mut [T],
+pub(crate) struct InputGradients<'a, S> {
+    pub(crate) values: &'a mut [S],
     /// Whether another reader of the same map has left its share already.
     pub(crate) write: Write,
 }
@@ -80,19 +133,25 @@ pub(crate) enum Layer {
 }
 
 impl Layer {
-    /// Compiles node `index`; `norms` counts the batch norms so far.
-    pub(crate) fn new(network: &Network, index: usize, norms: &mut usize) -> Result<Self, CpuError> {
+    /// Compiles node `index`.
+    pub(crate) fn new<S: Stored>(
+        network: &Network,
+        index: usize,
+        layout: &mut Layout<S>,
+    ) -> Result<Self, CpuError> {
         let node = &network.nodes[index];
         match &node.layer {
-            Description::Convolution(layer) => Convolution::new(network, index, layer).map(Self::Convolution),
+            Description::Convolution(layer) => {
+                Convolution::new(network, index, layer, layout).map(Self::Convolution)
+            }
             Description::ResidualBlock(layer) => {
-                Block::residual(network, index, layer, norms).map(Box::new).map(Self::Block)
+                Block::residual(network, index, layer, layout).map(Box::new).map(Self::Block)
             }
             Description::Projection(layer) => {
-                Block::projection(network, index, layer, norms).map(Box::new).map(Self::Block)
+                Block::projection(network, index, layer, layout).map(Box::new).map(Self::Block)
             }
             Description::BatchNorm(layer) => {
-                next_norm(network, layer, node.shape.channels, norms, &node.name).map(Self::Norm)
+                next_norm(network, layer, node.shape.channels, layout, &node.name).map(Self::Norm)
             }
         }
     }
@@ -108,10 +167,10 @@ impl Layer {
     }
 
     /// Longest stretches that it works on at once.
-    pub(crate) fn scratch_size(&self) -> ScratchSize {
+    pub(crate) fn scratch_size<S: Stored>(&self, gemm: Gemm<S>) -> ScratchSize {
         match self {
-            Self::Convolution(layer) => layer.scratch_size(),
-            Self::Block(layer) => layer.scratch_size(),
+            Self::Convolution(layer) => layer.scratch_size(gemm),
+            Self::Block(layer) => layer.scratch_size(gemm),
             Self::Norm(norm) => ScratchSize { channels: norm.channels(), ..ScratchSize::default() },
         }
     }
@@ -133,57 +192,45 @@ impl Layer {
         }
     }
 
-    /// Packs the weights for [`Layer::forward`] and [`Layer::infer`].
-    pub(crate) fn pack_forward<T: Real>(&self, workers: &Workers<T>, parameters: &[T], packed: &mut [T]) {
-        match self {
-            Self::Convolution(layer) => layer.kernel().pack_forward(workers, parameters, packed),
-            Self::Block(layer) => {
-                layer.kernels().for_each(|kernel| kernel.pack_forward(workers, parameters, packed));
-            }
-            Self::Norm(_) => {}
-        }
-    }
-
-    /// Packs the weights for [`Layer::backward`].
-    pub(crate) fn pack_backward<T: Real>(&self, workers: &Workers<T>, parameters: &[T], packed: &mut [T]) {
-        match self {
-            Self::Convolution(layer) => layer.kernel().pack_backward(workers, parameters, packed),
-            Self::Block(layer) => {
-                layer.kernels().for_each(|kernel| kernel.pack_backward(workers, parameters, packed));
-            }
-            Self::Norm(_) => {}
-        }
+    /// The convolutions' weights in it.
+    pub(crate) fn filters(&self) -> impl Iterator<Item = &Filter> {
+        let (one, several) = match self {
+            Self::Convolution(layer) => (Some(layer.filter()), None),
+            Self::Block(block) => (None, Some(block.filters())),
+            Self::Norm(_) => (None, None),
+        };
+        one.into_iter().chain(several.into_iter().flatten())
     }
 
     /// Evaluation: `y` of a few pictures, on the calling thread.
-    pub(crate) fn infer<T: Real>(
+    pub(crate) fn infer<S: Stored>(
         &self,
-        weights: Weights<T>,
-        norms: &[NormState<T>],
-        x: &[T],
-        y: &mut [T],
-        scratch: &mut Scratch<T>,
+        weights: Weights<S>,
+        norms: &[NormState<S::Real>],
+        x: &[S],
+        y: &mut [S],
+        scratch: &mut Scratch<S>,
     ) {
         match self {
             Self::Convolution(layer) => layer.forward_pictures(weights, x, y, scratch),
             Self::Block(layer) => layer.infer(weights, norms, x, y, scratch),
             Self::Norm(norm) => {
                 y.copy_from_slice(x);
-                norms[norm.index].apply(y);
+                norms[norm.index].apply(weights.instructions, y);
             }
         }
     }
 
     /// Training: `y` of the whole batch.
-    pub(crate) fn forward<T: Real>(
+    pub(crate) fn forward<S: Stored>(
         &self,
-        pass: Pass<T>,
-        norms: &mut [NormState<T>],
-        buffers: &mut [T],
+        pass: Pass<S>,
+        norms: &mut [NormState<S::Real>],
+        buffers: &mut [S::Real],
         sums: &mut [f64],
-        x: &[T],
-        kept: &mut Kept<T>,
-        y: &mut [T],
+        x: &[S],
+        kept: &mut Kept<S>,
+        y: &mut [S],
     ) {
         match self {
             Self::Convolution(layer) => layer.forward(pass, x, y),
@@ -197,15 +244,15 @@ impl Layer {
     }
 
     /// Training: from the gradients of `y`, which are spent, to those of the parameters and of `x`.
-    pub(crate) fn backward<T: Real>(
+    pub(crate) fn backward<S: Stored>(
         &self,
-        pass: Pass<T>,
-        norms: &mut [NormState<T>],
-        workspace: &mut Workspace<T>,
-        maps: Maps<T>,
-        y_gradients: &mut [T],
-        x_gradients: Option<InputGradients<T>>,
-        gradients: &mut [T],
+        pass: Pass<S>,
+        norms: &mut [NormState<S::Real>],
+        workspace: &mut Workspace<S>,
+        maps: Maps<S>,
+        y_gradients: &mut [S],
+        x_gradients: Option<InputGradients<S>>,
+        gradients: &mut [S::Real],
     ) {
         match self {
             Self::Convolution(layer) => {
@@ -227,32 +274,32 @@ impl Layer {
 
 /// What a training pass left for a layer's backward.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Maps<'a, T> {
+pub(crate) struct Maps<'a, S> {
     /// The layer's input.
-    pub(crate) x: &'a [T],
-    pub(crate) kept: &'a Kept<T>,
+    pub(crate) x: &'a [S],
+    pub(crate) kept: &'a Kept<S>,
     /// The layer's result.
-    pub(crate) y: &'a [T],
+    pub(crate) y: &'a [S],
 }
 
 /// `y` = normalised `x`, in parallel.
-fn normalise<T: Real>(pass: Pass<T>, state: &NormState<T>, x: &[T], y: &mut [T]) {
+fn normalise<S: Stored>(pass: Pass<S>, state: &NormState<S::Real>, x: &[S], y: &mut [S]) {
     let per_picture = x.len() / pass.groups.batch();
     let xs = pass.groups.split(x, per_picture);
     let mut ys = pass.groups.split_mut(y, per_picture);
     pass.workers.for_each(&mut ys[..pass.groups.count()], |group, y, _| {
         y.copy_from_slice(xs[group]);
-        state.apply(y);
+        state.apply(pass.weights.instructions, y);
     });
 }
 
 /// The gradients of a batch norm's input from those of its result, which are spent, in parallel.
-fn norm_input_backward<T: Real>(
-    pass: Pass<T>,
-    state: &NormState<T>,
-    x: &[T],
-    y_gradients: &mut [T],
-    to: InputGradients<T>,
+fn norm_input_backward<S: Stored>(
+    pass: Pass<S>,
+    state: &NormState<S::Real>,
+    x: &[S],
+    y_gradients: &mut [S],
+    to: InputGradients<S>,
 ) {
     let per_picture = x.len() / pass.groups.batch();
     let xs = pass.groups.split(x, per_picture);
@@ -261,24 +308,25 @@ fn norm_input_backward<T: Real>(
     let mut into = pass.groups.split_mut(values, per_picture);
     let mut tasks: [_; MAX_GROUPS] = array::from_fn(|group| (take(&mut from[group]), take(&mut into[group])));
     pass.workers.for_each(&mut tasks[..pass.groups.count()], |group, (gradients, to_gradients), _| {
-        state.apply_backward(gradients, xs[group]);
-        match write {
-            Write::Replace => to_gradients.copy_from_slice(gradients),
-            Write::Add => to_gradients.iter_mut().zip(gradients.iter()).for_each(|(to, &g)| *to += g),
-        }
+        let instructions = pass.weights.instructions;
+        state.apply_backward(instructions, gradients, xs[group]);
+        instructions.run(|| match write {
+            Write::Replace => convert(gradients, to_gradients),
+            Write::Add => add_converted(gradients, to_gradients),
+        });
     });
 }
 
 /// Compiles a batch norm and numbers it.
-fn next_norm(
+fn next_norm<S: Stored>(
     network: &Network,
     norm: &BatchNorm,
     channels: usize,
-    norms: &mut usize,
+    layout: &mut Layout<S>,
     layer: &str,
 ) -> Result<Norm, CpuError> {
-    let norm = Norm::new(network, norm, channels, *norms, layer)?;
-    *norms += 1;
+    let norm = Norm::new(network, norm, channels, layout.norms, layer)?;
+    layout.norms += 1;
     Ok(norm)
 }
 
@@ -303,20 +351,16 @@ fn vector(network: &Network, id: ParameterId, len: usize, layer: &str) -> Result
 }
 
 /// Adds the groups' shares of a vector, at `offset` of each partial, group after group.
-fn add_vector<T: Real>(partials: &[Vec<T>], offset: usize, to: &mut [T]) {
+fn add_vector<R: Real>(partials: &[Vec<R>], offset: usize, to: &mut [R]) {
     for (at, to) in to.iter_mut().enumerate() {
-        let mut sum = T::default();
-        for partial in partials {
-            sum += partial[offset + at];
-        }
-        *to += sum;
+        *to += partials.iter().map(|partial| partial[offset + at]).sum();
     }
 }
 
 /// Adds the sum of a chunk's rows to `sums`. The chunk is summed by itself first, which loses less to rounding.
-fn add_row_sums<T: Real>(chunk: &[T], sums: &mut [T], scratch: &mut [T]) {
+fn add_row_sums<S: Stored>(weights: Weights<S>, chunk: &[S], sums: &mut [S::Real], scratch: &mut [S::Real]) {
     let chunk_sums = &mut scratch[..sums.len()];
-    chunk_sums.fill(T::default());
-    add_values(chunk, chunk_sums);
-    add_values(chunk_sums, sums);
+    chunk_sums.fill(S::Real::default());
+    weights.instructions.run(|| add_rows(chunk, chunk_sums));
+    sums.iter_mut().zip(&*chunk_sums).for_each(|(sum, &value)| *sum += value);
 }

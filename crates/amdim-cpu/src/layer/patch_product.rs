@@ -2,21 +2,41 @@
 
 use std::ops::Range;
 
-use crate::Real;
-use crate::gemm::{Matrix, Write, multiply};
+use amdim_kernels::Stored;
+use amdim_kernels::gemm::{Addend, Destination, Factor, Finish, Gemm, Rows};
+
+use super::{Weights, Write};
+use crate::filter::Filter;
 use crate::groups::{chunk_rows, chunks};
-use crate::kernel::Kernel;
-use crate::layer::Weights;
 use crate::patches::Patches;
-use crate::workers::ScratchSize;
+use crate::workers::{Scratch, ScratchSize};
 
 /// A window over a map and the weights of its pixels.
 #[derive(Debug)]
 pub(crate) struct PatchProduct {
     pub(crate) patches: Patches,
-    pub(crate) kernel: Kernel,
+    pub(crate) filter: Filter,
     /// Channels of the result.
     pub(crate) out: usize,
+}
+
+/// The gradients that meet at a chunk of rows on their way to the input.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Incoming<'a, S> {
+    /// Of the product's result, `[rows, out]`.
+    pub(crate) product: &'a [S],
+    /// Of what goes round the product, `[rows, out]`.
+    pub(crate) shortcut: Round<'a, S>,
+}
+
+/// What goes round a product.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Round<'a, S> {
+    Nothing,
+    /// The average over the window.
+    Average(&'a [S]),
+    /// Another 1x1 product.
+    Linear(&'a [S], &'a Filter),
 }
 
 impl PatchProduct {
@@ -29,85 +49,97 @@ impl PatchProduct {
         chunk_rows(self.patches.patch_len().max(self.out))
     }
 
-    pub(crate) fn scratch_size(&self) -> ScratchSize {
+    pub(crate) fn scratch_size<S: Stored>(&self, gemm: Gemm<S>) -> ScratchSize {
+        let rows = self.most_rows();
+        let windowed = |length: usize| if self.patches.is_identity() { 0 } else { length };
         ScratchSize {
-            columns: if self.patches.is_identity() { 0 } else { self.most_rows() * self.patches.patch_len() },
-            chunk: self.most_rows() * self.out,
-            channels: self.out,
-            weights: self.kernel.fan_in(),
+            columns: windowed(rows * self.patches.patch_len()),
+            chunk: rows * self.out,
+            channels: self.out.max(self.patches.input().channels),
+            weights: self.filter.fan_in(),
+            packed: gemm.transposed_scratch(rows, self.out),
+            averages: windowed(rows * self.patches.input().channels),
+            open_maps: windowed(self.patches.open_maps(rows) * self.patches.input().len()),
         }
     }
 
-    /// `result = patches(maps) weights`, or added to it: `[rows, out]`.
-    pub(crate) fn forward<T: Real>(
+    /// `result = finish(patches(maps) weights)`, `[rows, out]`.
+    pub(crate) fn forward<S: Stored>(
         &self,
-        weights: Weights<T>,
-        maps: &[T],
+        weights: Weights<S>,
+        maps: &[S],
         rows: Range<usize>,
-        result: &mut [T],
-        write: Write,
-        scratch: &mut [T],
+        finish: Finish<S>,
+        result: &mut [S],
+        columns: &mut [S],
     ) {
-        let count = rows.len();
-        let columns = self.patches.gather(maps, rows, scratch);
-        let columns = Matrix::new(columns, count, self.patches.patch_len());
-        multiply(columns, self.kernel.forward(weights.packed), result, write);
+        let columns = self.patches.gather(maps, rows, columns);
+        let left = Rows::new(columns, self.patches.patch_len());
+        let factor = Factor { left, right: self.filter.forward(weights) };
+        weights.gemm.multiply(&[factor], self.out, finish, Destination::Stored(result));
     }
 
     /// `weight_gradients = gradients^T patches(maps)`, or added to it: `[out, patch]`. `gradients` are those of the
     /// result.
-    pub(crate) fn weight_backward<T: Real>(
+    pub(crate) fn weight_backward<S: Stored>(
         &self,
-        maps: &[T],
+        weights: Weights<S>,
+        maps: &[S],
         rows: Range<usize>,
-        gradients: &[T],
-        weight_gradients: &mut [T],
+        gradients: &[S],
+        weight_gradients: &mut [S::Real],
         write: Write,
-        scratch: &mut [T],
+        scratch: (&mut [S], &mut [S]),
     ) {
-        let count = rows.len();
-        let columns = self.patches.gather(maps, rows, scratch);
-        let columns = Matrix::new(columns, count, self.patches.patch_len());
-        multiply(Matrix::new(gradients, count, self.out).transposed(), columns, weight_gradients, write);
+        let (columns, packed) = scratch;
+        let columns = self.patches.gather(maps, rows, columns);
+        weights.gemm.multiply_transposed(
+            Rows::new(gradients, self.out),
+            Rows::new(columns, self.patches.patch_len()),
+            weight_gradients,
+            write == Write::Add,
+            packed,
+        );
     }
 
-    /// Adds to the gradients of the maps (or, where [`Patches::is_identity`] and `write` says so, replaces them)
-    /// what comes through the product and, with `pooled`, the gradients of the average-pooled shortcut's result.
-    pub(crate) fn input_backward<T: Real>(
+    /// Adds to the gradients of the maps, or replaces them, what comes of a chunk of rows. Chunks must come in order,
+    /// from a group's first row to its last.
+    pub(crate) fn input_backward<S: Stored>(
         &self,
-        weights: Weights<T>,
-        gradients: &[T],
-        pooled: Option<&[T]>,
+        weights: Weights<S>,
+        incoming: Incoming<S>,
         rows: Range<usize>,
-        (map_gradients, write): (&mut [T], Write),
-        scratch: &mut [T],
+        (map_gradients, write): (&mut [S], Write),
+        scratch: &mut Scratch<S>,
     ) {
-        let matrix = Matrix::new(gradients, rows.len(), self.out);
-        let kernel = self.kernel.backward(weights.parameters, weights.packed);
         let length = self.patches.patch_len();
+        let product =
+            Factor { left: Rows::new(incoming.product, self.out), right: self.filter.backward(weights) };
         if self.patches.is_identity() {
-            let to = &mut map_gradients[rows.start * length..rows.end * length];
-            if let Some(pooled) = pooled {
-                copy_channels(pooled, self.out, to, length, write);
+            let to = Destination::Stored(&mut map_gradients[rows.start * length..rows.end * length]);
+            let finish = Finish { accumulate: write == Write::Add, ..Finish::default() };
+            match incoming.shortcut {
+                Round::Nothing => weights.gemm.multiply(&[product], length, finish, to),
+                Round::Average(gradients) => {
+                    let add = Some(Addend::Stored(Rows::strided(gradients, self.out, length)));
+                    weights.gemm.multiply(&[product], length, Finish { add, ..finish }, to);
+                }
+                Round::Linear(gradients, filter) => {
+                    let right = filter.backward(weights);
+                    let other = Factor { left: Rows::new(gradients, self.out), right };
+                    weights.gemm.multiply(&[product, other], length, finish, to);
+                }
             }
-            multiply(matrix, kernel, to, if pooled.is_some() { Write::Add } else { write });
             return;
         }
-        let columns = &mut scratch[..rows.len() * length];
-        if let Some(pooled) = pooled {
-            self.patches.average_backward(pooled, self.out, columns);
-        }
-        multiply(matrix, kernel, columns, Write::first(pooled.is_none()));
-        self.patches.scatter_add(columns, rows, map_gradients);
-    }
-}
-
-/// Copies, or adds, the first `kept` of every `channels` values.
-fn copy_channels<T: Real>(from: &[T], channels: usize, to: &mut [T], kept: usize, write: Write) {
-    for (to, from) in to.chunks_exact_mut(kept).zip(from.chunks_exact(channels)) {
-        match write {
-            Write::Replace => to.copy_from_slice(&from[..kept]),
-            Write::Add => to.iter_mut().zip(from).for_each(|(to, &from)| *to += from),
-        }
+        let columns = &mut scratch.column_gradients[..rows.len() * length];
+        weights.gemm.multiply(&[product], length, Finish::default(), Destination::Real(columns));
+        let pooled = match incoming.shortcut {
+            Round::Average(gradients) => Some((gradients, self.out)),
+            Round::Nothing | Round::Linear(..) => None,
+        };
+        weights.instructions.run(|| {
+            self.patches.scatter(columns, pooled, rows, &mut scratch.open_maps, map_gradients, write);
+        });
     }
 }

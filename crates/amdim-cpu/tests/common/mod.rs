@@ -4,6 +4,10 @@
 pub(crate) mod amdim;
 pub(crate) mod plain;
 
+use std::sync::Arc;
+
+use amdim_cpu::CpuNetwork;
+use amdim_kernels::{Kernel, Pool, Stored};
 use amdim_network::{Builder, MapShape, Network, PadMode, Padding, Source, Window};
 
 /// A small generator of numbers (splitmix64); equal seeds give equal numbers.
@@ -30,6 +34,25 @@ impl Random {
     pub(crate) fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
         choices[self.bits() as usize % choices.len()]
     }
+}
+
+/// An executor of the best kernel.
+pub(crate) fn executor<S: Stored>(network: &Arc<Network>, threads: usize, slots: usize) -> CpuNetwork<S> {
+    executor_of(Kernel::best(), network, threads, slots)
+}
+
+pub(crate) fn executor_of<S: Stored>(
+    kernel: Kernel,
+    network: &Arc<Network>,
+    threads: usize,
+    slots: usize,
+) -> CpuNetwork<S> {
+    CpuNetwork::new(network.clone(), kernel, Arc::new(Pool::new(threads).unwrap()), slots).unwrap()
+}
+
+/// The kernels that this processor supports.
+pub(crate) fn kernels() -> impl Iterator<Item = Kernel> {
+    Kernel::ALL.into_iter().filter(|kernel| kernel.is_supported())
 }
 
 pub(crate) fn to_f32(values: &[f64]) -> Vec<f32> {

@@ -105,23 +105,17 @@ unsafe fn multiply<
     // SAFETY: the caller of `run` vouches for the pointers.
     unsafe {
         let (mut left, mut right) = (inner.left, inner.right);
-        let one = |left: *const S, right: *const S, sums: &mut [[V; VECTORS]; ROWS]| {
-            let right = V::right_step::<VECTORS>(right);
-            for (i, sums) in sums.iter_mut().enumerate() {
-                V::row_step(sums, left.add(i * row), &right);
-            }
-        };
         // A transposed left factor is padded to whole steps.
         let steps = if TRANSPOSED { inner.depth.div_ceil(V::DEPTH) } else { inner.depth / V::DEPTH };
         for _ in 0..steps / UNROLL {
             for u in 0..UNROLL {
-                one(left.add(u * step), right.add(u * inner.right_stride), sums);
+                one_step(left.add(u * step), row, right.add(u * inner.right_stride), sums);
             }
             left = left.add(UNROLL * step);
             right = right.add(UNROLL * inner.right_stride);
         }
         for _ in 0..steps % UNROLL {
-            one(left, right, sums);
+            one_step(left, row, right, sums);
             left = left.add(step);
             right = right.add(inner.right_stride);
         }
@@ -133,6 +127,24 @@ unsafe fn multiply<
                     *sum = sum.multiply_add(value, column);
                 }
             }
+        }
+    }
+}
+
+/// The products of one step; left rows are `row` values apart. (A closure would not be inlined for certain, which the
+/// registers depend on.)
+#[inline(always)]
+unsafe fn one_step<V: Products<S>, S: Stored, const ROWS: usize, const VECTORS: usize>(
+    left: *const S,
+    row: usize,
+    right: *const S,
+    sums: &mut [[V; VECTORS]; ROWS],
+) {
+    // SAFETY: the caller of `run` vouches for the pointers.
+    unsafe {
+        let right = V::right_step::<VECTORS>(right);
+        for (i, sums) in sums.iter_mut().enumerate() {
+            V::row_step(sums, left.add(i * row), &right);
         }
     }
 }

@@ -61,7 +61,13 @@ pub(crate) trait Products<S: Stored>: Simd<Real = S::Real> + Access<S> + Access<
     #[inline(always)]
     unsafe fn right_step<const N: usize>(from: *const S) -> [Self::Right; N] {
         // SAFETY: the caller vouches for `N * LANES * DEPTH` values.
-        std::array::from_fn(|v| unsafe { Self::right(from.add(v * Self::LANES * Self::DEPTH)) })
+        unsafe {
+            let mut right = [Self::right(from); N];
+            for (v, right) in right.iter_mut().enumerate().skip(1) {
+                *right = Self::right(from.add(v * Self::LANES * Self::DEPTH));
+            }
+            right
+        }
     }
 
     /// One left row's step: adds its products to the row's sums.

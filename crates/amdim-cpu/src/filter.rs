@@ -1,0 +1,159 @@
+//! The weights of a convolution as matrices, and their gradients.
+
+use std::ops::Range;
+
+use amdim_kernels::gemm::Gemm;
+use amdim_kernels::{Real, Stored};
+use amdim_network::{Network, ParameterId};
+
+use crate::CpuError;
+use crate::layer::{Layout, Weights};
+use crate::workers::Workers;
+
+/// A convolution's weights: `[out, in, kernel, kernel]` in the flat parameter vector.
+///
+/// Products with patches need them in another order, and packed: once for the forward and once for the backward
+/// direction, in two vectors of the whole network.
+#[derive(Debug)]
+pub(crate) struct Filter {
+    range: Range<usize>,
+    out: usize,
+    inputs: usize,
+    taps: usize,
+    forward: Range<usize>,
+    backward: Range<usize>,
+}
+
+impl Filter {
+    pub(crate) fn new<S: Stored>(
+        network: &Network,
+        id: ParameterId,
+        [out, inputs, taps]: [usize; 3],
+        layout: &mut Layout<S>,
+        layer: &str,
+    ) -> Result<Self, CpuError> {
+        let problem = "its weights don't have the shape that its maps ask for";
+        match network.parameters.get(id.0) {
+            Some(parameter) if parameter.len() == out * inputs * taps => {
+                let [forward, backward] = layout.place_filter(out, inputs * taps);
+                Ok(Self { range: parameter.range(), out, inputs, taps, forward, backward })
+            }
+            _ => Err(CpuError::Network { layer: layer.into(), problem }),
+        }
+    }
+
+    /// Number of weights.
+    pub(crate) fn len(&self) -> usize {
+        self.range.len()
+    }
+
+    /// Number of weights of an output channel.
+    pub(crate) fn fan_in(&self) -> usize {
+        self.inputs * self.taps
+    }
+
+    /// Writes what [`Filter::forward`] reads.
+    pub(crate) fn pack_forward<S: Stored>(
+        &self,
+        workers: &Workers<S>,
+        gemm: Gemm<S>,
+        parameters: &[S::Real],
+        packed: &mut [S],
+    ) {
+        let weights = &parameters[self.range.clone()];
+        let (fan_in, inputs, taps) = (self.fan_in(), self.inputs, self.taps);
+        workers.pool().for_each_chunk(
+            &mut packed[self.forward.clone()],
+            gemm.panel_len(fan_in),
+            |panel, packed, _| {
+                let row = |k: usize| {
+                    let column = &weights[(k % inputs) * taps + k / inputs..];
+                    move |out: usize| S::from_real(column[out * fan_in])
+                };
+                gemm.pack_panel(panel, fan_in, self.out, row, packed);
+            },
+        );
+    }
+
+    /// Writes what [`Filter::backward`] reads.
+    pub(crate) fn pack_backward<S: Stored>(
+        &self,
+        workers: &Workers<S>,
+        gemm: Gemm<S>,
+        parameters: &[S::Real],
+        packed: &mut [S],
+    ) {
+        let weights = &parameters[self.range.clone()];
+        let (fan_in, inputs, taps) = (self.fan_in(), self.inputs, self.taps);
+        workers.pool().for_each_chunk(
+            &mut packed[self.backward.clone()],
+            gemm.panel_len(self.out),
+            |panel, packed, _| {
+                if taps == 1 {
+                    let row = |out: usize| {
+                        let row = &weights[out * fan_in..][..fan_in];
+                        move |input: usize| S::from_real(row[input])
+                    };
+                    gemm.pack_panel(panel, self.out, fan_in, row, packed);
+                } else {
+                    let row = |out: usize| {
+                        let row = &weights[out * fan_in..][..fan_in];
+                        move |n: usize| S::from_real(row[(n % inputs) * taps + n / inputs])
+                    };
+                    gemm.pack_panel(panel, self.out, fan_in, row, packed);
+                }
+            },
+        );
+    }
+
+    /// `[tap * in, out]`: patches times this are the convolution.
+    pub(crate) fn forward<'a, S: Stored>(&self, weights: Weights<'a, S>) -> &'a [S] {
+        &weights.forward[self.forward.clone()]
+    }
+
+    /// `[out, tap * in]`: gradients of the result times this are the gradients of the patches.
+    pub(crate) fn backward<'a, S: Stored>(&self, weights: Weights<'a, S>) -> &'a [S] {
+        &weights.backward[self.backward.clone()]
+    }
+
+    /// Adds the groups' gradients, each `[out, tap, in]` at `offset` of a partial, to `gradients`, group after
+    /// group.
+    pub(crate) fn add_gradients<S: Stored>(
+        &self,
+        workers: &Workers<S>,
+        partials: &[Vec<S::Real>],
+        offset: usize,
+        gradients: &mut [S::Real],
+    ) {
+        let fan_in = self.fan_in();
+        workers.for_each_run(&mut gradients[self.range.clone()], fan_in, |out, channel, scratch| {
+            let sum = &mut scratch.weights[..fan_in];
+            workers.instructions().run(|| sum_partials(partials, offset + out * fan_in, sum));
+            if self.taps == 1 {
+                channel.iter_mut().zip(&*sum).for_each(|(to, &gradient)| *to += gradient);
+                return;
+            }
+            for (tap, pixel) in sum.chunks_exact(self.inputs).enumerate() {
+                for (to, &gradient) in channel[tap..].iter_mut().step_by(self.taps).zip(pixel) {
+                    *to += gradient;
+                }
+            }
+        });
+    }
+}
+
+/// `sum[i] = partials[0][offset + i] + partials[1][offset + i] + ...`, in this order.
+#[inline(always)]
+fn sum_partials<R: Real>(partials: &[Vec<R>], offset: usize, sum: &mut [R]) {
+    let length = sum.len();
+    for (index, partial) in partials.iter().enumerate() {
+        let values = &partial[offset..offset + length];
+        if index == 0 {
+            sum.copy_from_slice(values);
+            continue;
+        }
+        for (total, &value) in sum.iter_mut().zip(values) {
+            *total += value;
+        }
+    }
+}
