@@ -5,13 +5,17 @@
 //! looked up, alpha is dropped without blending, of 16 bits the high 8 are kept, of an animation the first frame. An
 //! EXIF orientation is applied, which Pillow does only when asked.
 
+mod baseline;
 mod jpeg;
+pub mod part;
 
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader};
+
+pub use part::{ChoosePart, Part, Wanted};
 
 use crate::error::{DataError, Result, panic_message};
 use crate::image::Image;
@@ -56,17 +60,32 @@ fn check(unit: &'static str, actual: u64, limit: u64) -> Result<()> {
 /// [`DataError::Limit`] for a picture above `limits`, [`DataError::Decode`] for anything that is not a whole picture
 /// of these formats: other content, damaged or cut off.
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Image> {
+    decode_part(bytes, limits, &mut |width, height| Wanted::all(width, height)).map(|part| part.image)
+}
+
+/// As [`decode`], of as little as needed: `choose` is told the picture's width and height and says what it wants.
+///
+/// The result may be more than that: larger, or of full size. It never depends on more than the wanted pixels.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_part(bytes: &[u8], limits: &Limits, choose: &mut ChoosePart<'_>) -> Result<Part> {
     limits.check_bytes(bytes.len() as u64)?;
     // A decoder's own defect must not end the caller's process over one file.
-    catch_unwind(AssertUnwindSafe(|| decode_format(bytes, limits)))
+    catch_unwind(AssertUnwindSafe(|| decode_format(bytes, limits, choose)))
         .unwrap_or_else(|panic| Err(problem(format!("decoder failed: {}", panic_message(&*panic)))))
 }
 
-fn decode_format(bytes: &[u8], limits: &Limits) -> Result<Image> {
+/// Takes back a picture that is no longer needed, so that this thread's next one need not fetch memory anew.
+pub(crate) fn recycle(image: Image) {
+    baseline::recycle(image.pixels);
+}
+
+fn decode_format(bytes: &[u8], limits: &Limits, choose: &mut ChoosePart<'_>) -> Result<Part> {
     match image::guess_format(bytes) {
-        Ok(ImageFormat::Jpeg) => jpeg::decode(bytes, limits),
+        Ok(ImageFormat::Jpeg) => jpeg::decode(bytes, limits, choose),
         Ok(format @ (ImageFormat::Png | ImageFormat::Gif | ImageFormat::Bmp | ImageFormat::WebP)) => {
-            decode_other(bytes, format, limits)
+            decode_other(bytes, format, limits).map(Part::whole)
         }
         _ => Err(problem("not a JPEG, PNG, GIF, BMP or WebP picture")),
     }

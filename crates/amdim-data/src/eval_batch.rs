@@ -6,7 +6,7 @@ use std::thread;
 use crate::augment::{AugmentConfig, Pipeline, Scratch};
 use crate::dataset::{Dataset, check_index};
 use crate::error::{DataError, Result, panic_message};
-use crate::loader::{BadImagePolicy, SkippedPicture, Transform, transformed};
+use crate::loader::{BadImagePolicy, SkippedPicture, Transform, read};
 
 /// Test views of some pictures.
 #[derive(Debug, Clone, PartialEq)]
@@ -78,9 +78,8 @@ fn load_one(
 ) -> Result<()> {
     let name = || dataset.name(index as usize);
     catch_unwind(AssertUnwindSafe(|| {
-        let image = dataset.image(index as usize)?;
-        transformed(image, transform)
-            .and_then(|image| pipeline.test_view(image, scratch, view))
+        read(dataset, index, transform, &mut |width, height| pipeline.wanted_for_test(width, height))?
+            .and_then(|part| pipeline.test_view(part, scratch, view))
             .map_err(|error| error.with_picture(&name()))
     }))
     .unwrap_or_else(|panic| Err(caught(&*panic)))

@@ -7,6 +7,7 @@ use crate::augment::{
     Extent, Filter, Region, Resampler, brightness, center_crop, color_jitter, contrast, grayscale,
     horizontal_flip, hue, normalize, saturation, translate,
 };
+use crate::decode::Part;
 use crate::error::{DataError, Result};
 use crate::image::Image;
 
@@ -115,7 +116,13 @@ fn resized_center(image: &Image, params: &Value, output: &mut Image) -> Result<(
     let crop = positive(integer(params, "crop")?, "crop")?;
     let resize = in_range(integer(params, "resize")?, i64::from(crop), "resize")?;
     let sizes = center_crop::Params { resize, crop };
-    center_crop::apply(image, &sizes, filter(params)?, &mut Resampler::default(), output);
+    center_crop::apply(
+        &Part::whole(image.clone()),
+        &sizes,
+        filter(params)?,
+        &mut Resampler::default(),
+        output,
+    );
     Ok(())
 }
 

@@ -91,22 +91,17 @@ impl Image {
         };
         Self { channels, pixels, ..self }
     }
+}
 
-    /// Checks that the image can be augmented.
-    ///
-    /// # Errors
-    /// [`DataError::TooSmall`] when a side has fewer than [`MINIMUM_SIDE`] pixels.
-    pub fn check_trainable(&self) -> Result<()> {
-        if self.width.min(self.height) >= MINIMUM_SIDE {
-            return Ok(());
-        }
-        Err(DataError::TooSmall {
-            picture: "the picture".to_owned(),
-            width: self.width,
-            height: self.height,
-            minimum_side: MINIMUM_SIDE,
-        })
+/// Checks that a picture of this size can be augmented.
+///
+/// # Errors
+/// [`DataError::TooSmall`] when a side has fewer than [`MINIMUM_SIDE`] pixels.
+pub fn check_trainable([width, height]: [u32; 2]) -> Result<()> {
+    if width.min(height) >= MINIMUM_SIDE {
+        return Ok(());
     }
+    Err(DataError::TooSmall { picture: "the picture".to_owned(), width, height, minimum_side: MINIMUM_SIDE })
 }
 
 #[cfg(test)]
@@ -132,7 +127,7 @@ mod tests {
 
     #[test]
     fn one_pixel_cannot_be_trained_on() {
-        let error = Image::new(1, 5, 1, vec![0; 5]).unwrap().check_trainable().unwrap_err();
+        let error = check_trainable([1, 5]).unwrap_err();
         assert!(matches!(error, DataError::TooSmall { width: 1, height: 5, minimum_side: 2, .. }));
     }
 }

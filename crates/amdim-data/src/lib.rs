@@ -18,7 +18,7 @@
 //!
 //! ```
 //! use std::sync::Arc;
-//! use amdim_data::{ArrayDataset, AugmentConfig, BadImagePolicy, Loader, LoaderOptions};
+//! use amdim_data::{ArrayDataset, AugmentConfig, BadImagePolicy, DecodeMode, Loader, LoaderOptions};
 //!
 //! // Four 4x4 RGB pictures, all mid-gray.
 //! let dataset = Arc::new(ArrayDataset::new(vec![128; 4 * 4 * 4 * 3], 4, 4, 4, 3, None)?);
@@ -33,6 +33,7 @@
 //!     eval_resize: None,
 //!     pixels: 4,
 //!     channels: 3,
+//!     decode: DecodeMode::Exact,
 //! };
 //! let options = LoaderOptions {
 //!     batch: 2, seed: 1, threads: 1, prefetch: 2, on_bad_image: BadImagePolicy::Error, epoch: 0, position: 0,
@@ -54,7 +55,9 @@ pub mod image;
 pub mod loader;
 pub mod order;
 
-pub use augment::{AugmentConfig, ColorJitterConfig, CropConfig, Pipeline, TranslateConfig};
+mod vector;
+
+pub use augment::{AugmentConfig, ColorJitterConfig, CropConfig, DecodeMode, Pipeline, TranslateConfig};
 pub use dataset::{
     ArrayDataset, CachedDataset, Dataset, DatasetSource, FileDataset, MemoryDataset, MemoryPicture,
     PicturePixels, open,

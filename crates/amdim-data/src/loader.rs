@@ -7,6 +7,7 @@ use std::thread::{self, JoinHandle};
 
 use crate::augment::{AugmentConfig, Pipeline, Scratch};
 use crate::dataset::Dataset;
+use crate::decode::{ChoosePart, Part};
 use crate::error::{DataError, Result, panic_message};
 use crate::image::Image;
 use crate::order::epoch_order;
@@ -129,6 +130,7 @@ impl Loader {
             batches_per_epoch,
             order: Mutex::new(None),
             bad: Mutex::new(BTreeMap::new()),
+            spare: Mutex::new(Vec::new()),
         };
         let state = State { next_made: first, next_returned: first, ready: BTreeMap::new(), stopped: false };
         let shared = Arc::new(Shared { maker, ahead, state: Mutex::new(state), changed: Condvar::new() });
@@ -162,6 +164,14 @@ impl Loader {
                 return batch;
             }
             state = self.shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Takes back a batch that is no longer needed, so that its memory serves another one.
+    pub fn recycle(&self, batch: Batch) {
+        let mut spare = lock(&self.shared.maker.spare);
+        if spare.len() < self.shared.ahead as usize {
+            spare.push(batch.views);
         }
     }
 
@@ -259,6 +269,8 @@ struct BatchMaker {
     /// The order of the epoch last asked for.
     order: Mutex<Option<(u64, Arc<[u32]>)>>,
     bad: Mutex<BTreeMap<u32, SkippedPicture>>,
+    /// View buffers of batches that were handed back.
+    spare: Mutex<Vec<[Vec<f32>; 2]>>,
 }
 
 impl BatchMaker {
@@ -269,7 +281,8 @@ impl BatchMaker {
         let size = self.options.batch;
         let first = position * size;
         let values = self.pipeline.view_values();
-        let mut views = [vec![0.0; size * values], vec![0.0; size * values]];
+        let spare = lock(&self.spare).pop();
+        let mut views = spare.unwrap_or_else(|| [vec![0.0; size * values], vec![0.0; size * values]]);
         let mut indices = order[first..first + size].to_vec();
         // Substitutes: what comes after the batch in the order, round to just before it.
         let mut substitutes = order[first + size..].iter().chain(&order[..first]).copied();
@@ -313,10 +326,10 @@ impl BatchMaker {
     }
 
     fn sample(&self, index: u32, epoch: u64, scratch: &mut Scratch, views: [&mut [f32]; 2]) -> Result<()> {
-        let image = self.dataset.image(index as usize)?;
         let key = [self.options.seed, epoch, u64::from(index)];
-        transformed(image, self.transform.as_ref())
-            .and_then(|image| self.pipeline.training_views(image, key, scratch, views))
+        let choose = &mut |width, height| self.pipeline.wanted_for_training(width, height, key);
+        read(&*self.dataset, index, self.transform.as_ref(), choose)?
+            .and_then(|part| self.pipeline.training_views(part, key, scratch, views))
             .map_err(|error| error.with_picture(&self.dataset.name(index as usize)))
     }
 
@@ -336,9 +349,24 @@ impl SkippedPicture {
     }
 }
 
+/// Reads what `choose` wants of a picture; all of it where there is a user's transform. The inner result is the
+/// transform's.
+pub(crate) fn read(
+    dataset: &dyn Dataset,
+    index: u32,
+    transform: Option<&Transform>,
+    choose: &mut ChoosePart<'_>,
+) -> Result<Result<Part>> {
+    match transform {
+        None => dataset.part(index as usize, choose).map(Ok),
+        Some(transform) => {
+            dataset.image(index as usize).map(|image| transformed(image, transform).map(Part::whole))
+        }
+    }
+}
+
 /// Applies the user's transform, whose errors are told apart from those of pictures.
-pub(crate) fn transformed(image: Image, transform: Option<&Transform>) -> Result<Image> {
-    let Some(transform) = transform else { return Ok(image) };
+fn transformed(image: Image, transform: &Transform) -> Result<Image> {
     let failed = |problem: String| DataError::Transform { picture: "the picture".to_owned(), problem };
     let image = transform(image).map_err(|error| match error {
         own @ DataError::Transform { .. } => own,

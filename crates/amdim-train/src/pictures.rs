@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use amdim_data::decode::{ChoosePart, Part};
 use amdim_data::{
     ArrayDataset, CachedDataset, Dataset, DatasetSource, FileDataset, Image, Limits, MemoryDataset,
     MemoryPicture, PicturePixels, open as open_source,
@@ -187,6 +188,10 @@ impl Dataset for Labelled {
 
     fn image(&self, index: usize) -> amdim_data::error::Result<Image> {
         self.inner.image(index)
+    }
+
+    fn part(&self, index: usize, choose: &mut ChoosePart<'_>) -> amdim_data::error::Result<Part> {
+        self.inner.part(index, choose)
     }
 }
 

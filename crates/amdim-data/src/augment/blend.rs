@@ -1,13 +1,20 @@
 //! Pillow's `Image.blend` on single values, the arithmetic under brightness, contrast and saturation.
 
+use crate::vector::cut;
+
 /// `from + factor * (to - from)` in single precision, cut to 8 bits.
 ///
 /// Factors outside 0..=1 extrapolate and are clamped first; inside they cannot leave 0..=255.
 #[inline]
 pub(crate) fn blend(from: u8, to: u8, factor: f32) -> u8 {
-    let value = f32::from(from) + factor * (f32::from(to) - f32::from(from));
-    // A float to integer cast saturates, which is Pillow's clamp.
-    value as u8
+    blend_levels(i32::from(from), i32::from(to), factor) as u8
+}
+
+/// [`blend`] of levels 0..=255.
+#[allow(clippy::inline_always, reason = "part of vectorised loops")]
+#[inline(always)]
+pub(crate) fn blend_levels(from: i32, to: i32, factor: f32) -> i32 {
+    cut((from as f32 + factor * (to - from) as f32).clamp(0.0, 255.0))
 }
 
 /// A table of [`blend`] for a constant `from`.

@@ -1,6 +1,7 @@
 //! The test-time transform: short side resized, square cut from the centre.
 
 use super::resample::{Extent, Filter, Region, Resampler};
+use crate::decode::Part;
 use crate::image::Image;
 
 /// The two sizes, pixels.
@@ -20,13 +21,15 @@ pub fn resized_size(width: u32, height: u32, short_side: u32) -> (u64, u64) {
     if width <= height { (short_side, long(height, width)) } else { (long(width, height), short_side) }
 }
 
-/// Resizes `image` so that its short side has `params.resize` pixels, keeping its ratio, and cuts the central
+/// Resizes the picture, all of which `part` holds, so that its short side has `params.resize` pixels, keeping its ratio, and cuts the central
 /// square of `params.crop` pixels into `cropped`. Only that square is computed.
-pub fn apply(image: &Image, params: &Params, filter: Filter, resampler: &mut Resampler, cropped: &mut Image) {
-    let (width, height) = resized_size(image.width, image.height, params.resize);
+pub fn apply(part: &Part, params: &Params, filter: Filter, resampler: &mut Resampler, cropped: &mut Image) {
+    let [whole_width, whole_height] = part.whole;
+    let (width, height) = resized_size(whole_width, whole_height, params.resize);
     let extents =
         [width, height].map(|whole| Extent { whole, first: offset(whole, params.crop), count: params.crop });
-    resampler.resize(image, Region::whole(image), extents, filter, cropped);
+    let whole = Region { left: 0, top: 0, width: whole_width, height: whole_height };
+    resampler.resize(&part.image, part.window(whole), extents, filter, cropped);
 }
 
 /// Where the centre starts; half pixels go to the even side, as in `torchvision`'s `CenterCrop`.
@@ -50,7 +53,7 @@ mod tests {
         let image = Image::new(7, 4, 1, (0..28).collect()).unwrap();
         let mut cropped = Image::blank(0, 0, 1);
         let params = Params { resize: 4, crop: 2 };
-        apply(&image, &params, Filter::Bicubic, &mut Resampler::default(), &mut cropped);
+        apply(&Part::whole(image), &params, Filter::Bicubic, &mut Resampler::default(), &mut cropped);
         // Offset 2.5 rounds to 2, rows start at 1.
         assert_eq!(cropped.pixels, [9, 10, 16, 17]);
     }
@@ -60,7 +63,7 @@ mod tests {
         let image = Image::new(2, 500_000, 1, vec![9; 1_000_000]).unwrap();
         let mut cropped = Image::blank(0, 0, 1);
         let params = Params { resize: 4096, crop: 4 };
-        apply(&image, &params, Filter::Bicubic, &mut Resampler::default(), &mut cropped);
+        apply(&Part::whole(image), &params, Filter::Bicubic, &mut Resampler::default(), &mut cropped);
         assert_eq!(cropped.pixels, [9; 16]);
     }
 }

@@ -39,6 +39,21 @@ pub struct AugmentConfig {
     pub pixels: u32,
     /// 1 (gray) or 3 (RGB); pictures are converted.
     pub channels: u8,
+    /// How JPEG files are decoded. Files written before there was a choice mean exact.
+    #[serde(default)]
+    pub decode: DecodeMode,
+}
+
+/// How JPEG files are decoded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum DecodeMode {
+    /// At full size: the pixels that the reference sees.
+    #[default]
+    Exact,
+    /// At half, a quarter or an eighth of the size where what is cut out still has at least as many pixels as the
+    /// view; docs/design/decoding.md has the differences.
+    Fast,
 }
 
 /// Random resized crop to the pipeline's `pixels` (see [`resized_crop`](super::resized_crop)).
@@ -201,6 +216,7 @@ mod tests {
             eval_resize: Some(70),
             pixels: 64,
             channels: 3,
+            decode: DecodeMode::Fast,
         }
     }
 

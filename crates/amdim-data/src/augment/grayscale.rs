@@ -1,6 +1,8 @@
 //! Grayscale: every channel becomes the pixel's luma.
 
+use super::pixels::{Change, map_pixels};
 use crate::image::Image;
+use crate::vector::vectorised;
 use amdim_random::Stream;
 
 /// Whether the view turns gray.
@@ -20,15 +22,36 @@ pub fn apply(image: &mut Image, params: &Params) {
     if !params.gray || image.channels != 3 {
         return;
     }
-    for pixel in image.pixels.as_chunks_mut::<3>().0 {
-        *pixel = [luma(*pixel); 3];
+    turn_gray(image.pixels.as_chunks_mut().0);
+}
+
+vectorised! {
+    fn turn_gray(pixels: &mut [[u8; 3]]) {
+        map_pixels(pixels, &ToGray);
+    }
+}
+
+struct ToGray;
+
+impl Change for ToGray {
+    #[allow(clippy::inline_always, reason = "part of a vectorised loop")]
+    #[inline(always)]
+    fn change(&self, levels: [i32; 3]) -> [i32; 3] {
+        [luma_of(levels); 3]
     }
 }
 
 /// Pillow's `convert('L')`: ITU-R 601 luma in 16-bit fixed point, rounded.
 #[inline]
-pub fn luma([red, green, blue]: [u8; 3]) -> u8 {
-    ((u32::from(red) * 19595 + u32::from(green) * 38470 + u32::from(blue) * 7471 + 0x8000) >> 16) as u8
+pub fn luma(pixel: [u8; 3]) -> u8 {
+    luma_of(pixel.map(i32::from)) as u8
+}
+
+/// [`luma`] of levels 0..=255.
+#[allow(clippy::inline_always, reason = "part of vectorised loops")]
+#[inline(always)]
+pub(crate) fn luma_of([red, green, blue]: [i32; 3]) -> i32 {
+    (red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! Hue: colours turned around the colour wheel.
 
-use std::sync::LazyLock;
+#![allow(clippy::inline_always, reason = "parts of a vectorised loop")]
 
+use super::pixels::{Change, map_pixels};
 use crate::image::Image;
+use crate::vector::{cut, vectorised};
 use amdim_random::Stream;
 
 /// How far.
@@ -20,88 +22,147 @@ pub fn sample(strength: f64, stream: &mut Stream) -> Params {
 /// Converts to Pillow's 8-bit HSV, adds `factor * 255` to the hue modulo 256 and converts back, as `torchvision`
 /// does on Pillow images. The way there and back alone loses levels, for factor 0 too. A gray image stays as it is.
 pub fn apply(image: &mut Image, params: &Params) {
-    if image.channels != 3 {
-        return;
-    }
-    // The product is cut towards zero, then wraps into 8 bits.
-    let shift = (params.factor * 255.0) as i32 as u8;
-    let sectors = &*SECTORS;
-    for pixel in image.pixels.as_chunks_mut::<3>().0 {
-        let [hue, saturation, value] = to_hsv(*pixel);
-        if saturation != 0 {
-            *pixel = to_rgb(sectors[usize::from(hue.wrapping_add(shift))], saturation, value);
-        } else {
-            *pixel = [value; 3];
-        }
+    if image.channels == 3 {
+        // The product is cut towards zero, then wraps into 8 bits.
+        turn_pixels(image.pixels.as_chunks_mut().0, (params.factor * 255.0) as i32);
     }
 }
 
-/// Pillow's `rgb2hsv`: single precision where its variables are `float`, double where its literals make it so.
-#[inline]
-fn to_hsv([red, green, blue]: [u8; 3]) -> [u8; 3] {
+vectorised! {
+    fn turn_pixels(pixels: &mut [[u8; 3]], shift: i32) {
+        map_pixels(pixels, &Turn { shift });
+    }
+}
+
+struct Turn {
+    shift: i32,
+}
+
+impl Change for Turn {
+    #[inline(always)]
+    fn change(&self, levels: [i32; 3]) -> [i32; 3] {
+        turned(levels, self.shift)
+    }
+}
+
+/// One pixel there and back, without branches, so that many are computed at once.
+///
+/// Pillow's `rgb2hsv` and `hsv2rgb` mix single and double precision. Most of it is single here, where one rounding
+/// gives the same number; the test compares all colours with Pillow's own steps.
+#[inline(always)]
+fn turned([red, green, blue]: [i32; 3], shift: i32) -> [i32; 3] {
     let high = red.max(green).max(blue);
     let low = red.min(green).min(blue);
-    if high == low {
-        return [0, 0, high];
-    }
-    let range = f32::from(high - low);
-    let saturation = range / f32::from(high);
-    let part = |value: u8| f32::from(high - value) / range;
-    let sixth = if red == high {
-        part(blue) - part(green)
+    let range = high - low;
+    // Where the hue starts, the channel that raises it and the one that lowers it.
+    let (start, raising, lowering) = if red == high {
+        (0.0, blue, green)
     } else if green == high {
-        (2.0 + f64::from(part(red)) - f64::from(part(blue))) as f32
+        (2.0, red, blue)
     } else {
-        (4.0 + f64::from(part(green)) - f64::from(part(red))) as f32
+        (4.0, green, red)
     };
-    let turn = f64::from(sixth) / 6.0 + 1.0;
-    // What lies in 5/6..11/6 modulo 1.
-    let hue = (if turn >= 1.0 { turn - 1.0 } else { turn }) as f32;
-    [(f64::from(hue) * 255.0) as u8, (f64::from(saturation) * 255.0) as u8, high]
+    // Of a gray pixel, whose hue does not matter, nothing is divided by zero.
+    let divisor = range.max(1) as f32;
+    let part = |level: i32| (high - level) as f32 / divisor;
+    // One of the two parts is 1.
+    let sixths = if raising == low { (start + 1.0) - part(lowering) } else { (start - 1.0) + part(raising) };
+    let turn = sixths / 6.0;
+    let turn = if sixths < 0.0 { turn + 1.0 } else { turn };
+    let hue = (times_255(turn) + shift) & 0xFF;
+    let saturation = times_255(range as f32 / high.max(1) as f32);
+
+    let sixth = hue * 6 / 255;
+    let fraction = (hue * 6 - sixth * 255) as f32 / 255.0;
+    let share = saturation as f32 / 255.0;
+    let lowest = cut(high as f32 * (1.0 - share) + 0.5);
+    // Falls through odd sixths, rises through even ones.
+    let kept = if sixth & 1 == 1 { fraction } else { 1.0 - fraction };
+    let between = cut(high as f32 * (1.0 - share * kept) + 0.5);
+    let choose = |is_high: bool, is_between: bool| {
+        if is_high {
+            high
+        } else if is_between {
+            between
+        } else {
+            lowest
+        }
+    };
+    // The hue 255 is the sixth 6, which is the sixth 0 again.
+    let sixth = if sixth == 6 { 0 } else { sixth };
+    [
+        choose(sixth == 0 || sixth == 5, sixth == 1 || sixth == 4),
+        choose(sixth == 1 || sixth == 2, sixth == 0 || sixth == 3),
+        choose(sixth == 3 || sixth == 4, sixth == 2 || sixth == 5),
+    ]
 }
 
-/// A hue's sixth of the wheel and how far into it.
-#[derive(Clone, Copy)]
-struct Sector {
-    sixth: u8,
-    fraction: f32,
-}
-
-static SECTORS: LazyLock<[Sector; 256]> = LazyLock::new(|| {
-    std::array::from_fn(|hue| {
-        let sixths = hue as f64 * 6.0 / 255.0;
-        let whole = sixths.floor();
-        Sector { sixth: whole as u8 % 6, fraction: (sixths - whole) as f32 }
-    })
-});
-
-/// Pillow's `hsv2rgb` for a saturation above 0.
-#[inline]
-fn to_rgb(sector: Sector, saturation: u8, value: u8) -> [u8; 3] {
-    let share = (f64::from(saturation) / 255.0) as f32;
-    let level = f64::from(value);
-    let p = round_level(level * (1.0 - f64::from(share)));
-    let q = round_level(level * (1.0 - f64::from(share * sector.fraction)));
-    let t = round_level(level * (1.0 - f64::from(share) * (1.0 - f64::from(sector.fraction))));
-    match sector.sixth {
-        0 => [value, t, p],
-        1 => [q, value, p],
-        2 => [p, value, t],
-        3 => [p, q, value],
-        4 => [t, p, value],
-        _ => [value, p, q],
-    }
-}
-
-/// C's `round` for 0..=255, without the call.
-#[inline]
-fn round_level(level: f64) -> u8 {
-    (level + 0.5) as u8
+/// The exact product of a number in `0.0..=1.0` with 255, cut to a whole number.
+#[inline(always)]
+fn times_255(share: f32) -> i32 {
+    // The product may round up to a whole number that it does not reach; both differences are exact.
+    let rounded = cut(share * 256.0 - share);
+    let is_above = (share * 256.0 - rounded as f32) - share < 0.0;
+    rounded - i32::from(is_above)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Pillow's `rgb2hsv`, a shift and `hsv2rgb` with the precision of each of their variables.
+    fn pillow([red, green, blue]: [u8; 3], shift: u8) -> [u8; 3] {
+        let high = red.max(green).max(blue);
+        let low = red.min(green).min(blue);
+        if high == low {
+            return [high; 3];
+        }
+        let range = f32::from(high - low);
+        let part = |value: u8| f32::from(high - value) / range;
+        let sixths = if red == high {
+            part(blue) - part(green)
+        } else if green == high {
+            (2.0 + f64::from(part(red)) - f64::from(part(blue))) as f32
+        } else {
+            (4.0 + f64::from(part(green)) - f64::from(part(red))) as f32
+        };
+        let turn = ((f64::from(sixths) / 6.0 + 1.0) % 1.0) as f32;
+        let hue = ((f64::from(turn) * 255.0) as u8).wrapping_add(shift);
+        let saturation = (f64::from(range / f32::from(high)) * 255.0) as u8;
+        if saturation == 0 {
+            return [high; 3];
+        }
+        let sixths = f64::from(hue) * 6.0 / 255.0;
+        let fraction = (sixths - sixths.floor()) as f32;
+        let share = (f64::from(saturation) / 255.0) as f32;
+        let level = f64::from(high);
+        let round = |value: f64| (value + 0.5) as u8;
+        let p = round(level * (1.0 - f64::from(share)));
+        let q = round(level * (1.0 - f64::from(share * fraction)));
+        let t = round(level * (1.0 - f64::from(share) * (1.0 - f64::from(fraction))));
+        match sixths as u8 % 6 {
+            0 => [high, t, p],
+            1 => [q, high, p],
+            2 => [p, high, t],
+            3 => [p, q, high],
+            4 => [t, p, high],
+            _ => [high, p, q],
+        }
+    }
+
+    #[test]
+    fn all_colours_equal_pillow() {
+        for shift in [0, 131] {
+            for first in 0..=255 {
+                let colours = (0..=0xFFFF_u16).map(|rest| [first, (rest >> 8) as u8, rest as u8]);
+                let mut pixels: Vec<[u8; 3]> = colours.clone().collect();
+                turn_pixels(&mut pixels, i32::from(shift));
+                for (colour, pixel) in colours.zip(pixels) {
+                    assert_eq!(pixel, pillow(colour, shift), "{colour:?} + {shift}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn a_third_of_a_turn_exchanges_primaries() {

@@ -21,7 +21,8 @@ pub mod saturation;
 pub mod translate;
 
 mod blend;
+mod pixels;
 
-pub use config::{AugmentConfig, ColorJitterConfig, CropConfig, TranslateConfig};
+pub use config::{AugmentConfig, ColorJitterConfig, CropConfig, DecodeMode, TranslateConfig};
 pub use pipeline::{Pipeline, Scratch};
-pub use resample::{Extent, Filter, Region, Resampler};
+pub use resample::{Extent, Filter, Region, Resampler, Window};

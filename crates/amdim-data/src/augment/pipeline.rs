@@ -1,11 +1,12 @@
 //! The whole pipeline: a decoded picture to two training views or one test view.
 
-use super::config::AugmentConfig;
+use super::config::{AugmentConfig, DecodeMode};
 use super::normalize::{self, Normalizer};
-use super::resample::{Filter, Resampler};
+use super::resample::{Filter, Region, Resampler};
 use super::{center_crop, color_jitter, grayscale, horizontal_flip, resized_crop, translate};
+use crate::decode::{self, Part, Wanted};
 use crate::error::Result;
-use crate::image::Image;
+use crate::image::{Image, check_trainable};
 use amdim_random::Stream;
 
 /// A validated [`AugmentConfig`] with its tables.
@@ -42,7 +43,47 @@ impl Pipeline {
         usize::from(self.config.channels) * (self.config.pixels as usize).pow(2)
     }
 
-    /// Makes the two views of training sample `sample` in `epoch`.
+    /// What [`Pipeline::training_views`] needs of a `width` x `height` picture: both rectangles that are cut out.
+    pub fn wanted_for_training(&self, width: u32, height: u32, [seed, epoch, sample]: [u64; 3]) -> Wanted {
+        let Some(crop) = &self.config.crop else {
+            return self.wanted_for_center(width, height, self.config.pixels);
+        };
+        let is_flipped = self.flip(seed, epoch, sample).flip;
+        let regions = [0, 1].map(|view| {
+            let mut stream = Stream::for_view(seed, epoch, sample, view);
+            let region = resized_crop::sample(width, height, self.config.pixels, crop, &mut stream).region;
+            if is_flipped { Region { left: width - region.left - region.width, ..region } } else { region }
+        });
+        let short = regions.map(|region| region.width.min(region.height));
+        let reduction = self.reduction(short[0].min(short[1]), self.config.pixels);
+        Wanted { region: regions[0].union(regions[1]), reduction }
+    }
+
+    /// What [`Pipeline::test_view`] needs of a `width` x `height` picture.
+    pub fn wanted_for_test(&self, width: u32, height: u32) -> Wanted {
+        self.wanted_for_center(width, height, self.config.eval_resize.unwrap_or(self.config.pixels))
+    }
+
+    fn wanted_for_center(&self, width: u32, height: u32, resize: u32) -> Wanted {
+        Wanted { reduction: self.reduction(width.min(height), resize), ..Wanted::all(width, height) }
+    }
+
+    /// The largest reduction that leaves at least `needed` of `pixels`.
+    fn reduction(&self, pixels: u32, needed: u32) -> u32 {
+        match self.config.decode {
+            DecodeMode::Exact => 1,
+            DecodeMode::Fast => {
+                [8, 4, 2].into_iter().find(|reduction| pixels >= needed * reduction).unwrap_or(1)
+            }
+        }
+    }
+
+    fn flip(&self, seed: u64, epoch: u64, sample: u64) -> horizontal_flip::Params {
+        horizontal_flip::sample(self.config.flip_probability, &mut Stream::for_sample(seed, epoch, sample))
+    }
+
+    /// Makes the two views of training sample `sample` in `epoch`, of which `part` holds at least what
+    /// [`Pipeline::wanted_for_training`] says.
     ///
     /// # Shapes
     /// each of `views: [channels, pixels, pixels]`, normalised
@@ -51,76 +92,76 @@ impl Pipeline {
     /// [`DataError::TooSmall`](crate::DataError::TooSmall) for a picture with a side below 2 pixels.
     pub fn training_views(
         &self,
-        image: Image,
+        part: Part,
         [seed, epoch, sample]: [u64; 3],
         scratch: &mut Scratch,
         views: [&mut [f32]; 2],
     ) -> Result<()> {
-        image.check_trainable()?;
-        let mut image = image.into_channels(self.config.channels);
-        if self.config.crop.is_none() && !self.fits(&image) {
-            self.center(&image, self.config.pixels, scratch);
-            image.copy_from(&scratch.view);
+        check_trainable(part.whole)?;
+        let mut part = part.into_channels(self.config.channels);
+        if self.config.crop.is_none() && !self.fits(&part) {
+            self.center(&part, self.config.pixels, scratch);
+            part = Part::whole(scratch.view.clone());
         }
-        let flip = horizontal_flip::sample(
-            self.config.flip_probability,
-            &mut Stream::for_sample(seed, epoch, sample),
-        );
-        horizontal_flip::apply(&mut image, &flip);
+        if self.flip(seed, epoch, sample).flip {
+            part.mirror();
+        }
         for (index, view) in views.into_iter().enumerate() {
-            self.training_view(&image, &mut Stream::for_view(seed, epoch, sample, index as u64), scratch);
+            self.training_view(&part, &mut Stream::for_view(seed, epoch, sample, index as u64), scratch);
             self.normalizer.apply(&scratch.view, view);
         }
+        decode::recycle(part.image);
         Ok(())
     }
 
-    /// Makes the test view of `image`.
+    /// Makes the test view of the picture, all of which `part` holds.
     ///
     /// # Shapes
     /// `view: [channels, pixels, pixels]`, normalised
     ///
     /// # Errors
     /// [`DataError::TooSmall`](crate::DataError::TooSmall) for a picture with a side below 2 pixels.
-    pub fn test_view(&self, image: Image, scratch: &mut Scratch, view: &mut [f32]) -> Result<()> {
-        image.check_trainable()?;
-        let image = image.into_channels(self.config.channels);
+    pub fn test_view(&self, part: Part, scratch: &mut Scratch, view: &mut [f32]) -> Result<()> {
+        check_trainable(part.whole)?;
+        let part = part.into_channels(self.config.channels);
         match self.config.eval_resize {
-            None if self.fits(&image) => self.normalizer.apply(&image, view),
+            None if self.fits(&part) => self.normalizer.apply(&part.image, view),
             resize => {
-                self.center(&image, resize.unwrap_or(self.config.pixels), scratch);
+                self.center(&part, resize.unwrap_or(self.config.pixels), scratch);
                 self.normalizer.apply(&scratch.view, view);
             }
         }
         Ok(())
     }
 
-    fn fits(&self, image: &Image) -> bool {
-        image.width == self.config.pixels && image.height == self.config.pixels
+    fn fits(&self, part: &Part) -> bool {
+        part.whole == [self.config.pixels; 2]
     }
 
-    /// Leaves in `scratch.view` the central square of `image` with its short side resized to `resize`.
-    fn center(&self, image: &Image, resize: u32, scratch: &mut Scratch) {
+    /// Leaves in `scratch.view` the central square of the picture with its short side resized to `resize`.
+    fn center(&self, part: &Part, resize: u32, scratch: &mut Scratch) {
         let params = center_crop::Params { resize, crop: self.config.pixels };
-        center_crop::apply(image, &params, Filter::Bicubic, &mut scratch.resampler, &mut scratch.view);
+        center_crop::apply(part, &params, Filter::Bicubic, &mut scratch.resampler, &mut scratch.view);
     }
 
-    /// Leaves one augmented view of `image` in `scratch.view`.
-    fn training_view(&self, image: &Image, stream: &mut Stream, scratch: &mut Scratch) {
+    /// Leaves one augmented view of the picture in `scratch.view`.
+    fn training_view(&self, part: &Part, stream: &mut Stream, scratch: &mut Scratch) {
         let config = &self.config;
         let Scratch { resampler, view, other } = scratch;
         match (&config.crop, &config.translate) {
             (Some(crop), translation) => {
-                let params = resized_crop::sample(image.width, image.height, config.pixels, crop, stream);
-                resized_crop::apply(image, &params, resampler, view);
+                let [width, height] = part.whole;
+                let params = resized_crop::sample(width, height, config.pixels, crop, stream);
+                resized_crop::apply(part, &params, resampler, view);
                 if let Some(translation) = translation {
                     translate::apply(view, &translate::sample(translation, stream), other);
                     std::mem::swap(view, other);
                 }
             }
             (None, Some(translation)) => {
-                translate::apply(image, &translate::sample(translation, stream), view);
+                translate::apply(&part.image, &translate::sample(translation, stream), view);
             }
-            (None, None) => view.copy_from(image),
+            (None, None) => view.copy_from(&part.image),
         }
         if let Some(params) =
             config.color_jitter.as_ref().and_then(|jitter| color_jitter::sample(jitter, stream))
@@ -149,6 +190,7 @@ mod tests {
             eval_resize: None,
             pixels,
             channels: 1,
+            decode: DecodeMode::Exact,
         }
     }
 
@@ -156,7 +198,9 @@ mod tests {
         let pipeline = Pipeline::new(config).unwrap();
         let mut views = [vec![0.0; pipeline.view_values()], vec![0.0; pipeline.view_values()]];
         let [first, second] = &mut views;
-        pipeline.training_views(image.clone(), key, &mut Scratch::default(), [first, second]).unwrap();
+        pipeline
+            .training_views(Part::whole(image.clone()), key, &mut Scratch::default(), [first, second])
+            .unwrap();
         views
     }
 
@@ -203,7 +247,7 @@ mod tests {
         }
         let mut test_view = vec![0.0; 16];
         let pipeline = Pipeline::new(&plain(4)).unwrap();
-        pipeline.test_view(image, &mut Scratch::default(), &mut test_view).unwrap();
+        pipeline.test_view(Part::whole(image), &mut Scratch::default(), &mut test_view).unwrap();
         assert_eq!(test_view, view);
     }
 
@@ -216,10 +260,57 @@ mod tests {
     }
 
     #[test]
+    fn what_is_wanted_is_enough() {
+        let config = AugmentConfig {
+            flip_probability: 0.5,
+            crop: Some(CropConfig { scale: [0.1, 0.5], ratio: [0.7, 1.4] }),
+            ..plain(4)
+        };
+        let pipeline = Pipeline::new(&config).unwrap();
+        let image = ramp(41, 23);
+        for sample in 0..50 {
+            let key = [1, 2, sample];
+            let Wanted { region, reduction } = pipeline.wanted_for_training(41, 23, key);
+            assert_eq!(reduction, 1);
+            let rows = image.pixels.chunks(41).skip(region.top as usize).take(region.height as usize);
+            let columns = region.left as usize..(region.left + region.width) as usize;
+            let pixels = rows.flat_map(|row| row[columns.clone()].to_vec()).collect();
+            let part = Part {
+                image: Image::new(region.width, region.height, 1, pixels).unwrap(),
+                origin: [region.left, region.top].map(i64::from),
+                reduction,
+                whole: [41, 23],
+            };
+            let mut made = [[0.0; 16]; 2];
+            let [first, second] = &mut made;
+            pipeline.training_views(part, key, &mut Scratch::default(), [first, second]).unwrap();
+            assert_eq!(made.map(|view| view.to_vec()), views(&config, &image, key), "{sample}");
+        }
+    }
+
+    #[test]
+    fn fast_decoding_leaves_enough_pixels() {
+        let crop = Some(CropConfig { scale: [0.3, 1.0], ratio: [0.7, 1.4] });
+        let config = AugmentConfig { decode: DecodeMode::Fast, crop, ..plain(32) };
+        let pipeline = Pipeline::new(&config).unwrap();
+        let mut seen = [0; 9];
+        for sample in 0..200 {
+            let wanted = pipeline.wanted_for_training(300, 260, [1, 0, sample]);
+            assert!(wanted.region.width.min(wanted.region.height) >= 32 * wanted.reduction);
+            seen[wanted.reduction as usize] += 1;
+        }
+        assert!(seen[4] > 0 && seen[2] + seen[4] + seen[8] == 200, "{seen:?}");
+        assert_eq!(pipeline.wanted_for_test(300, 128).reduction, 4);
+        assert_eq!(pipeline.wanted_for_test(300, 127).reduction, 2);
+        assert_eq!(pipeline.wanted_for_test(40, 50).reduction, 1);
+    }
+
+    #[test]
     fn one_pixel_is_too_small() {
         let pipeline = Pipeline::new(&plain(2)).unwrap();
         let image = Image::new(1, 1, 1, vec![0]).unwrap();
-        let error = pipeline.test_view(image, &mut Scratch::default(), &mut [0.0; 4]).unwrap_err();
+        let error =
+            pipeline.test_view(Part::whole(image), &mut Scratch::default(), &mut [0.0; 4]).unwrap_err();
         assert_eq!(error.code(), "AMDIM_DATA");
     }
 }

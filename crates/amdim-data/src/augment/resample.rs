@@ -4,7 +4,10 @@
 //! (its `Resample.c`, version 13: earlier versions always reduced the width first, which is a few levels off where the
 //! height shrinks much more than the width), level for level.
 
+use std::hint::black_box;
+
 use crate::image::Image;
+use crate::vector::vectorised;
 
 /// Bits behind the point of a weight: 8 bits of level and 2 of headroom remain of 32.
 const PRECISION_BITS: u32 = 32 - 8 - 2;
@@ -56,6 +59,33 @@ impl Region {
     pub fn whole(image: &Image) -> Self {
         Self { left: 0, top: 0, width: image.width, height: image.height }
     }
+
+    /// The smallest rectangle that holds both.
+    #[must_use]
+    pub fn union(self, other: Self) -> Self {
+        let (left, top) = (self.left.min(other.left), self.top.min(other.top));
+        let right = (self.left + self.width).max(other.left + other.width);
+        let bottom = (self.top + self.height).max(other.top + other.height);
+        Self { left, top, width: right - left, height: bottom - top }
+    }
+}
+
+/// A rectangle of an image that may begin and end inside pixels.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Window {
+    /// Where it begins, across and down, pixels.
+    pub start: [f64; 2],
+    /// How long it is, across and down, pixels.
+    pub length: [f64; 2],
+}
+
+impl From<Region> for Window {
+    fn from(region: Region) -> Self {
+        Self {
+            start: [region.left, region.top].map(f64::from),
+            length: [region.width, region.height].map(f64::from),
+        }
+    }
 }
 
 /// One axis of the result: how long it would be as a whole, and the part of it that is wanted.
@@ -82,40 +112,46 @@ pub struct Resampler {
     columns: Weights,
     rows: Weights,
     between: Vec<u8>,
-    sums: Vec<i32>,
+    pack: Vec<u8>,
 }
 
 impl Resampler {
-    /// Cuts `region` out of `image`, resizes it to `[columns, rows]` and writes the wanted part into `resized`.
+    /// Cuts `window` out of `image`, resizes it to `[columns, rows]` and writes the wanted part into `resized`.
     ///
-    /// Pixels outside the region have no influence: at its edges the filter is cut and its weights are scaled up. A
+    /// Pixels outside the window have no influence: at its edges the filter is cut and its weights are scaled up. A
     /// pass that would not change the size is left out. What is not wanted is not computed.
     ///
     /// # Panics
-    /// When `region` is not inside `image` or a wanted part not inside its whole; the callers of this crate check it.
+    /// When `window` is not inside `image` or a wanted part not inside its whole; the callers of this crate check it.
     pub fn resize(
         &mut self,
         image: &Image,
-        region: Region,
+        window: impl Into<Window>,
         [columns, rows]: [Extent; 2],
         filter: Filter,
         resized: &mut Image,
     ) {
         resized.reshape(columns.count, rows.count, image.channels);
-        self.columns.compute(region.width, columns, filter);
-        self.rows.compute(region.height, rows, filter);
+        let window = window.into();
+        let left = self.columns.compute(window.start[0], window.length[0], image.width, columns, filter);
+        let top = self.rows.compute(window.start[1], window.length[1], image.height, rows, filter);
         match image.channels {
-            3 => self.two_passes::<3>(image, region, resized),
-            _ => self.two_passes::<1>(image, region, resized),
+            3 => self.two_passes::<3>(image, [left, top], resized),
+            _ => self.two_passes::<1>(image, [left, top], resized),
         }
     }
 
-    fn two_passes<const CHANNELS: usize>(&mut self, image: &Image, region: Region, resized: &mut Image) {
+    fn two_passes<const CHANNELS: usize>(
+        &mut self,
+        image: &Image,
+        [left, top]: [usize; 2],
+        resized: &mut Image,
+    ) {
         let stride = image.row_values();
         // Only what a wanted output depends on is read.
         let (rows, columns) = (self.rows.inputs(), self.columns.inputs());
-        let top = region.top as usize + rows.start;
-        let left = region.left as usize + columns.start;
+        let top = top + rows.start;
+        let left = left + columns.start;
         let input = Rows {
             values: &image.pixels[top * stride + left * CHANNELS..],
             stride,
@@ -125,22 +161,23 @@ impl Resampler {
         let output = &mut resized.pixels;
         match (self.columns.copies, self.rows.copies) {
             (true, true) => input.copy_to(output),
-            (false, true) => horizontal_pass::<CHANNELS>(&input, &self.columns, output),
-            (true, false) => vertical_pass(&input, &self.rows, &mut self.sums, output),
+            (false, true) => horizontal_pass::<CHANNELS>(&input, &self.columns, &mut self.pack, output),
+            (true, false) => vertical_pass(&input, &self.rows, output),
             (false, false) if is_vertical_first(&self.columns, &self.rows) => {
                 self.between.resize(self.rows.spans.len() * input.row_values, 0);
-                vertical_pass(&input, &self.rows, &mut self.sums, &mut self.between);
+                vertical_pass(&input, &self.rows, &mut self.between);
                 horizontal_pass::<CHANNELS>(
                     &Rows::packed(&self.between, input.row_values),
                     &self.columns,
+                    &mut self.pack,
                     output,
                 );
             }
             (false, false) => {
                 let row_values = self.columns.spans.len() * CHANNELS;
                 self.between.resize(input.count * row_values, 0);
-                horizontal_pass::<CHANNELS>(&input, &self.columns, &mut self.between);
-                vertical_pass(&Rows::packed(&self.between, row_values), &self.rows, &mut self.sums, output);
+                horizontal_pass::<CHANNELS>(&input, &self.columns, &mut self.pack, &mut self.between);
+                vertical_pass(&Rows::packed(&self.between, row_values), &self.rows, output);
             }
         }
     }
@@ -166,6 +203,7 @@ impl<'a> Rows<'a> {
         Self { values, stride: row_values, row_values, count: values.len() / row_values }
     }
 
+    #[inline]
     fn row(&self, index: usize) -> &[u8] {
         &self.values[index * self.stride..][..self.row_values]
     }
@@ -192,24 +230,29 @@ struct Weights {
 }
 
 impl Weights {
-    fn compute(&mut self, inputs: u32, outputs: Extent, filter: Filter) {
+    /// Computes the weights of `outputs` over `length` pixels from `start` on of an axis of `pixels`, and returns the
+    /// first pixel, from which inputs are counted.
+    fn compute(&mut self, start: f64, length: f64, pixels: u32, outputs: Extent, filter: Filter) -> usize {
         self.spans.clear();
         self.values.clear();
-        self.input_count = u64::from(inputs);
+        // Pixels that the window touches; of a fractional one those at the ends count as a whole.
+        let begin = start.floor();
+        let inputs = ((start + length).ceil().min(f64::from(pixels)) - begin) as usize;
+        let offset = start - begin;
+        self.input_count = inputs as u64;
         self.output_count = outputs.whole;
-        self.copies = self.input_count == self.output_count;
-        let inputs = inputs as usize;
+        self.copies = length == outputs.whole as f64 && offset == 0.0;
         if self.copies {
             let first = outputs.first as usize;
             self.spans.extend((first..first + outputs.count as usize).map(|input| (input, 1, 0)));
-            return;
+            return begin as usize;
         }
-        let scale = inputs as f64 / outputs.whole as f64;
+        let scale = length / outputs.whole as f64;
         let filter_scale = scale.max(1.0);
         let half_width = filter.half_width() * filter_scale;
         let per_filter_unit = 1.0 / filter_scale;
         for output in outputs.first..outputs.first + u64::from(outputs.count) {
-            let center = (output as f64 + 0.5) * scale;
+            let center = offset + (output as f64 + 0.5) * scale;
             // Casts cut towards zero; what would be negative starts at 0.
             let first = (center - half_width + 0.5).max(0.0) as usize;
             let end = ((center + half_width + 0.5) as usize).min(inputs);
@@ -222,6 +265,7 @@ impl Weights {
             self.spans.push((first, end - first, self.values.len()));
             self.values.extend(self.floats.iter().map(|&weight| to_fixed(weight / divisor)));
         }
+        begin as usize
     }
 
     /// The input positions that any wanted output depends on.
@@ -244,44 +288,84 @@ fn to_fixed(weight: f64) -> i32 {
 
 const HALF: i32 = 1 << (PRECISION_BITS - 1);
 
-#[inline]
+#[allow(clippy::inline_always, reason = "part of the vectorised loops")]
+#[inline(always)]
 fn to_level(sum: i32) -> u8 {
     (sum >> PRECISION_BITS).clamp(0, 255) as u8
 }
 
-/// `input` starts with the first column that any output depends on.
-fn horizontal_pass<const CHANNELS: usize>(input: &Rows, weights: &Weights, output: &mut [u8]) {
-    let offset = weights.inputs().start;
-    let outputs = weights.spans.len();
-    for (index, row) in output.chunks_exact_mut(outputs * CHANNELS).enumerate() {
-        let source = input.row(index).as_chunks::<CHANNELS>().0;
-        for (position, pixel) in row.as_chunks_mut::<CHANNELS>().0.iter_mut().enumerate() {
-            let (first, weights) = weights.of(position);
-            let mut sums = [HALF; CHANNELS];
-            for (weight, values) in weights.iter().zip(&source[first - offset..]) {
-                for (sum, &value) in sums.iter_mut().zip(values) {
-                    *sum += i32::from(value) * weight;
-                }
-            }
-            *pixel = sums.map(to_level);
+/// Values whose sums are kept in registers.
+const LANES: usize = 32;
+
+/// The weighted sum of [`LANES`] neighbouring values, from value `start` on, over the rows from `first` on.
+#[allow(clippy::inline_always, reason = "part of the vectorised loops")]
+#[inline(always)]
+fn weighted_levels(rows: &Rows<'_>, first: usize, start: usize, weights: &[i32]) -> [u8; LANES] {
+    let mut sums = [HALF; LANES];
+    for (index, &weight) in weights.iter().enumerate() {
+        let values = &rows.row(first + index)[start..][..LANES];
+        for (sum, &value) in sums.iter_mut().zip(values) {
+            *sum += i32::from(value) * weight;
         }
     }
+    sums.map(to_level)
 }
 
-/// `input` starts with the first row that any output depends on.
-fn vertical_pass(input: &Rows, weights: &Weights, sums: &mut Vec<i32>, output: &mut [u8]) {
-    let offset = weights.inputs().start;
-    for (position, row) in output.chunks_exact_mut(input.row_values).enumerate() {
-        let (first, weights) = weights.of(position);
-        sums.clear();
-        sums.resize(input.row_values, HALF);
-        for (index, weight) in weights.iter().enumerate() {
-            for (sum, &value) in sums.iter_mut().zip(input.row(first - offset + index)) {
-                *sum += i32::from(value) * weight;
+vectorised! {
+    /// `input` starts with the first column that any output depends on.
+    ///
+    /// Some rows at a time are packed: one column of them after another, so that one weight serves all their values.
+    fn horizontal_pass[const CHANNELS: usize](
+        input: &Rows<'_>,
+        weights: &Weights,
+        pack: &mut Vec<u8>,
+        output: &mut [u8],
+    ) {
+        let offset = weights.inputs().start;
+        let outputs = weights.spans.len();
+        // An RGB pixel has a value to spare in a pack, so that it is copied as a whole.
+        let pixel_lanes = if CHANNELS == 3 { 4 } else { CHANNELS };
+        pack.resize(input.row_values / CHANNELS * LANES, 0);
+        for (index, rows) in output.chunks_mut(LANES / pixel_lanes * outputs * CHANNELS).enumerate() {
+            let first_row = index * (LANES / pixel_lanes);
+            let count = rows.len() / (outputs * CHANNELS);
+            for row in 0..count {
+                let pixels = input.row(first_row + row).as_chunks::<CHANNELS>().0;
+                for (column, pixel) in pack.as_chunks_mut::<LANES>().0.iter_mut().zip(pixels) {
+                    column[row * pixel_lanes..][..CHANNELS].copy_from_slice(pixel);
+                }
+            }
+            // A distance that the compiler does not know keeps it from vectorising over the weights, which is slower.
+            let columns = Rows::packed(pack, black_box(LANES));
+            for position in 0..outputs {
+                let (first, weights) = weights.of(position);
+                let levels = weighted_levels(&columns, first - offset, 0, weights);
+                for row in 0..count {
+                    let pixel = &mut rows[(row * outputs + position) * CHANNELS..][..CHANNELS];
+                    pixel.copy_from_slice(&levels[row * pixel_lanes..][..CHANNELS]);
+                }
             }
         }
-        for (value, &sum) in row.iter_mut().zip(sums.iter()) {
-            *value = to_level(sum);
+    }
+
+    /// `input` starts with the first row that any output depends on.
+    fn vertical_pass(input: &Rows<'_>, weights: &Weights, output: &mut [u8]) {
+        let offset = weights.inputs().start;
+        for (position, row) in output.chunks_exact_mut(input.row_values).enumerate() {
+            let (first, weights) = weights.of(position);
+            let first = first - offset;
+            let (blocks, rest) = row.as_chunks_mut::<LANES>();
+            let done = blocks.len() * LANES;
+            for (index, block) in blocks.iter_mut().enumerate() {
+                *block = weighted_levels(input, first, index * LANES, weights);
+            }
+            for (index, value) in rest.iter_mut().enumerate() {
+                let terms = weights.iter().enumerate();
+                let sum: i32 = terms
+                    .map(|(row, &weight)| i32::from(input.row(first + row)[done + index]) * weight)
+                    .sum();
+                *value = to_level(sum + HALF);
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::config::CropConfig;
 use super::resample::{Extent, Filter, Region, Resampler};
+use crate::decode::Part;
 use crate::image::Image;
 use amdim_random::Stream;
 
@@ -60,9 +61,9 @@ fn centered(width: u32, height: u32, ratio: [f64; 2]) -> Region {
 }
 
 /// Cuts the rectangle out and resizes it with the bicubic filter (the reference's `INTERP = 3`).
-pub fn apply(image: &Image, params: &Params, resampler: &mut Resampler, cropped: &mut Image) {
+pub fn apply(part: &Part, params: &Params, resampler: &mut Resampler, cropped: &mut Image) {
     let extents = [Extent::all(params.pixels); 2];
-    resampler.resize(image, params.region, extents, Filter::Bicubic, cropped);
+    resampler.resize(&part.image, part.window(params.region), extents, Filter::Bicubic, cropped);
 }
 
 #[cfg(test)]

@@ -1,25 +1,42 @@
 //! Saturation: every value's distance from its pixel's luma times a factor.
 
-use super::blend::blend;
-use super::grayscale::luma;
+use super::blend::blend_levels;
+use super::grayscale::luma_of;
+use super::pixels::{Change, map_pixels};
 use crate::image::Image;
+use crate::vector::vectorised;
 
 pub use super::factor::{Params, sample};
 
 /// Blends with the luma, as Pillow's `ImageEnhance.Color`; a gray image stays as it is.
 pub fn apply(image: &mut Image, params: &Params) {
-    if image.channels != 3 {
-        return;
+    if image.channels == 3 {
+        blend_with_luma(image.pixels.as_chunks_mut().0, params.factor as f32);
     }
-    let factor = params.factor as f32;
-    for pixel in image.pixels.as_chunks_mut::<3>().0 {
-        let gray = luma(*pixel);
-        *pixel = pixel.map(|value| blend(gray, value, factor));
+}
+
+vectorised! {
+    fn blend_with_luma(pixels: &mut [[u8; 3]], factor: f32) {
+        map_pixels(pixels, &Saturate { factor });
+    }
+}
+
+struct Saturate {
+    factor: f32,
+}
+
+impl Change for Saturate {
+    #[allow(clippy::inline_always, reason = "part of a vectorised loop")]
+    #[inline(always)]
+    fn change(&self, levels: [i32; 3]) -> [i32; 3] {
+        let gray = luma_of(levels);
+        levels.map(|level| blend_levels(gray, level, self.factor))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::grayscale::luma;
     use super::*;
 
     #[test]

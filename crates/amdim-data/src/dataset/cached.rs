@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::Dataset;
+use crate::decode::{ChoosePart, Part, Wanted};
 use crate::error::Result;
 use crate::image::Image;
 
@@ -30,7 +31,7 @@ impl CachedDataset {
     fn keep(&self, index: usize, image: &Image) {
         let bytes = image.pixels.len() as u64;
         let room = |left: u64| left.checked_sub(bytes);
-        if image.width.max(image.height) > LARGEST_SIDE
+        if !is_small(image.width, image.height)
             || self.bytes_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).is_err()
         {
             return;
@@ -40,6 +41,10 @@ impl CachedDataset {
             self.bytes_left.fetch_add(bytes, Ordering::Relaxed);
         }
     }
+}
+
+fn is_small(width: u32, height: u32) -> bool {
+    width.max(height) <= LARGEST_SIDE
 }
 
 impl Dataset for CachedDataset {
@@ -60,12 +65,21 @@ impl Dataset for CachedDataset {
     }
 
     fn image(&self, index: usize) -> Result<Image> {
+        self.part(index, &mut Wanted::all).map(|part| part.image)
+    }
+
+    fn part(&self, index: usize, choose: &mut ChoosePart<'_>) -> Result<Part> {
         if let Some(image) = self.pictures.get(index).and_then(OnceLock::get) {
-            return Ok(image.clone());
+            return Ok(Part::whole(image.clone()));
         }
-        let image = self.inner.image(index)?;
-        self.keep(index, &image);
-        Ok(image)
+        // What may be kept is decoded whole.
+        let part = self.inner.part(index, &mut |width, height| {
+            if is_small(width, height) { Wanted::all(width, height) } else { choose(width, height) }
+        })?;
+        if is_small(part.whole[0], part.whole[1]) {
+            self.keep(index, &part.image);
+        }
+        Ok(part)
     }
 
     fn ignored_files(&self) -> usize {

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::{Dataset, check_index};
-use crate::decode::{Limits, decode};
+use crate::decode::{ChoosePart, Limits, Part, Wanted, decode_part};
 use crate::error::{DataError, Result};
 use crate::image::Image;
 
@@ -47,20 +47,25 @@ impl Dataset for FileDataset {
     }
 
     fn image(&self, index: usize) -> Result<Image> {
+        self.part(index, &mut Wanted::all).map(|part| part.image)
+    }
+
+    fn part(&self, index: usize, choose: &mut ChoosePart<'_>) -> Result<Part> {
         check_index(index, self.len())?;
-        decode_file(&self.paths[index], &self.limits).map_err(|error| error.with_picture(&self.name(index)))
+        decode_file(&self.paths[index], &self.limits, choose)
+            .map_err(|error| error.with_picture(&self.name(index)))
     }
 }
 
-/// Reads and decodes a picture file.
-pub(super) fn decode_file(path: &Path, limits: &Limits) -> Result<Image> {
+/// Reads a picture file and decodes what `choose` wants of it.
+pub(super) fn decode_file(path: &Path, limits: &Limits, choose: &mut ChoosePart<'_>) -> Result<Part> {
     let io_error = |error| DataError::io(path.display(), error);
     let mut file = File::open(path).map_err(io_error)?;
     let len = file.metadata().map_err(io_error)?.len();
     limits.check_bytes(len)?;
     let mut bytes = Vec::with_capacity(len as usize);
     file.read_to_end(&mut bytes).map_err(io_error)?;
-    decode(&bytes, limits)
+    decode_part(&bytes, limits, choose)
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use super::archive::for_each_entry;
 use super::files::decode_file;
 use super::source::FolderLabels;
 use super::{Dataset, check_index};
-use crate::decode::{Limits, decode};
+use crate::decode::{ChoosePart, Limits, Part, Wanted, decode_part};
 use crate::error::{DataError, Result};
 use crate::image::Image;
 
@@ -204,11 +204,15 @@ impl Dataset for ImageFolder {
     }
 
     fn image(&self, index: usize) -> Result<Image> {
+        self.part(index, &mut Wanted::all).map(|part| part.image)
+    }
+
+    fn part(&self, index: usize, choose: &mut ChoosePart<'_>) -> Result<Part> {
         check_index(index, self.len())?;
         let picture = &self.pictures[index];
         let decoded = match &self.store {
-            Store::Archive(bytes) => decode(&bytes[picture.bytes.clone()], &self.limits),
-            Store::Directory(root) => decode_file(&root.join(&picture.path), &self.limits),
+            Store::Archive(bytes) => decode_part(&bytes[picture.bytes.clone()], &self.limits, choose),
+            Store::Directory(root) => decode_file(&root.join(&picture.path), &self.limits, choose),
         };
         decoded.map_err(|error| error.with_picture(&picture.path))
     }

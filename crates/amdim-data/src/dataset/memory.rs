@@ -1,7 +1,7 @@
 //! Pictures handed over one by one, encoded or decoded.
 
 use super::{Dataset, check_index, check_labels, numbered_classes};
-use crate::decode::{Limits, decode};
+use crate::decode::{ChoosePart, Limits, Part, Wanted, decode_part};
 use crate::error::{DataError, Result};
 use crate::image::Image;
 
@@ -78,13 +78,17 @@ impl Dataset for MemoryDataset {
     }
 
     fn image(&self, index: usize) -> Result<Image> {
+        self.part(index, &mut Wanted::all).map(|part| part.image)
+    }
+
+    fn part(&self, index: usize, choose: &mut ChoosePart<'_>) -> Result<Part> {
         check_index(index, self.len())?;
         let picture = &self.pictures[index];
         match &picture.pixels {
             PicturePixels::Encoded(bytes) => {
-                decode(bytes, &self.limits).map_err(|error| error.with_picture(&picture.name))
+                decode_part(bytes, &self.limits, choose).map_err(|error| error.with_picture(&picture.name))
             }
-            PicturePixels::Decoded(image) => Ok(image.clone()),
+            PicturePixels::Decoded(image) => Ok(Part::whole(image.clone())),
         }
     }
 }

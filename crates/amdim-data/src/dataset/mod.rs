@@ -19,6 +19,7 @@ pub use files::FileDataset;
 pub use memory::{MemoryDataset, MemoryPicture, PicturePixels};
 pub use source::{Cifar100Labels, DatasetSource, FolderLabels, Split, Stl10Split, open};
 
+use crate::decode::{ChoosePart, Part};
 use crate::error::{DataError, Result};
 use crate::image::Image;
 
@@ -46,6 +47,16 @@ pub trait Dataset: Send + Sync {
     /// # Errors
     /// An error that names the picture; [`DataError::InvalidArgument`] for an index beyond the end.
     fn image(&self, index: usize) -> Result<Image>;
+
+    /// As [`Dataset::image`], of as little as needed: `choose` is told the picture's width and height and says what it
+    /// wants. What is stored decoded comes whole.
+    ///
+    /// # Errors
+    /// As [`Dataset::image`].
+    fn part(&self, index: usize, choose: &mut ChoosePart<'_>) -> Result<Part> {
+        let _ = choose;
+        self.image(index).map(Part::whole)
+    }
 
     /// Files that were found beside the pictures and left out.
     fn ignored_files(&self) -> usize {

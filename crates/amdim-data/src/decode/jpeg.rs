@@ -7,14 +7,23 @@ use zune_core::colorspace::ColorSpace;
 use zune_core::options::DecoderOptions;
 use zune_jpeg::JpegDecoder;
 
-use super::{Limits, oriented, problem};
+use super::{ChoosePart, Limits, Part, baseline, oriented, problem};
 use crate::error::Result;
 use crate::image::Image;
 
-pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Image> {
+/// Decodes at least what `choose` wants.
+pub(super) fn decode(bytes: &[u8], limits: &Limits, choose: &mut ChoosePart<'_>) -> Result<Part> {
     if !is_whole(bytes) {
         return Err(problem("the JPEG data is cut off"));
     }
+    match baseline::decode(bytes, limits, choose)? {
+        Some(part) => Ok(part),
+        None => decode_any(bytes, limits).map(Part::whole),
+    }
+}
+
+/// Decodes any JPEG file.
+fn decode_any(bytes: &[u8], limits: &Limits) -> Result<Image> {
     let options = DecoderOptions::new_fast()
         .set_max_width(usize::from(u16::MAX))
         .set_max_height(usize::from(u16::MAX))
@@ -71,9 +80,7 @@ fn next_marker(bytes: &[u8], position: &mut usize) -> Option<u8> {
 
 /// Moves `position` over entropy-coded data to the marker that ends it.
 fn skip_scan(bytes: &[u8], position: &mut usize) {
-    while let Some(offset) =
-        bytes.get(*position..).and_then(|rest| rest.iter().position(|&byte| byte == 0xFF))
-    {
+    while let Some(offset) = bytes.get(*position..).and_then(|rest| memchr::memchr(0xFF, rest)) {
         *position += offset;
         match bytes.get(*position + 1) {
             // A stuffed byte, a restart marker, a fill byte.

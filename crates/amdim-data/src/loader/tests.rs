@@ -18,6 +18,7 @@ fn augment() -> AugmentConfig {
         eval_resize: None,
         pixels: 8,
         channels: 1,
+        decode: crate::augment::DecodeMode::Exact,
     }
 }
 

@@ -34,6 +34,8 @@ def main():
     image = ramp()
     save("baseline.jpg", image, quality=90, subsampling=0)
     save("subsampled.jpg", image, quality=90, subsampling=2)
+    save("half-width.jpg", ramp(75, 53), quality=90, subsampling=1)
+    save("odd-size.jpg", ramp(75, 53), quality=90, subsampling=2, restart_marker_blocks=3)
     save("progressive.jpg", image, quality=90, progressive=True)
     save("restart.jpg", image, quality=90, restart_marker_blocks=2)
     save("gray.jpg", image.convert("L"), quality=90)

@@ -19,6 +19,7 @@ use amdim_core::model::Model;
 use amdim_core::nn::{Classifiers, Mode};
 use amdim_core::optim::Adam;
 use amdim_core::{Error as CoreError, tensors};
+use amdim_data::decode::{ChoosePart, Part};
 use amdim_data::{AugmentConfig, Dataset, Image, Loader, LoaderOptions, load_eval_batch};
 use amdim_random::{Purpose, Stream};
 use candle_core::{DType, Device, Tensor};
@@ -303,6 +304,13 @@ struct Subset {
     indices: Vec<u32>,
 }
 
+impl Subset {
+    /// The place in the inner set; an index past the end is one past the end there, too.
+    fn inner_index(&self, index: usize) -> usize {
+        self.indices.get(index).map_or(usize::MAX, |&at| at as usize)
+    }
+}
+
 impl Dataset for Subset {
     fn len(&self) -> usize {
         self.indices.len()
@@ -321,7 +329,10 @@ impl Dataset for Subset {
     }
 
     fn image(&self, index: usize) -> amdim_data::error::Result<Image> {
-        // An index past the end is one past the end of the inner set too.
-        self.inner.image(self.indices.get(index).map_or(usize::MAX, |&at| at as usize))
+        self.inner.image(self.inner_index(index))
+    }
+
+    fn part(&self, index: usize, choose: &mut ChoosePart<'_>) -> amdim_data::error::Result<Part> {
+        self.inner.part(self.inner_index(index), choose)
     }
 }

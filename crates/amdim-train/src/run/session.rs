@@ -75,6 +75,7 @@ impl Session<'_> {
                 None => self.loader.next_batch()?,
             };
             rate = self.update(&batch)?;
+            self.loader.recycle(batch);
             self.report_skipped()?;
             if self.progress.update.is_multiple_of(self.request.log_every_steps) {
                 self.report_steps(rate)?;

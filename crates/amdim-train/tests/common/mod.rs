@@ -60,7 +60,7 @@ fn augment_json() -> Value {
     json!({
         "pixels": 32, "channels": 1, "flipProbability": 0.0, "crop": null,
         "translate": { "maxPixels": 2, "probability": 0.5 }, "colorJitter": null,
-        "grayscaleProbability": 0.0, "mean": [0.45], "std": [0.25], "evalResize": null,
+        "grayscaleProbability": 0.0, "mean": [0.45], "std": [0.25], "evalResize": null, "decode": "exact",
     })
 }
 
