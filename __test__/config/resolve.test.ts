@@ -58,6 +58,7 @@ describe('resolveConfig', () => {
       translate: { maxPixels: 4, probability: 0.8 },
       colorJitter: { probability: 0.8, brightness: 0.4, contrast: 0.4, saturation: 0.4, hue: 0.2 },
       grayscaleProbability: 0.25,
+      decode: 'exact',
       flipProbability: 0.5,
       mean: [125.3 / 255, 123.0 / 255, 113.9 / 255],
       std: [63.0 / 255, 62.1 / 255, 66.7 / 255],

@@ -168,6 +168,11 @@ const augment = group(
       z.int().min(32).max(4096).nullable().default(null),
       'test time: short side before the centre crop, in pixels; null: `pixels`',
     ),
+    decode: field(
+      z.enum(['exact', 'fast']).default('exact'),
+      'JPEG files: exact, or fast, at 1/2, 1/4 or 1/8 of their size where a view needs no more pixels',
+      'decode',
+    ),
   },
   'how a picture becomes two views, and its test-time form (reference datasets.py)',
 )
