@@ -8,9 +8,10 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 /** What each crate must not depend on, as in docs/design/layout.md. */
 const FORBIDDEN: Record<string, RegExp> = {
   'amdim-network': /^(amdim-|candle|napi|rayon|image)/,
-  'amdim-cpu': /^(amdim-(?!network)|candle|napi|image)/,
-  'amdim-core': /^(amdim-(?!network|cpu|random)|napi|image|zune)/,
-  'amdim-data': /^(amdim-(?!random)|candle|napi)/,
+  'amdim-kernels': /^(amdim-|candle|napi|image)/,
+  'amdim-cpu': /^(amdim-(?!network|kernels)|candle|napi|image)/,
+  'amdim-core': /^(amdim-(?!network|cpu|kernels|random)|napi|image|zune)/,
+  'amdim-data': /^(amdim-(?!random|kernels)|candle|napi)/,
   'amdim-random': /^./,
   'amdim-eval': /^(amdim-|candle|napi|image|zune)/,
   'amdim-train': /^(amdim-(node|parity)|napi)/,
