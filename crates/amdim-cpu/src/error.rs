@@ -50,6 +50,12 @@ pub enum CpuError {
         /// What is wrong.
         problem: &'static str,
     },
+    /// Settings, positions or a batch that an objective can't work with.
+    #[error("the objective can't be computed: {problem}")]
+    Objective {
+        /// What is wrong.
+        problem: &'static str,
+    },
     /// The kernel that was asked for can't run here.
     #[error(transparent)]
     Kernel(#[from] KernelError),

@@ -34,6 +34,11 @@ impl Groups {
         self.batch.div_ceil(self.pictures)
     }
 
+    /// Index of a group's first picture.
+    pub(crate) fn first(self, group: usize) -> usize {
+        group * self.pictures
+    }
+
     /// Number of pictures in the batch.
     pub(crate) fn batch(self) -> usize {
         self.batch

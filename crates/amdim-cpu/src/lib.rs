@@ -10,6 +10,7 @@
 //!   same block with another shortcut.
 //! - `groups`: a batch is cut into at most eight groups of pictures, which threads work on in parallel; a group into
 //!   chunks of rows that stay in the cache while a layer gathers patches, multiplies, rectifies and multiplies again.
+//! - [`nce`], [`classifiers`], [`adam`]: the rest of a training step.
 //! - `filter`, `patches`, `norm`, `elementwise`: what layers are made of.
 //!
 //! The matrix products, the instruction sets and the threads are those of [`amdim_kernels`].
@@ -19,11 +20,14 @@
 
 #![allow(clippy::inline_always, reason = "a loop compiled for an instruction set must swallow what it calls")]
 
+pub mod adam;
+pub mod classifiers;
 mod elementwise;
 mod error;
 mod filter;
 mod groups;
 mod layer;
+pub mod nce;
 mod network;
 mod norm;
 mod patches;

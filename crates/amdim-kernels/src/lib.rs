@@ -12,6 +12,7 @@
     reason = "a function compiled for an instruction set must swallow what it calls"
 )]
 
+mod elementary;
 mod error;
 pub mod gemm;
 mod kernel;

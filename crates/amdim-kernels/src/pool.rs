@@ -142,15 +142,31 @@ impl Pool {
         length: usize,
         work: impl Fn(usize, &mut [S], usize) + Sync,
     ) {
+        self.for_each_chunks([values], length, |index, [chunk], thread| work(index, chunk, thread));
+    }
+
+    /// Like [`Pool::for_each_chunk`], on slices of one length that are cut alike.
+    ///
+    /// # Panics
+    /// If their lengths differ.
+    pub fn for_each_chunks<S: Send, const N: usize>(
+        &self,
+        mut values: [&mut [S]; N],
+        length: usize,
+        work: impl Fn(usize, [&mut [S]; N], usize) + Sync,
+    ) {
         let length = length.max(1);
-        let (total, start) = (values.len(), Pointer(values.as_mut_ptr()));
+        let total = values.first().map_or(0, |values| values.len());
+        assert!(values.iter().all(|values| values.len() == total), "slices of one length");
+        let starts = values.each_mut().map(|values| Pointer(values.as_mut_ptr()));
         self.for_each(total.div_ceil(length), |index, thread| {
             let from = index * length;
-            // SAFETY: every index is handed out once, so that the chunks don't overlap; they lie within `values`,
-            // which is borrowed until all are done.
-            let chunk =
-                unsafe { std::slice::from_raw_parts_mut(start.get().add(from), length.min(total - from)) };
-            work(index, chunk, thread);
+            // SAFETY: every index is handed out once, so that the chunks of a slice don't overlap; they lie within the
+            // slices, which are borrowed until all are done.
+            let chunks = starts.each_ref().map(|start| unsafe {
+                std::slice::from_raw_parts_mut(start.get().add(from), length.min(total - from))
+            });
+            work(index, chunks, thread);
         });
     }
 }
@@ -176,7 +192,7 @@ impl<S> Pointer<S> {
     }
 }
 
-// SAFETY: only `for_each_chunk` uses it, where each thread touches its own chunk of `Send` values.
+// SAFETY: only `for_each_chunks` uses it, where each thread touches its own chunk of `Send` values.
 unsafe impl<S: Send> Sync for Pointer<S> {}
 
 /// Puts back which pool this thread works for.

@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub};
 
+use crate::elementary;
 use crate::gemm::Tabled;
 
 mod sealed {
@@ -39,6 +40,12 @@ pub trait Real:
     /// `self * factor + addend`, rounded once or twice.
     #[must_use]
     fn mul_add(self, factor: Self, addend: Self) -> Self;
+    /// `e^self`; `f32` is good to 2e-7 and stays within `e^-87..e^88`, so that loops over it become vector code.
+    #[must_use]
+    fn exp(self) -> Self;
+    /// Hyperbolic tangent; `f32` is good to 5e-7.
+    #[must_use]
+    fn tanh(self) -> Self;
     /// Whether it is neither infinite nor NaN.
     fn is_finite(self) -> bool;
 }
@@ -56,7 +63,7 @@ pub trait Stored:
 }
 
 macro_rules! real {
-    ($type:ident) => {
+    ($type:ident, $exp:path, $tanh:path) => {
         impl Real for $type {
             #[inline(always)]
             fn from_f64(value: f64) -> Self {
@@ -84,6 +91,16 @@ macro_rules! real {
             }
 
             #[inline(always)]
+            fn exp(self) -> Self {
+                $exp(self)
+            }
+
+            #[inline(always)]
+            fn tanh(self) -> Self {
+                $tanh(self)
+            }
+
+            #[inline(always)]
             fn is_finite(self) -> bool {
                 self.is_finite()
             }
@@ -105,8 +122,8 @@ macro_rules! real {
     };
 }
 
-real!(f32);
-real!(f64);
+real!(f32, elementary::exp, elementary::tanh);
+real!(f64, f64::exp, f64::tanh);
 
 /// The upper half of an `f32`: its range, with 8 bits of precision.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -1,0 +1,691 @@
+//! The multiscale InfoNCE loss of two views with its gradients, block by block: the score tensor never exists as a
+//! whole.
+//!
+//! Terms with the same target map share their products: their source vectors are stacked to one matrix. Each of a
+//! fixed number of groups of target pictures walks over its rows twice. The first walk gathers, for each source, the
+//! sum of `exp` over its negatives, and the scores of its positives; then the losses are known. The second walk
+//! computes the scores again, their derivatives, and from these the gradients of targets and sources.
+
+use std::array;
+use std::mem::take;
+
+use amdim_kernels::gemm::{Destination, Factor, Finish, Gemm, Rows};
+use amdim_kernels::{Kernel, Pool, Real, Stored};
+
+use crate::CpuError;
+use crate::error::check_length;
+use crate::groups::{Groups, MAX_GROUPS};
+
+/// Target rows whose scores are held at once.
+const BLOCK: usize = 128;
+
+/// Up to this clip, `exp(score - clip)` of every possible score is a normal `f32`, so that the clip itself serves as
+/// the shift that keeps `exp` in range. Beyond it, the largest score met does.
+const FIXED_SHIFT_LIMIT: f64 = 30.0;
+
+/// A prediction task: source vectors of one view against a map of the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NceTerm {
+    /// Index of the source map. A map of one location is the source vector itself; of a larger one, one location a
+    /// picture is.
+    pub source: usize,
+    /// Index of the target map, all of whose locations are predicted.
+    pub target: usize,
+}
+
+/// The loss' settings; see `amdim-core`'s `multiscale_loss`, which defines it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NceConfig {
+    /// Soft clip of the scores; positive.
+    pub score_clip: f64,
+    /// Weight of the mean squared score before clipping.
+    pub logit_penalty: f64,
+    /// The prediction tasks.
+    pub terms: Vec<NceTerm>,
+}
+
+/// What one term gave, both directions averaged.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct NceTermReport {
+    /// InfoNCE loss in nats.
+    pub loss: f64,
+    /// Share of positive pairs above all their negatives.
+    pub top1: f64,
+}
+
+/// The loss and its diagnostics.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct NceReport {
+    /// Sum of the terms and the penalty, in nats.
+    pub total: f64,
+    /// The terms in the order of the configuration.
+    pub terms: Vec<NceTermReport>,
+    /// Half the sum over terms and directions of `logit_penalty * mean(score^2)`.
+    pub penalty: f64,
+    /// Mean of the scores before clipping, over all terms and directions.
+    pub score_mean: f64,
+    /// Their standard deviation.
+    pub score_std: f64,
+    /// The largest of them in absolute value.
+    pub score_max: f64,
+}
+
+/// The fused loss with the memory that it works in; see the module page.
+///
+/// The batch is cut up by its size alone and partial sums are added in a fixed order: results are the same, bit for
+/// bit, for any number of threads. Nothing is allocated while batches don't grow.
+#[derive(Debug)]
+pub struct Nce<S: Stored> {
+    config: NceConfig,
+    locations: Vec<usize>,
+    embedding: usize,
+    kernel: Kernel,
+    gemm: Gemm<S>,
+    /// The target maps in use, and for each the indexes of its terms.
+    targets: Vec<(usize, Vec<usize>)>,
+    memory: Memory<S>,
+    groups: Vec<Group<S>>,
+    totals: Totals,
+    report: NceReport,
+}
+
+/// What the groups share, for one target map and direction.
+#[derive(Debug)]
+struct Memory<S: Stored> {
+    /// Stacked source vectors, `[sources, embedding]`.
+    sources: Vec<S>,
+    /// The same, packed as `[embedding, sources]` and as `[sources, embedding]`.
+    packed: [Vec<S>; 2],
+    /// `[picture, term, location]`: clipped scores of the positives, then the derivatives of their losses by them.
+    positives: Vec<S::Real>,
+    /// What is subtracted from each source's scores before `exp`.
+    shifts: Vec<S::Real>,
+    /// Derivative of each source's losses by its negatives' scores, over `exp(score - shift)`.
+    negative_weights: Vec<S::Real>,
+    /// Gradients of the stacked sources.
+    gradients: Vec<S::Real>,
+}
+
+/// A group's own memory.
+#[derive(Debug)]
+struct Group<S: Stored> {
+    /// Scores of a block before clipping, `[rows, sources]`.
+    scores: Vec<S::Real>,
+    /// Their derivatives.
+    derivatives: Vec<S>,
+    packed: Vec<S>,
+    /// Gradients of the stacked sources.
+    gradients: Vec<S::Real>,
+    /// Four values a source: sum of `exp` over the negatives, its shift, sum of scores, sum of their squares.
+    sums: [Vec<f64>; 4],
+    /// Largest negative, and largest absolute score, of each source.
+    largest: [Vec<S::Real>; 2],
+    /// Sums over a block.
+    block: [Vec<S::Real>; 4],
+}
+
+/// A group's part of a walk.
+struct Walk<'a, S: Stored> {
+    group: &'a mut Group<S>,
+    first_picture: usize,
+    targets: &'a [S],
+    positives: &'a mut [S::Real],
+    target_gradients: &'a mut [S::Real],
+}
+
+/// The constants of one walk.
+#[derive(Clone, Copy)]
+struct Scale<R> {
+    /// `1 / sqrt(embedding)`
+    score: R,
+    clip: R,
+    /// Derivative of the penalty by a score, over the score, times `score`.
+    penalty: R,
+    fixed_shift: bool,
+    batch: usize,
+    terms: usize,
+    locations: usize,
+}
+
+impl<R> Scale<R> {
+    fn sources(&self) -> usize {
+        self.batch * self.terms
+    }
+}
+
+impl<S: Stored> Nce<S> {
+    /// A loss over maps with `locations` locations each, of `embedding` channels.
+    ///
+    /// # Errors
+    /// [`CpuError::Objective`] for settings out of range or a term over a map that is not there.
+    pub fn new(
+        config: NceConfig,
+        locations: &[usize],
+        embedding: usize,
+        kernel: Kernel,
+    ) -> Result<Self, CpuError> {
+        let wrong = |problem| Err(CpuError::Objective { problem });
+        if !(config.score_clip.is_finite() && config.score_clip > 0.0) {
+            return wrong("the score clip must be a positive number");
+        }
+        if !(config.logit_penalty.is_finite() && config.logit_penalty >= 0.0) {
+            return wrong("the logit penalty must be 0 or a positive number");
+        }
+        if config.terms.is_empty() {
+            return wrong("it needs at least one term");
+        }
+        if config.terms.iter().any(|term| term.source.max(term.target) >= locations.len()) {
+            return wrong("a term names a map that is not there");
+        }
+        if !kernel.is_supported() {
+            return Err(amdim_kernels::KernelError::Unsupported { kernel }.into());
+        }
+        let mut targets: Vec<(usize, Vec<usize>)> = vec![];
+        for (index, term) in config.terms.iter().enumerate() {
+            match targets.iter_mut().find(|(map, _)| *map == term.target) {
+                Some((_, terms)) => terms.push(index),
+                None => targets.push((term.target, vec![index])),
+            }
+        }
+        let report =
+            NceReport { terms: vec![NceTermReport::default(); config.terms.len()], ..NceReport::default() };
+        Ok(Self {
+            config,
+            locations: locations.to_vec(),
+            embedding,
+            kernel,
+            gemm: Gemm::new(kernel),
+            targets,
+            memory: Memory {
+                sources: vec![],
+                packed: [vec![], vec![]],
+                positives: vec![],
+                shifts: vec![],
+                negative_weights: vec![],
+                gradients: vec![],
+            },
+            groups: vec![],
+            totals: Totals::default(),
+            report,
+        })
+    }
+
+    /// The loss of two views, and its gradients by all maps, which replace what `gradients` held.
+    ///
+    /// # Shapes
+    /// - views, gradients: for each map `[batch, locations, embedding]`; picture i is the same in both views
+    /// - positions: for each view and map, the source location of every picture, `[batch]`; none where no term needs it
+    ///
+    /// # Errors
+    /// [`CpuError::Length`]; [`CpuError::Objective`] for fewer than two pictures, a position that is missing or beyond
+    /// its map. NaN goes through to the results.
+    pub fn run(
+        &mut self,
+        pool: &Pool,
+        batch: usize,
+        views: [&[&[S]]; 2],
+        positions: [&[Option<&[u32]>]; 2],
+        gradients: [&mut [Vec<S::Real>]; 2],
+    ) -> Result<&NceReport, CpuError> {
+        self.check(batch, views, positions, &gradients)?;
+        self.resize(batch);
+        let mut gradients = gradients;
+        for map in gradients.iter_mut().flat_map(|view| view.iter_mut()) {
+            pool.for_each_chunk(map, 1 << 14, |_, part, _| part.fill(S::Real::default()));
+        }
+        self.report.total = 0.0;
+        self.report.penalty = 0.0;
+        self.report.terms.fill(NceTermReport::default());
+        self.totals = Totals::default();
+        let targets = take(&mut self.targets);
+        for (target, terms) in &targets {
+            for (from, to) in [(0, 1), (1, 0)] {
+                self.direction(pool, batch, (*target, terms), (from, to), views, positions, &mut gradients);
+            }
+        }
+        self.targets = targets;
+        let (report, totals) = (&mut self.report, &self.totals);
+        report.total = report.penalty + report.terms.iter().map(|term| term.loss).sum::<f64>();
+        report.score_mean = totals.sum / totals.count;
+        report.score_std = (totals.squares / totals.count - report.score_mean.powi(2)).max(0.0).sqrt();
+        report.score_max = totals.largest;
+        Ok(report)
+    }
+
+    fn direction(
+        &mut self,
+        pool: &Pool,
+        batch: usize,
+        (target, terms): (usize, &[usize]),
+        (from, to): (usize, usize),
+        views: [&[&[S]]; 2],
+        positions: [&[Option<&[u32]>]; 2],
+        gradients: &mut [&mut [Vec<S::Real>]; 2],
+    ) {
+        let (embedding, locations) = (self.embedding, self.locations[target]);
+        let count = batch * terms.len();
+        let root = (embedding as f64).sqrt();
+        let pairs = (batch * batch * locations) as f64;
+        let scale = Scale {
+            score: S::Real::from_f64(1.0 / root),
+            clip: S::Real::from_f64(self.config.score_clip),
+            penalty: S::Real::from_f64(self.config.logit_penalty / pairs / root),
+            fixed_shift: self.config.score_clip <= FIXED_SHIFT_LIMIT,
+            batch,
+            terms: terms.len(),
+            locations,
+        };
+        for (slot, &term) in terms.iter().enumerate() {
+            let map = self.config.terms[term].source;
+            let rows = self.memory.sources[slot * batch * embedding..].chunks_exact_mut(embedding);
+            for (picture, row) in rows.take(batch).enumerate() {
+                let at = source_row(self.locations[map], positions[from][map], picture) * embedding;
+                row.copy_from_slice(&views[from][map][at..at + embedding]);
+            }
+        }
+        self.pack(pool, count);
+        let cut = Groups::new(batch, usize::MAX);
+        let targets = cut.split(views[to][target], locations * embedding);
+        self.walk(pool, cut, targets, None, scale, gather);
+        self.combine(cut, scale, terms);
+        self.walk(pool, cut, targets, Some(&mut gradients[to][target]), scale, backward);
+        self.add_source_gradients(pool, cut, count);
+        for (slot, &term) in terms.iter().enumerate() {
+            let map = self.config.terms[term].source;
+            let length = self.locations[map] * embedding;
+            let sources = &self.memory.gradients[slot * batch * embedding..][..batch * embedding];
+            pool.for_each_chunk(&mut gradients[from][map][..], length, |picture, to, _| {
+                let at =
+                    (source_row(self.locations[map], positions[from][map], picture) * embedding) % length;
+                let to = &mut to[at..at + embedding];
+                let source = &sources[picture * embedding..][..embedding];
+                to.iter_mut().zip(source).for_each(|(to, &gradient)| *to += gradient);
+            });
+        }
+    }
+
+    /// Packs the first `count` stacked sources for both products.
+    fn pack(&mut self, pool: &Pool, count: usize) {
+        let (gemm, embedding) = (self.gemm, self.embedding);
+        let Memory { sources, packed: [columns, rows], .. } = &mut self.memory;
+        let columns = &mut columns[..gemm.packed_len(embedding, count)];
+        pool.for_each_chunk(columns, gemm.panel_len(embedding), |panel, packed, _| {
+            let row = |k: usize| {
+                let sources = &sources[k..];
+                move |source: usize| sources[source * embedding]
+            };
+            gemm.pack_panel(panel, embedding, count, row, packed);
+        });
+        let rows = &mut rows[..gemm.packed_len(count, embedding)];
+        pool.for_each_chunk(rows, gemm.panel_len(count), |panel, packed, _| {
+            let row = |source: usize| {
+                let row = &sources[source * embedding..];
+                move |k: usize| row[k]
+            };
+            gemm.pack_panel(panel, count, embedding, row, packed);
+        });
+    }
+
+    /// Lets every group walk over its target rows.
+    fn walk(
+        &mut self,
+        pool: &Pool,
+        cut: Groups,
+        targets: [&[S]; MAX_GROUPS],
+        target_gradients: Option<&mut Vec<S::Real>>,
+        scale: Scale<S::Real>,
+        visit: fn(&Shared<S>, &mut Walk<S>),
+    ) {
+        let count = scale.sources();
+        let Memory { positives, packed: [columns, rows], shifts, negative_weights, .. } = &mut self.memory;
+        let shared = Shared {
+            gemm: self.gemm,
+            kernel: self.kernel,
+            embedding: self.embedding,
+            columns: &columns[..self.gemm.packed_len(self.embedding, count)],
+            rows: &rows[..self.gemm.packed_len(count, self.embedding)],
+            shifts: &shifts[..count],
+            negative_weights: &negative_weights[..count],
+            scale,
+        };
+        let mut positives =
+            cut.split_mut(&mut positives[..count * scale.locations], scale.terms * scale.locations);
+        let gradients = target_gradients.map_or(&mut [][..], |gradients| &mut gradients[..]);
+        let mut gradients = cut.split_mut(gradients, scale.locations * self.embedding);
+        let mut groups = self.groups.iter_mut();
+        let mut walks: [Option<Walk<S>>; MAX_GROUPS] = array::from_fn(|index| {
+            groups.next().map(|group| Walk {
+                group,
+                first_picture: cut.first(index),
+                targets: targets[index],
+                positives: take(&mut positives[index]),
+                target_gradients: take(&mut gradients[index]),
+            })
+        });
+        pool.for_each_mut(&mut walks[..cut.count()], |_, walk, _| {
+            if let Some(walk) = walk {
+                visit(&shared, walk);
+            }
+        });
+    }
+
+    /// From the groups' sums to the losses, and to what the second walk needs.
+    fn combine(&mut self, cut: Groups, scale: Scale<S::Real>, terms: &[usize]) {
+        let Scale { batch, locations, .. } = scale;
+        let groups = &self.groups[..cut.count()];
+        let (memory, totals) = (&mut self.memory, &mut self.totals);
+        let pairs = (batch * locations) as f64;
+        let root = (self.embedding as f64).sqrt();
+        for (slot, &term) in terms.iter().enumerate() {
+            let (mut loss, mut above, mut squares) = (0.0, 0usize, 0.0);
+            for picture in 0..batch {
+                let source = slot * batch + picture;
+                let at = (picture * terms.len() + slot) * locations;
+                let positives = &mut memory.positives[at..at + locations];
+                let mut largest = f64::NEG_INFINITY;
+                for group in groups {
+                    largest = largest.max(group.largest[0][source].to_f64());
+                    totals.largest = totals.largest.max(group.largest[1][source].to_f64());
+                    totals.sum += group.sums[2][source];
+                    squares += group.sums[3][source];
+                }
+                let shift = if scale.fixed_shift {
+                    scale.clip.to_f64()
+                } else {
+                    positives.iter().fold(largest, |largest, positive| largest.max(positive.to_f64()))
+                };
+                let negatives: f64 = groups
+                    .iter()
+                    .map(|group| group.sums[0][source] * (group.sums[1][source] - shift).exp())
+                    .sum();
+                let mut weight = 0.0;
+                for positive in positives {
+                    let score = positive.to_f64();
+                    let exponential = (score - shift).exp();
+                    let denominator = exponential + negatives;
+                    loss += denominator.ln() - (score - shift);
+                    above += usize::from(score > largest);
+                    weight += 1.0 / denominator;
+                    let derivative = exponential / denominator - 1.0;
+                    *positive = S::Real::from_f64(0.5 / pairs / root * derivative);
+                }
+                memory.shifts[source] = S::Real::from_f64(shift);
+                memory.negative_weights[source] = S::Real::from_f64(0.5 / pairs / root * weight);
+            }
+            let scores = pairs * batch as f64;
+            totals.count += scores;
+            totals.squares += squares;
+            self.report.penalty += 0.5 * self.config.logit_penalty * squares / scores;
+            let report = &mut self.report.terms[term];
+            report.loss += 0.5 * loss / pairs;
+            report.top1 += 0.5 * above as f64 / pairs;
+        }
+    }
+
+    /// Adds up the groups' gradients of the stacked sources, group after group.
+    fn add_source_gradients(&mut self, pool: &Pool, cut: Groups, count: usize) {
+        let (groups, kernel) = (&self.groups[..cut.count()], self.kernel);
+        let length = 1 << 12;
+        let sum = &mut self.memory.gradients[..count * self.embedding];
+        pool.for_each_chunk(sum, length, |index, sum, _| {
+            sum.fill(S::Real::default());
+            kernel.run(|| {
+                for group in groups {
+                    let part = &group.gradients[index * length..][..sum.len()];
+                    sum.iter_mut().zip(part).for_each(|(sum, &value)| *sum += value);
+                }
+            });
+        });
+    }
+
+    fn resize(&mut self, batch: usize) {
+        let terms = self.targets.iter().map(|(_, terms)| terms.len()).max().unwrap_or(0);
+        let positives = self.targets.iter().map(|(map, terms)| terms.len() * self.locations[*map]).max();
+        let (count, embedding, gemm) = (batch * terms, self.embedding, self.gemm);
+        let memory = &mut self.memory;
+        if memory.shifts.len() >= count {
+            return;
+        }
+        let real = |values: &mut Vec<S::Real>, length| values.resize(length, S::Real::default());
+        let stored = |values: &mut Vec<S>, length| values.resize(length, S::default());
+        stored(&mut memory.sources, count * embedding);
+        let [columns, rows] = &mut memory.packed;
+        stored(columns, gemm.packed_len(embedding, count));
+        stored(rows, gemm.packed_len(count, embedding));
+        real(&mut memory.positives, batch * positives.unwrap_or(0));
+        real(&mut memory.shifts, count);
+        real(&mut memory.negative_weights, count);
+        real(&mut memory.gradients, count * embedding);
+        self.groups.resize_with(MAX_GROUPS, || Group {
+            scores: vec![],
+            derivatives: vec![],
+            packed: vec![],
+            gradients: vec![],
+            sums: array::from_fn(|_| vec![]),
+            largest: array::from_fn(|_| vec![]),
+            block: array::from_fn(|_| vec![]),
+        });
+        for group in &mut self.groups {
+            real(&mut group.scores, BLOCK * count);
+            stored(&mut group.derivatives, BLOCK * count);
+            stored(&mut group.packed, gemm.transposed_scratch(BLOCK, count));
+            real(&mut group.gradients, count * embedding);
+            group.sums.iter_mut().for_each(|values| values.resize(count, 0.0));
+            group.largest.iter_mut().chain(&mut group.block).for_each(|values| real(values, count));
+        }
+    }
+
+    fn check(
+        &self,
+        batch: usize,
+        views: [&[&[S]]; 2],
+        positions: [&[Option<&[u32]>]; 2],
+        gradients: &[&mut [Vec<S::Real>]; 2],
+    ) -> Result<(), CpuError> {
+        let wrong = |problem| Err(CpuError::Objective { problem });
+        if batch < 2 {
+            return wrong("a batch needs at least 2 pictures: each is the others' negative");
+        }
+        let maps = self.locations.len();
+        for view in 0..2 {
+            check_length("list of maps", views[view].len(), maps)?;
+            check_length("list of source positions", positions[view].len(), maps)?;
+            check_length("list of gradients", gradients[view].len(), maps)?;
+            for (map, &locations) in self.locations.iter().enumerate() {
+                check_length("features", views[view][map].len(), batch * locations * self.embedding)?;
+                check_length("gradients", gradients[view][map].len(), batch * locations * self.embedding)?;
+            }
+            for map in self.config.terms.iter().map(|term| term.source) {
+                match positions[view][map] {
+                    None if self.locations[map] == 1 => {}
+                    None => return wrong("a source map of several locations needs source positions"),
+                    Some(positions) => {
+                        check_length("source positions", positions.len(), batch)?;
+                        if positions.iter().any(|&position| position as usize >= self.locations[map]) {
+                            return wrong("a source position lies beyond its map");
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Row of a picture's source vector in its map.
+fn source_row(locations: usize, positions: Option<&[u32]>, picture: usize) -> usize {
+    picture * locations + positions.map_or(0, |positions| positions[picture] as usize)
+}
+
+/// Sums over all terms and directions.
+#[derive(Debug, Default)]
+struct Totals {
+    count: f64,
+    sum: f64,
+    squares: f64,
+    largest: f64,
+}
+
+/// What all groups read in a walk.
+struct Shared<'a, S: Stored> {
+    gemm: Gemm<S>,
+    kernel: Kernel,
+    embedding: usize,
+    columns: &'a [S],
+    rows: &'a [S],
+    shifts: &'a [S::Real],
+    negative_weights: &'a [S::Real],
+    scale: Scale<S::Real>,
+}
+
+impl<S: Stored> Shared<'_, S> {
+    /// Products of a block's targets and all sources, before they are divided by the root of the embedding.
+    fn products(&self, targets: &[S], scores: &mut [S::Real]) {
+        let factor = Factor { left: Rows::new(targets, self.embedding), right: self.columns };
+        let to = Destination::Real(scores);
+        self.gemm.multiply(&[factor], self.scale.sources(), Finish::default(), to);
+    }
+}
+
+/// First walk: the positives, and sums over the negatives.
+fn gather<S: Stored>(shared: &Shared<S>, walk: &mut Walk<S>) {
+    let (count, clip) = (shared.scale.sources(), shared.scale.clip);
+    let Walk { group, first_picture, targets, positives, .. } = walk;
+    group.sums[0][..count].fill(0.0);
+    group.sums[1][..count].fill(if shared.scale.fixed_shift { clip.to_f64() } else { f64::NEG_INFINITY });
+    group.sums[2][..count].fill(0.0);
+    group.sums[3][..count].fill(0.0);
+    group.largest[0][..count].fill(S::Real::from_f64(f64::NEG_INFINITY));
+    group.largest[1][..count].fill(S::Real::default());
+    for (index, targets) in targets.chunks(BLOCK * shared.embedding).enumerate() {
+        let rows = targets.len() / shared.embedding;
+        shared.products(targets, &mut group.scores[..rows * count]);
+        shared
+            .kernel
+            .run(|| gather_block(shared.scale, group, (index * BLOCK, rows), *first_picture, positives));
+    }
+}
+
+#[inline(always)]
+fn gather_block<S: Stored>(
+    scale: Scale<S::Real>,
+    group: &mut Group<S>,
+    (first_row, rows): (usize, usize),
+    first_picture: usize,
+    positives: &mut [S::Real],
+) {
+    let Scale { batch, terms, locations, score, clip, fixed_shift, .. } = scale;
+    let count = scale.sources();
+    let inverse_clip = S::Real::from_f64(1.0 / clip.to_f64());
+    let lowest = S::Real::from_f64(f64::NEG_INFINITY);
+    let [sums, squares, largest, exponentials] = &mut group.block;
+    let (sums, squares) = (&mut sums[..count], &mut squares[..count]);
+    let (largest, exponentials) = (&mut largest[..count], &mut exponentials[..count]);
+    let largest_score = &mut group.largest[1][..count];
+    for values in [&mut *sums, &mut *squares, &mut *exponentials] {
+        values.fill(S::Real::default());
+    }
+    largest.fill(lowest);
+    let scores = &mut group.scores[..rows * count];
+    for (row, scores) in scores.chunks_exact_mut(count).enumerate() {
+        for (c, value) in scores.iter_mut().enumerate() {
+            let raw = *value * score;
+            sums[c] += raw;
+            squares[c] += raw * raw;
+            let size = raw.abs();
+            largest_score[c] = if size > largest_score[c] { size } else { largest_score[c] };
+            *value = clip * (raw * inverse_clip).tanh();
+        }
+        let (picture, location) = ((first_row + row) / locations, (first_row + row) % locations);
+        for term in 0..terms {
+            let own = &mut scores[term * batch + first_picture + picture];
+            positives[(picture * terms + term) * locations + location] = *own;
+            *own = lowest;
+        }
+        for (largest, &value) in largest.iter_mut().zip(&*scores) {
+            *largest = if value > *largest { value } else { *largest };
+        }
+    }
+    // Where every row is a positive there is no negative; any finite shift does.
+    let least = -clip;
+    for scores in scores.chunks_exact(count) {
+        for (c, &value) in scores.iter().enumerate() {
+            let shift = if fixed_shift { clip } else { highest(largest[c], least) };
+            exponentials[c] += (value - shift).exp();
+        }
+    }
+    let [total, shifts, score_sums, score_squares] = &mut group.sums;
+    for c in 0..count {
+        let sum = exponentials[c].to_f64();
+        if fixed_shift {
+            total[c] += sum;
+        } else {
+            let block_shift = highest(largest[c], least).to_f64();
+            let shift = shifts[c].max(block_shift);
+            total[c] = total[c] * (shifts[c] - shift).exp() + sum * (block_shift - shift).exp();
+            shifts[c] = shift;
+        }
+        score_sums[c] += sums[c].to_f64();
+        score_squares[c] += squares[c].to_f64();
+        let before = &mut group.largest[0][c];
+        *before = highest(largest[c], *before);
+    }
+}
+
+/// Second walk: derivatives by the scores, and from these the gradients of targets and sources.
+fn backward<S: Stored>(shared: &Shared<S>, walk: &mut Walk<S>) {
+    let (count, embedding) = (shared.scale.sources(), shared.embedding);
+    let Walk { group, first_picture, targets, positives, target_gradients } = walk;
+    let blocks = targets.chunks(BLOCK * embedding).zip(target_gradients.chunks_mut(BLOCK * embedding));
+    for (index, (targets, gradients)) in blocks.enumerate() {
+        let rows = targets.len() / embedding;
+        shared.products(targets, &mut group.scores[..rows * count]);
+        shared.kernel.run(|| derive_block(shared, group, (index * BLOCK, rows), *first_picture, positives));
+        let derivatives = Rows::new(&group.derivatives[..rows * count], count);
+        let factor = Factor { left: derivatives, right: shared.rows };
+        let finish = Finish { accumulate: true, ..Finish::default() };
+        shared.gemm.multiply(&[factor], embedding, finish, Destination::Real(gradients));
+        let sources = &mut group.gradients[..count * embedding];
+        let targets = Rows::new(targets, embedding);
+        shared.gemm.multiply_transposed(derivatives, targets, sources, index > 0, &mut group.packed);
+    }
+}
+
+#[inline(always)]
+fn derive_block<S: Stored>(
+    shared: &Shared<S>,
+    group: &mut Group<S>,
+    (first_row, rows): (usize, usize),
+    first_picture: usize,
+    positives: &[S::Real],
+) {
+    let Scale { batch, terms, locations, score, clip, penalty, .. } = shared.scale;
+    let count = shared.scale.sources();
+    let one = S::Real::from_f64(1.0);
+    let inverse_clip = S::Real::from_f64(1.0 / clip.to_f64());
+    let (shifts, weights) = (&shared.shifts[..count], &shared.negative_weights[..count]);
+    let scores = group.scores[..rows * count].chunks_exact(count);
+    let derivatives = group.derivatives[..rows * count].chunks_exact_mut(count);
+    for (row, (scores, derivatives)) in scores.zip(derivatives).enumerate() {
+        for (c, (&value, to)) in scores.iter().zip(&mut *derivatives).enumerate() {
+            let raw = value * score;
+            let tanh = (raw * inverse_clip).tanh();
+            let share = (clip * tanh - shifts[c]).exp() * weights[c];
+            *to = S::from_real(share * (one - tanh * tanh) + penalty * raw);
+        }
+        let (picture, location) = ((first_row + row) / locations, (first_row + row) % locations);
+        for term in 0..terms {
+            let column = term * batch + first_picture + picture;
+            let raw = scores[column] * score;
+            let tanh = (raw * inverse_clip).tanh();
+            let derivative = positives[(picture * terms + term) * locations + location];
+            derivatives[column] = S::from_real(derivative * (one - tanh * tanh) + penalty * raw);
+        }
+    }
+}
+
+/// The larger; the second where the first is NaN.
+#[inline(always)]
+fn highest<R: Real>(a: R, b: R) -> R {
+    if a > b { a } else { b }
+}
