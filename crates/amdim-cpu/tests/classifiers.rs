@@ -24,7 +24,7 @@ impl Problem {
         let rows = labels.len();
         let length = OnlineClassifiers::<f64>::new(SETTINGS, Kernel::Portable).unwrap().parameter_len();
         let mut mask = |count: usize| -> Vec<f64> {
-            (0..count).map(|_| if random.bits() % 4 == 0 { 0.0 } else { 4.0 / 3.0 }).collect()
+            (0..count).map(|_| if random.bits().is_multiple_of(4) { 0.0 } else { 4.0 / 3.0 }).collect()
         };
         let masks = [mask(rows * SETTINGS.embedding), mask(rows * SETTINGS.hidden)];
         let (parameters, features) = (random.values(length), random.values(rows * SETTINGS.embedding));
