@@ -89,9 +89,16 @@ export interface Addon {
       seed: number,
       device: string,
       executor: string,
+      precision: string,
       threads: number,
     ): Promise<NativeModel | Failure>
-    load(path: string, device: string, executor: string, threads: number): Promise<NativeModel | Failure>
+    load(
+      path: string,
+      device: string,
+      executor: string,
+      precision: string,
+      threads: number,
+    ): Promise<NativeModel | Failure>
   }
   NativeEvaluation: {
     start(

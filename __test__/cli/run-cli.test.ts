@@ -68,7 +68,7 @@ describe('amdim', () => {
     [['inspect'], 'FILE is missing'],
     [['inspect', 'a', 'b'], 'unexpected argument "b"'],
     [['bench', '--size', '33'], 'encoder.encoderSize: expected one of 32, 64, 128, got 33'],
-    [['bench', '--precision', 'f16'], 'precision: expected one of f32, got "f16"'],
+    [['bench', '--precision', 'f16'], 'precision: expected one of auto, f32, bf16, got "f16"'],
     [['bench', '--batch', '1'], 'batchSize: expected a whole number >= 2'],
     [['doctor', '--device', 'gpu'], 'device: expected auto, cpu, cuda, cuda:N or metal, got "gpu"'],
   ])('%j is a usage error: one line and a hint', async (args, message) => {

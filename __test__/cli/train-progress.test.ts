@@ -9,6 +9,8 @@ const start: StartEvent = {
   runFolder: 'runs/a',
   device: 'cpu',
   executor: 'cpu',
+  precision: 'f32',
+  kernel: 'avx2',
   threads: 2,
   trainSize: 5000,
   testSize: 1000,
@@ -56,7 +58,7 @@ describe('TrainProgress', () => {
     expect(out.text).toBe('')
     expect(err.text.split('\n')).toEqual([
       '5,000 pictures, 1,000 to test, 10 classes; encoder of 1,258,816 parameters',
-      'device cpu, executor cpu, 2 threads; 78 updates an epoch',
+      'device cpu, executor cpu, f32 with avx2, 2 threads; 78 updates an epoch',
       'run folder runs/a',
       '42.0 %  epoch 3  update 1,234  197.4 pairs/s  ETA 12m03s  loss 14.210  1->5 5.30/7.38  1->7 6.10/8.05  online 45.6 %',
       'epoch 4: online test accuracy linear 45.0 %, MLP 47.0 %',

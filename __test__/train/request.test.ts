@@ -14,6 +14,7 @@ describe('resolveRequest', () => {
       preset: 'tiny',
       device: 'auto',
       executor: 'auto',
+      precision: 'auto',
       threads: 3,
       prefetch: 4,
       onBadImage: 'error',

@@ -36,7 +36,7 @@ export function startLines(event: StartEvent): string[] {
   const resumed = event.resumedFrom > 0 ? [`resumed after ${grouped(event.resumedFrom)} updates`] : []
   return [
     `${grouped(event.trainSize)} pictures${test}${classes}; encoder of ${grouped(event.parameters)} parameters`,
-    `device ${event.device}, executor ${event.executor}, ${event.threads} threads; ` +
+    `device ${event.device}, executor ${event.executor}, ${event.precision} with ${event.kernel}, ${event.threads} threads; ` +
       `${grouped(event.updatesPerEpoch)} updates an epoch${length}`,
     ...resumed,
     ...(event.runFolder === null ? [] : [`run folder ${event.runFolder}`]),

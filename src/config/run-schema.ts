@@ -18,6 +18,12 @@ export const executor = field(
   'executor',
 )
 
+export const precision = field(
+  z.enum(['auto', 'f32', 'bf16']).default('auto'),
+  'how the encoder keeps its maps: bf16 (cpu executor; half the memory), f32, or auto: bf16 where the processor multiplies it faster',
+  'precision',
+)
+
 export const threads = field(
   count()
     .max(1024)
@@ -36,6 +42,7 @@ export const onBadImage = field(
 export const runSchema = z.strictObject({
   device,
   executor,
+  precision,
   threads,
   loaderThreads: field(
     count()
@@ -59,8 +66,10 @@ export const runSchema = z.strictObject({
   ),
 })
 
-/** Where a model computes. */
-export const placeSchema = runSchema.pick({ device: true, executor: true, threads: true })
+/** Where a model computes: in f32 unless told otherwise, so that vectors agree between machines. */
+export const placeSchema = runSchema
+  .pick({ device: true, executor: true, threads: true })
+  .extend({ precision: field(z.enum(['auto', 'f32', 'bf16']).default('f32'), 'how the encoder keeps its maps', 'precision') })
 
 /** How pictures are read for encoding. */
 export const decodeSchema = z.strictObject({ batchSize: count().max(65_536), threads, onBadImage })

@@ -52,11 +52,11 @@ export interface BenchOptions {
    */
   executor?: 'auto' | 'cpu' | 'candle'
   /**
-   * Number format of the computation.
+   * How the encoder keeps its maps; sums and parameters are f32 in any case.
    *
    * @default 'f32'
    */
-  precision?: 'f32'
+  precision?: 'auto' | 'f32' | 'bf16'
 }
 
 /** Timings, under the names that the reference's benchmark script uses. */
@@ -77,6 +77,10 @@ export interface BenchResult {
   device: string
   /** Executor used. */
   executor: string
+  /** How the maps were kept. */
+  precision: 'f32' | 'bf16'
+  /** Instructions used on the processor: `amx`, `avx512`, `avx2`, `neon` or `portable`. */
+  kernel: string
   /** Threads used. */
   threads: number
   /** Loss of the last step; `null` when encoding. */

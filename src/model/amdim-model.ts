@@ -27,6 +27,12 @@ export interface ModelOptions {
    */
   executor?: 'auto' | 'cpu' | 'candle'
   /**
+   * How the encoder keeps its maps.
+   *
+   * @default 'f32', so that vectors agree between machines
+   */
+  precision?: 'auto' | 'f32' | 'bf16'
+  /**
    * Threads of the computation. Results do not depend on it.
    *
    * @default one a core
@@ -93,7 +99,7 @@ export interface PixelArray {
 export type EmbedInput = DatasetInput | readonly Picture[] | PixelArray
 
 const PICTURE_FILE = /\.(jpe?g|png|webp|gif|bmp)$/i
-const MODEL_OPTIONS = ['device', 'executor', 'threads']
+const MODEL_OPTIONS = ['device', 'executor', 'precision', 'threads']
 
 /**
  * An AMDIM encoder with its online classifiers, held by the addon.
@@ -124,12 +130,13 @@ export class AmdimModel {
     assertKnownKeys(options, [...MODEL_OPTIONS, 'preset', 'config'], 'AmdimModel.create')
     const { preset, config: overrides, ...place } = options
     const config = await resolveConfig({ ...(preset && { preset }), ...(overrides && { config: overrides }) })
-    const { device, executor, threads } = await resolvePlace(place)
+    const { device, executor, precision, threads } = await resolvePlace(place)
     const native = await addon().NativeModel.create(
       JSON.stringify(config),
       config.seed,
       device,
       executor,
+      precision,
       threads,
     )
     return new AmdimModel(unwrap(native))
@@ -145,8 +152,8 @@ export class AmdimModel {
   static async load(path: string, options: ModelOptions = {}): Promise<AmdimModel> {
     assertPath('path', path)
     assertKnownKeys(options, MODEL_OPTIONS, 'AmdimModel.load')
-    const { device, executor, threads } = await resolvePlace(options)
-    return new AmdimModel(unwrap(await addon().NativeModel.load(path, device, executor, threads)))
+    const { device, executor, precision, threads } = await resolvePlace(options)
+    return new AmdimModel(unwrap(await addon().NativeModel.load(path, device, executor, precision, threads)))
   }
 
   /** @internal */

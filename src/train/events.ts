@@ -8,6 +8,10 @@ export interface StartEvent {
   device: string
   /** Executor used. */
   executor: string
+  /** How the encoder keeps its maps. */
+  precision: 'f32' | 'bf16'
+  /** Instructions of the processor that the `cpu` executor uses: `amx`, `avx512`, `avx2`, `neon` or `portable`. */
+  kernel: string
   /** Threads of the computation. */
   threads: number
   /** Training pictures. */

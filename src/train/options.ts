@@ -18,7 +18,7 @@ export interface TrainData {
 export type Transform = (image: PixelImage) => PixelImage
 
 /**
- * Options of {@link trainAmdim}. The settings of {@link RunSettings} may be given too: `device`, `executor`,
+ * Options of {@link trainAmdim}. The settings of {@link RunSettings} may be given too: `device`, `executor`, `precision`,
  * `threads`, `loaderThreads`, `prefetch`, `onBadImage`, `checkpointMinutes`, `logEverySteps`, `onlineEvaluateEpochs`.
  */
 export interface TrainOptions extends Partial<RunSettings> {

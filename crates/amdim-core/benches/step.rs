@@ -68,7 +68,9 @@ fn step(c: &mut Criterion) {
         c.bench_function(&format!("step/{name}"), |b| {
             b.iter(|| learner.step([&views[0], &views[1]], &labels, 2e-4).unwrap());
         });
-        c.bench_function(&format!("embed/{name}"), |b| b.iter(|| learner.model.embed(&views[0]).unwrap()));
+        c.bench_function(&format!("embed/{name}"), |b| {
+            b.iter(|| learner.model().unwrap().embed(&views[0]).unwrap());
+        });
     }
 }
 

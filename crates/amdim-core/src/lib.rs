@@ -29,6 +29,7 @@
 //! ```
 
 pub mod checkpoint;
+mod cpu_step;
 pub mod device;
 pub mod encoder;
 mod error;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::Stored;
 use crate::encoder::{EncoderConfig, Features};
-use crate::executor::{self, Executor, ExecutorKind, Pass};
+use crate::executor::{self, Executor, ExecutorKind, Pass, Precision};
 use crate::nn::{ClassifierConfig, Classifiers};
 use crate::{Error, Result, parameters, tensors};
 use amdim_random::{Purpose, Stream};
@@ -40,6 +40,8 @@ pub struct Placement {
     pub dtype: DType,
     /// Which executor runs the encoder.
     pub executor: ExecutorKind,
+    /// How it keeps its maps; `Auto` is settled when a model is made.
+    pub precision: Precision,
     /// Threads of the `cpu` executor.
     pub threads: usize,
 }
@@ -47,7 +49,18 @@ pub struct Placement {
 impl Placement {
     /// f32 on the processor with the fast executor.
     pub fn cpu(threads: usize) -> Self {
-        Self { device: Device::Cpu, dtype: DType::F32, executor: ExecutorKind::Auto, threads }
+        Self {
+            device: Device::Cpu,
+            dtype: DType::F32,
+            executor: ExecutorKind::Auto,
+            precision: Precision::F32,
+            threads,
+        }
+    }
+
+    /// Whether the encoder runs on the `cpu` executor.
+    pub fn is_fast(&self) -> bool {
+        self.device.is_cpu() && self.executor != ExecutorKind::Candle
     }
 }
 
@@ -72,7 +85,8 @@ impl Model {
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for a configuration that makes no network.
-    pub fn new(config: ModelConfig, seed: u64, placement: Placement) -> Result<Self> {
+    pub fn new(config: ModelConfig, seed: u64, mut placement: Placement) -> Result<Self> {
+        placement.precision = placement.precision.resolve(placement.executor, &placement.device)?;
         let network = Arc::new(config.encoder.describe()?);
         let (dtype, device) = (placement.dtype, &placement.device);
         let drawn = parameters::draw(&network.parameters, &mut Stream::new(seed, Purpose::InitEncoder, 0));
@@ -80,8 +94,14 @@ impl Model {
         let initial = network.initial_buffers();
         let running = tensors::from_slice(&initial, &[initial.len()], dtype, device)?;
         let classifiers = draw_classifiers(&config, seed, &placement)?;
-        let executor =
-            executor::build(placement.executor, Arc::clone(&network), device, dtype, placement.threads)?;
+        let executor = executor::build(
+            placement.executor,
+            Arc::clone(&network),
+            device,
+            dtype,
+            placement.precision,
+            placement.threads,
+        )?;
         let passes = vec![0; network.buffers.len()];
         Ok(Self { config, network, placement, executor, parameters, running, passes, classifiers })
     }
@@ -109,10 +129,15 @@ impl Model {
     /// Opens a training pass of the encoder; the running statistics move. Images as in [`embed`](Self::embed).
     pub fn forward(&mut self, images: &Tensor) -> Result<Pass> {
         let pass = self.executor.forward(&self.parameters, &mut self.running, images)?;
-        for (passes, buffer) in self.passes.iter_mut().zip(&self.network.buffers) {
-            *passes += u64::from(buffer.used);
-        }
+        self.count_passes(1);
         Ok(pass)
+    }
+
+    /// Counts training passes that moved the running statistics.
+    pub(crate) fn count_passes(&mut self, count: u64) {
+        for (passes, buffer) in self.passes.iter_mut().zip(&self.network.buffers) {
+            *passes += count * u64::from(buffer.used);
+        }
     }
 
     /// Replaces the classifiers by newly drawn ones for `classes` classes (0: none).

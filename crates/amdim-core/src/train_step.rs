@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::{Tensor, Var};
+use candle_core::{Device, Tensor, Var};
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{Checkpoint, FORMAT_VERSION, Header, Progress};
+use crate::cpu_step::{self, FastStep};
 use crate::encoder::Features;
-use crate::executor::Pass;
+use crate::executor::{Pass, with_slice};
 use crate::loss::{ObjectiveConfig, SourcePositions, Term, multiscale_loss};
 use crate::model::Model;
 use crate::nn::{ClassifierPass, Mode};
@@ -16,9 +17,9 @@ use crate::train_state::TrainState;
 use crate::{Error, Result, parameters, tensors};
 
 /// Name of the encoder's group of parameters in the optimiser.
-const ENCODER: &str = "encoder";
+pub(crate) const ENCODER: &str = "encoder";
 /// Name of the classifiers' group of parameters in the optimiser.
-const CLASSIFIERS: &str = "classifiers";
+pub(crate) const CLASSIFIERS: &str = "classifiers";
 
 /// What an update does.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,13 +36,24 @@ pub struct StepConfig {
 }
 
 /// A model that learns: the model, its optimiser's state, the number of updates.
+///
+/// On the `cpu` executor in f32 and bf16 a step runs on flat vectors of its own (`cpu_step`); elsewhere on candle's
+/// tensors. The two agree up to rounding.
 pub struct Learner {
-    /// The model.
-    pub model: Model,
+    model: Model,
     config: StepConfig,
     state: TrainState,
     used: Tensor,
+    fast: Option<Box<dyn FastStep>>,
+    newest: Newest,
     update: u64,
+}
+
+/// Who holds the newest parameters and running statistics, where there is a fast step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Newest {
+    Model,
+    FastStep,
 }
 
 /// Averages and diagnostics of one update.
@@ -119,7 +131,28 @@ impl Learner {
         }
         let placement = model.placement();
         let used = parameters::used_mask(&model.network().parameters, placement.dtype, &placement.device)?;
-        Ok(Self { model, config, state, used, update: 0 })
+        let fast = if config.encoder_frozen { None } else { cpu_step::build(&model, &config.objective)? };
+        Ok(Self { model, config, state, used, fast, newest: Newest::Model, update: 0 })
+    }
+
+    /// The model as it stands, to use or to change.
+    pub fn model(&mut self) -> Result<&mut Model> {
+        self.hand_over()?;
+        self.newest = Newest::Model;
+        Ok(&mut self.model)
+    }
+
+    /// A batch of pictures as [`Learner::step`] takes it; see [`Model::images`].
+    pub fn images(&self, values: &[f32], batch: usize) -> Result<Tensor> {
+        self.model.images(values, batch)
+    }
+
+    /// Brings the model and the state up to date with the fast step.
+    fn hand_over(&mut self) -> Result<()> {
+        match &self.fast {
+            Some(fast) if self.newest == Newest::FastStep => fast.store(&mut self.model, &mut self.state),
+            _ => Ok(()),
+        }
     }
 
     /// Updates done.
@@ -144,6 +177,11 @@ impl Learner {
         let batch = views[0].dims()[0];
         let positions = SourcePositions::draw(batch, self.config.seed, self.update);
         let twice = [labels, labels].concat();
+        if self.fast.is_some() {
+            let report = self.compute_fast(views, &twice, &positions)?;
+            self.apply_fast(&report, rate)?;
+            return Ok(report);
+        }
         let computed = self.compute(views, &twice, &positions)?;
         let report = computed.report.clone();
         self.apply(&computed, rate)?;
@@ -164,6 +202,10 @@ impl Learner {
         labels: &[i64],
         positions: &SourcePositions,
     ) -> Result<Computed> {
+        if self.fast.is_some() {
+            let report = self.compute_fast(views, labels, positions)?;
+            return self.computed_fast(report, views[0].dims()[0]);
+        }
         let (running, passes) = (self.model.running.clone(), self.model.passes.clone());
         let heads = self.model.classifiers.clone();
         let result = self.compute_unguarded(views, labels, positions);
@@ -204,8 +246,59 @@ impl Learner {
         })
     }
 
-    /// Moves the parameters along the gradients.
+    fn compute_fast(
+        &mut self,
+        views: [&Tensor; 2],
+        labels: &[i64],
+        positions: &SourcePositions,
+    ) -> Result<StepReport> {
+        let Some(fast) = &mut self.fast else { return Err(Error::internal("there is no fast step")) };
+        if self.newest == Newest::Model {
+            fast.load(&self.model, &self.state)?;
+            self.newest = Newest::FastStep;
+        }
+        let input = self.model.network().input;
+        let batch = views[0].dims().first().copied().unwrap_or(0);
+        for view in views {
+            tensors::expect_shape("images", view, &[batch, input.channels, input.height, input.width])?;
+        }
+        let key = (self.config.seed, self.update);
+        let report = with_slice(views[0], |first| {
+            with_slice(views[1], |second| fast.compute([first, second], labels, positions, key))
+        })?;
+        self.model.count_passes(2);
+        Ok(report)
+    }
+
+    fn apply_fast(&mut self, report: &StepReport, rate: f64) -> Result<()> {
+        let Some(fast) = &mut self.fast else { return Err(Error::internal("there is no fast step")) };
+        if self.newest == Newest::Model {
+            fast.load(&self.model, &self.state)?;
+            self.newest = Newest::FastStep;
+        }
+        fast.apply(rate, &self.config.optimizer, report.gradient_norm);
+        self.update += 1;
+        Ok(())
+    }
+
+    /// What the fast step holds, as tensors.
+    fn computed_fast(&self, report: StepReport, batch: usize) -> Result<Computed> {
+        let Some(fast) = &self.fast else { return Err(Error::internal("there is no fast step")) };
+        let (encoder, classifiers) = fast.gradients();
+        let tensor = |values: &[f32]| -> Result<Tensor> { Ok(Tensor::new(values, &Device::Cpu)?) };
+        Ok(Computed {
+            report,
+            encoder_gradient: Some(tensor(encoder)?),
+            classifier_gradient: classifiers.map(tensor).transpose()?,
+            features: fast.features(batch)?,
+        })
+    }
+
+    /// Moves the parameters along the gradients of the last [`compute`](Self::compute), which `computed` must be.
     pub fn apply(&mut self, computed: &Computed, rate: f64) -> Result<()> {
+        if self.fast.is_some() {
+            return self.apply_fast(&computed.report, rate);
+        }
         let optimizer = &self.config.optimizer;
         let adams = &mut self.state.optimizers;
         if let (Some(gradient), Some(adam)) = (&computed.encoder_gradient, adams.get_mut(ENCODER)) {
@@ -225,7 +318,7 @@ impl Learner {
 
     /// Everything that exact resume needs, beside `progress` and the owner's `run`.
     pub fn checkpoint(
-        &self,
+        &mut self,
         classes: &[String],
         progress: Progress,
         run: serde_json::Value,
@@ -237,11 +330,12 @@ impl Learner {
 
     /// Weights and configuration alone.
     pub fn model_file(
-        &self,
+        &mut self,
         classes: &[String],
         progress: Progress,
         run: serde_json::Value,
     ) -> Result<Checkpoint> {
+        self.hand_over()?;
         let header = Header {
             format_version: FORMAT_VERSION,
             model: self.model.config().clone(),
@@ -263,6 +357,7 @@ impl Learner {
         self.model.load_encoder(&file.tensors)?;
         self.model.load_classifiers(&file.tensors)?;
         self.state = state;
+        self.newest = Newest::Model;
         self.update = file.header.progress.update;
         Ok(())
     }

@@ -43,7 +43,7 @@ fn run(learner: &mut Learner, updates: std::ops::Range<u64>) {
     }
 }
 
-fn file(learner: &Learner) -> Checkpoint {
+fn file(learner: &mut Learner) -> Checkpoint {
     let progress = Progress { update: learner.update(), ..Progress::default() };
     let classes = ["a", "b", "c"].map(String::from);
     learner.checkpoint(&classes, progress, serde_json::json!({"note": 1})).unwrap()
@@ -53,7 +53,7 @@ fn saved(folder: &Path) -> std::path::PathBuf {
     let mut learner = learner(ExecutorKind::Cpu);
     run(&mut learner, 0..1);
     let path = folder.join("checkpoint.safetensors");
-    file(&learner).write(&path).unwrap();
+    file(&mut learner).write(&path).unwrap();
     path
 }
 
@@ -66,13 +66,13 @@ fn a_resumed_learner_equals_the_uninterrupted_one_bit_for_bit() {
         run(&mut straight, 0..4);
         let mut first = learner(executor);
         run(&mut first, 0..2);
-        file(&first).write(&path).unwrap();
+        file(&mut first).write(&path).unwrap();
         let mut second = learner(executor);
         second.resume(&Checkpoint::read(&path).unwrap()).unwrap();
         assert_eq!(second.update(), 2);
         run(&mut second, 2..4);
-        assert_eq!(file(&straight).tensors, file(&second).tensors);
-        assert_ne!(file(&first).tensors, file(&second).tensors);
+        assert_eq!(file(&mut straight).tensors, file(&mut second).tensors);
+        assert_ne!(file(&mut first).tensors, file(&mut second).tensors);
     }
 }
 
@@ -114,7 +114,7 @@ fn a_checkpoint_of_another_model_changes_nothing() {
 
 #[test]
 fn a_model_file_holds_no_optimiser_and_cannot_be_resumed() {
-    let learner = learner(ExecutorKind::Cpu);
+    let mut learner = learner(ExecutorKind::Cpu);
     let file = learner.model_file(&[], Progress::default(), serde_json::Value::Null).unwrap();
     assert!(file.tensors.keys().all(|name| !name.starts_with("optimizer.")));
     let error = self::learner(ExecutorKind::Cpu).resume(&file).unwrap_err();
@@ -157,12 +157,12 @@ fn a_failed_write_leaves_the_old_file_and_no_other() {
 fn nan_is_a_typed_error_and_leaves_the_model_as_it_was() {
     for executor in [ExecutorKind::Cpu, ExecutorKind::Candle] {
         let mut learner = learner(executor);
-        let before = file(&learner).tensors;
+        let before = file(&mut learner).tensors;
         let [first, _] = views(0);
         let broken = (&first * f64::NAN).unwrap();
         let error = learner.step([&first, &broken], &[0, 1, 2], 1e-3).unwrap_err();
         assert_eq!(error.code(), "AMDIM_NON_FINITE");
-        assert_eq!(file(&learner).tensors, before);
+        assert_eq!(file(&mut learner).tensors, before);
         // And it still learns.
         run(&mut learner, 0..1);
     }

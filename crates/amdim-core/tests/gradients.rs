@@ -118,9 +118,9 @@ fn encoder_by_every_parameter(executor: ExecutorKind, size: usize, batch_norm: b
     };
     let config = StepConfig { objective: objective(), optimizer, encoder_frozen: false, seed: 1 };
     let mut learner = Learner::new(model, config).unwrap();
-    let at = flat(&learner.model.parameters);
+    let at = flat(&learner.model().unwrap().parameters);
     let mut compute = |x: &[f64]| {
-        learner.model.parameters = reshaped(x, &[x.len()]);
+        learner.model().unwrap().parameters = reshaped(x, &[x.len()]);
         learner.compute([&views[0], &views[1]], &[-1; 4], &positions).unwrap()
     };
     let gradient = flat(&compute(&at).encoder_gradient.unwrap());

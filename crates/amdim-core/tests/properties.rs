@@ -4,7 +4,7 @@ mod common;
 
 use amdim_core::encoder::{Features, Scale};
 use amdim_core::estimator::info_nce;
-use amdim_core::executor::ExecutorKind;
+use amdim_core::executor::{ExecutorKind, Precision};
 use amdim_core::loss::{
     MultiscaleLoss, ObjectiveConfig, SourcePositions, Term, chance_level, clipped_cross_entropy,
     multiscale_loss,
@@ -198,8 +198,15 @@ fn both_executors_compute_the_same() {
             let evaluated = model.embed(&images).unwrap();
             let placement = model.placement().clone();
             let network = model.network().clone();
-            let mut executor =
-                amdim_core::executor::build(kind, network, &placement.device, placement.dtype, 2).unwrap();
+            let mut executor = amdim_core::executor::build(
+                kind,
+                network,
+                &placement.device,
+                placement.dtype,
+                Precision::F32,
+                2,
+            )
+            .unwrap();
             let mut running = model.running.clone();
             let pass = executor.forward(&model.parameters, &mut running, &images).unwrap();
             let outputs = pass.outputs.clone();

@@ -219,6 +219,7 @@ impl<S: Stored> CpuNetwork<S> {
         let slot = &mut slots[slot];
         slot.resize(network, layers, batch);
         slot.batch = batch;
+        slot.open = true;
         let pass = |shape: MapShape| Pass { workers, groups: Groups::new(batch, shape.locations()), weights };
         images_to_maps(pass(network.input), network.input, images, &mut slot.pictures);
         for (index, (layer, node)) in layers.iter().zip(&network.nodes).enumerate() {
@@ -231,7 +232,7 @@ impl<S: Stored> CpuNetwork<S> {
     }
 
     /// The map number `index` of the forward pass in `slot`: `[batch, locations, channels]`, in the order of
-    /// `network.outputs`. Empty if there is no such output or the slot holds no pass.
+    /// `network.outputs`; readable until the slot's next forward pass. Empty if there is no such output or was no pass.
     pub fn output(&self, slot: usize, index: usize) -> &[S] {
         match (self.slots.get(slot), self.network.outputs.get(index)) {
             (Some(slot), Some(&node)) if slot.batch > 0 => &slot.maps[node],
@@ -256,7 +257,7 @@ impl<S: Stored> CpuNetwork<S> {
         gradients: &mut [S::Real],
     ) -> Result<(), CpuError> {
         let batch = self.check_slot(slot)?;
-        if batch == 0 {
+        if !self.slots[slot].open {
             return Err(CpuError::EmptySlot { slot });
         }
         self.check_gradients(batch, output_gradients, gradients)?;
@@ -265,7 +266,7 @@ impl<S: Stored> CpuNetwork<S> {
         let weights = weights(self.gemm, workers, &self.parameters, &self.packed);
         let (maps, has_gradients) = (&mut self.map_gradients, &mut self.has_gradients);
         let slot = &mut slots[slot];
-        slot.batch = 0;
+        slot.open = false;
         has_gradients.fill(false);
         let pass = |shape: MapShape| Pass { workers, groups: Groups::new(batch, shape.locations()), weights };
         for (index, (layer, node)) in layers.iter().zip(&network.nodes).enumerate().rev() {

@@ -9,8 +9,10 @@ use crate::norm::NormState;
 /// One training pass.
 #[derive(Debug)]
 pub(crate) struct Slot<S: Stored> {
-    /// Number of pictures; 0 while nothing is kept.
+    /// Number of pictures; 0 before the first pass.
     pub(crate) batch: usize,
+    /// Whether the pass waits for its backward.
+    pub(crate) open: bool,
     /// The pictures, channels last.
     pub(crate) pictures: Vec<S>,
     /// The maps of the nodes.
@@ -23,7 +25,7 @@ pub(crate) struct Slot<S: Stored> {
 
 impl<S: Stored> Slot<S> {
     pub(crate) fn new(norms: Vec<NormState<S::Real>>) -> Self {
-        Self { batch: 0, pictures: vec![], maps: vec![], kept: vec![], norms }
+        Self { batch: 0, open: false, pictures: vec![], maps: vec![], kept: vec![], norms }
     }
 
     /// Makes room for `batch` pictures. Allocates only if the last batch was smaller.

@@ -55,12 +55,13 @@ impl NativeModel {
         seed: i64,
         device: String,
         executor: String,
+        precision: String,
         threads: u32,
     ) -> napi::Result<Object<'_>> {
         promise::<Self, Self>(env, "amdim-create", move || {
             let config: AmdimConfig = from_json("config", &config_json)?;
             let seed = u64::try_from(seed).map_err(|_| RunError::argument("seed", "0 or more", seed))?;
-            Self::new(TrainedModel::create(config, seed, place(&device, &executor, threads)?)?)
+            Self::new(TrainedModel::create(config, seed, place(&device, &executor, &precision, threads)?)?)
         })
     }
 
@@ -70,10 +71,11 @@ impl NativeModel {
         path: String,
         device: String,
         executor: String,
+        precision: String,
         threads: u32,
     ) -> napi::Result<Object<'_>> {
         promise::<Self, Self>(env, "amdim-load", move || {
-            let place = place(&device, &executor, threads)?;
+            let place = place(&device, &executor, &precision, threads)?;
             Self::new(TrainedModel::load(&PathBuf::from(path), place)?)
         })
     }
@@ -137,7 +139,13 @@ impl NativeModel {
     }
 }
 
-fn place(device: &str, executor: &str, threads: u32) -> Result<amdim_train::place::Placement> {
+fn place(
+    device: &str,
+    executor: &str,
+    precision: &str,
+    threads: u32,
+) -> Result<amdim_train::place::Placement> {
     let executor = from_json("executor", &json(&executor)?)?;
-    placement(device, executor, threads as usize)
+    let precision = from_json("precision", &json(&precision)?)?;
+    placement(device, executor, precision, threads as usize)
 }

@@ -1,9 +1,11 @@
 //! A whole model: features, losses, gradients, classifiers, three optimiser steps.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use amdim_core::checkpoint::Stored;
 use amdim_core::encoder::{EncoderConfig, Features, Scale};
+use amdim_core::executor::Precision;
 use amdim_core::loss::{ObjectiveConfig, SourcePositions, Term};
 use amdim_core::model::{CLASSIFIER_PREFIX, ENCODER_PREFIX, Model, ModelConfig, Placement};
 use amdim_core::nn::{ClassifierConfig, ClassifierPass, Mode};
@@ -71,19 +73,19 @@ impl Case {
 
     fn eval_features(&mut self, out: &mut Comparison) -> Result<(), ParityError> {
         for (view, suffix) in [(0, "x1"), (1, "x2")] {
-            let features = self.learner.model.embed(&self.views[view])?;
+            let features = self.learner.model()?.embed(&self.views[view])?;
             compare_features("eval", suffix, &features, out)?;
         }
         Ok(())
     }
 
     fn classifiers(&mut self, out: &mut Comparison) -> Result<(), ParityError> {
-        let first = self.learner.model.embed(&self.views[0])?.global()?;
-        let second = self.learner.model.embed(&self.views[1])?.global()?;
+        let first = self.learner.model()?.embed(&self.views[0])?.global()?;
+        let second = self.learner.model()?.embed(&self.views[1])?.global()?;
         let rows = Tensor::cat(&[first, second], 0)?;
         for (group, mode) in [("cls_eval", Mode::Eval), ("cls_train_nodrop", Mode::TrainWithoutDropout)] {
             // A copy, so that the steps below start from the file's running statistics.
-            let Some(mut heads) = self.learner.model.classifiers.clone() else { return Ok(()) };
+            let Some(mut heads) = self.learner.model()?.classifiers.clone() else { return Ok(()) };
             let pass = heads.pass(&rows, &self.labels, mode)?;
             compare_classifiers(group, &pass, out)?;
             let gradient = tensors::to_vec(&pass.gradient)?;
@@ -111,7 +113,7 @@ impl Case {
         // The reference took the last losses first, in train mode: its running statistics moved once more.
         losses.extend(loss_row(&self.compute()?)?);
         out.floats("loss.before_step_1_2_3_and_after_3", &losses);
-        let features = self.learner.model.embed(&self.views[0])?;
+        let features = self.learner.model()?.embed(&self.views[0])?;
         compare_features("eval_after3", "x1", &features, out)
     }
 
@@ -119,7 +121,7 @@ impl Case {
         Ok(self.learner.compute([&self.views[0], &self.views[1]], &self.labels, &self.positions)?)
     }
 
-    fn compare_first(&self, computed: &Computed, out: &mut Comparison) -> Result<(), ParityError> {
+    fn compare_first(&mut self, computed: &Computed, out: &mut Comparison) -> Result<(), ParityError> {
         for (features, suffix) in computed.features.iter().zip(["x1", "x2"]) {
             compare_features("out", suffix, features, out)?;
         }
@@ -128,7 +130,9 @@ impl Case {
         }
         let gradient =
             computed.encoder_gradient.as_ref().map(tensors::to_vec).transpose()?.unwrap_or_default();
-        for parameter in self.learner.model.network().parameters.iter().filter(|parameter| parameter.used) {
+        for parameter in
+            self.learner.model()?.network().clone().parameters.iter().filter(|parameter| parameter.used)
+        {
             let name = format!("grad.{ENCODER_PREFIX}{}", parameter.name);
             if !out.expects(&name) {
                 out.fail(&name, &format!("{name}: computed, but not expected"));
@@ -138,11 +142,12 @@ impl Case {
         Ok(())
     }
 
-    fn compare_state(&self, steps: u32, rate: f64, out: &mut Comparison) -> Result<(), ParityError> {
-        let parameters = &self.learner.model.network().parameters;
+    fn compare_state(&mut self, steps: u32, rate: f64, out: &mut Comparison) -> Result<(), ParityError> {
+        let network = Arc::clone(self.learner.model()?.network());
+        let parameters = &network.parameters;
         let is_parameter =
             |name: &str| parameters.iter().any(|p| name.strip_prefix(ENCODER_PREFIX) == Some(&p.name));
-        for (name, stored) in self.learner.model.state()? {
+        for (name, stored) in self.learner.model()?.state()? {
             if !name.starts_with(ENCODER_PREFIX) {
                 continue;
             }
@@ -188,6 +193,7 @@ fn model(entry: &Entry, file: &TensorFile, setup: &Setup) -> Result<(Model, f64)
         device: setup.device.clone(),
         dtype: setup.dtype,
         executor: setup.executor,
+        precision: Precision::F32,
         threads: setup.threads,
     };
     let mut model = Model::new(config, 0, placement)?;

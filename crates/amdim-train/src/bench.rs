@@ -3,17 +3,19 @@
 use std::time::Instant;
 
 use amdim_core::device;
+use amdim_core::executor::Precision;
 use amdim_core::loss::{ObjectiveConfig, Term};
 use amdim_core::model::{Model, ModelConfig};
 use amdim_core::nn::ClassifierConfig;
 use amdim_core::optim::AdamConfig;
 use amdim_core::tensors;
 use amdim_core::train_step::{Learner, StepConfig};
+use amdim_kernels::Kernel;
 use amdim_random::{Purpose, Stream};
 use candle_core::Tensor;
 use serde::Serialize;
 
-use crate::config::{BenchMode, BenchRequest, Precision};
+use crate::config::{BenchMode, BenchRequest};
 use crate::place::{on_threads, placement};
 use crate::{Result, RunError};
 
@@ -39,6 +41,10 @@ pub struct BenchResult {
     pub device: String,
     /// Executor used.
     pub executor: String,
+    /// How the maps were kept: `f32` or `bf16`.
+    pub precision: Precision,
+    /// Instructions used on the processor.
+    pub kernel: String,
     /// Threads used.
     pub threads: usize,
     /// Loss of the last step; none when encoding.
@@ -51,9 +57,9 @@ pub struct BenchResult {
 /// `AMDIM_INVALID_ARGUMENT` for a bad request, `AMDIM_DEVICE` for a device that is not there.
 pub fn bench(request: &BenchRequest) -> Result<BenchResult> {
     request.validate()?;
-    let Precision::F32 = request.precision;
     on_threads(request.threads, || {
-        let place = placement(&request.device, request.executor, request.threads)?;
+        let place = placement(&request.device, request.executor, request.precision, request.threads)?;
+        let precision = place.precision;
         let device = device::name(&place.device);
         let config = ModelConfig {
             encoder: request.encoder.clone(),
@@ -66,7 +72,7 @@ pub fn bench(request: &BenchRequest) -> Result<BenchResult> {
             BenchMode::Train => time_training(model, request)?,
             BenchMode::Encode => (time_encoding(model, request)?, None),
         };
-        Ok(summary(request, seconds, device, executor, last_loss))
+        Ok(summary(request, seconds, Place { device, executor, precision }, last_loss))
     })
 }
 
@@ -108,11 +114,17 @@ fn time(request: &BenchRequest, mut step: impl FnMut() -> Result<()>) -> Result<
         .collect()
 }
 
+/// What a timing was taken on.
+struct Place {
+    device: String,
+    executor: String,
+    precision: Precision,
+}
+
 fn summary(
     request: &BenchRequest,
     mut seconds: Vec<f64>,
-    device: String,
-    executor: String,
+    Place { device, executor, precision }: Place,
     last_loss: Option<f64>,
 ) -> BenchResult {
     seconds.sort_by(f64::total_cmp);
@@ -130,6 +142,8 @@ fn summary(
         steps: request.steps,
         device,
         executor,
+        precision,
+        kernel: Kernel::selected().map_or_else(|_| String::new(), |kernel| kernel.to_string()),
         threads: request.threads,
         last_loss,
     }
@@ -210,7 +224,8 @@ mod tests {
     fn a_summary_has_the_median_of_its_steps() {
         let summary = |seconds: &[f64]| {
             let request = request(BenchMode::Encode, seconds.len());
-            summary(&request, seconds.to_vec(), "cpu".into(), "candle".into(), None)
+            let place = Place { device: "cpu".into(), executor: "candle".into(), precision: Precision::F32 };
+            summary(&request, seconds.to_vec(), place, None)
         };
         let odd = summary(&[4.0, 1.0, 2.0]);
         assert_eq!((odd.median_s, odd.min_s, odd.max_s, odd.images_per_s), (2.0, 1.0, 4.0, 1.0));

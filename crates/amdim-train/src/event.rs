@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use amdim_core::executor::Precision;
 use amdim_data::SkippedPicture;
 use serde::Serialize;
 
@@ -18,6 +19,10 @@ pub enum TrainEvent {
         device: String,
         /// Executor used: `cpu` or `candle`.
         executor: String,
+        /// How the encoder keeps its maps: `f32` or `bf16`.
+        precision: Precision,
+        /// Instructions of the processor that the `cpu` executor uses.
+        kernel: String,
         /// Threads of the computation.
         threads: usize,
         /// Training pictures.

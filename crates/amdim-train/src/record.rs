@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use amdim_core::checkpoint::Checkpoint;
+use amdim_core::executor::Precision;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -22,8 +23,36 @@ pub struct RunRecord {
     pub config: AmdimConfig,
     /// The rest of the request: where and how it was computed. None for a model that was never trained.
     pub options: Option<Value>,
+    /// What computed it; none for a model that was never trained.
+    #[serde(default)]
+    pub compute: Option<ComputeRecord>,
     /// The training pictures; none for a model that was never trained.
     pub data: Option<DataRecord>,
+}
+
+/// What computed a run. Another precision or kernel gives other roundings, so a resumed run is told of a change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ComputeRecord {
+    /// How the encoder kept its maps.
+    pub precision: Precision,
+    /// Executor that ran the encoder.
+    pub executor: String,
+    /// Instructions of the processor.
+    pub kernel: String,
+}
+
+impl ComputeRecord {
+    /// What is different in `now`, in words; none if nothing is.
+    pub fn change(&self, now: &Self) -> Option<String> {
+        (self != now).then(|| {
+            format!(
+                "the run was computed in {} by {} with {}, and goes on in {} by {} with {}: \
+                 its numbers will differ in rounding from an uninterrupted run",
+                self.precision, self.executor, self.kernel, now.precision, now.executor, now.kernel
+            )
+        })
+    }
 }
 
 /// What must stay the same about the training pictures when a run is resumed.
@@ -39,7 +68,7 @@ pub struct DataRecord {
 impl RunRecord {
     /// The record of an untrained model.
     pub fn untrained(config: AmdimConfig) -> Self {
-        Self { version: VERSION.into(), config, options: None, data: None }
+        Self { version: VERSION.into(), config, options: None, compute: None, data: None }
     }
 
     /// The record of a run.
@@ -52,6 +81,7 @@ impl RunRecord {
             version: VERSION.into(),
             config: request.config.clone(),
             options: Some(options),
+            compute: None,
             data: Some(data),
         })
     }

@@ -19,7 +19,7 @@ const FLAGS: Flag[] = [
   { name: 'steps', value: 'N', description: 'steps timed', default: '10' },
   { name: 'warmup', value: 'N', description: 'steps before those', default: '2' },
   { name: 'threads', value: 'N', description: 'threads; default: one a core' },
-  { name: 'precision', value: 'f32', description: 'number format', default: 'f32' },
+  { name: 'precision', value: 'auto|f32|bf16', description: 'how the encoder keeps its maps', default: 'f32' },
   { name: 'executor', value: 'auto|cpu|candle', description: 'what runs the encoder', default: 'auto' },
   { name: 'device', value: 'TEXT', description: 'auto, cpu, cuda, cuda:N or metal', default: 'auto' },
 ]
@@ -36,10 +36,10 @@ export const command: Command = {
   notes: ['example:', '  amdim bench --mode encode --ndf 64 --rkhs 512'],
   async run(line, terminal) {
     const result = await bench(toOptions(line))
-    const { images_per_s, median_s, max_rss_mb, executor, device, threads } = result
+    const { images_per_s, median_s, max_rss_mb, executor, device, precision, kernel, threads } = result
     terminal.note(
       `${images_per_s.toFixed(1)} pictures/s, ${(median_s * 1000).toFixed(1)} ms a step, ${max_rss_mb.toFixed(0)} MiB ` +
-        `(${executor} on ${device}, ${threads} threads)`,
+        `(${executor} on ${device}, ${precision}, ${kernel}, ${threads} threads)`,
     )
     terminal.out(JSON.stringify(result))
     return EXIT.ok

@@ -37,6 +37,7 @@ const FLAGS: Flag[] = [
   { name: 'threads', value: 'N', description: 'threads; default: one a core' },
   { name: 'device', value: 'TEXT', description: 'auto, cpu, cuda, cuda:N or metal', default: 'auto' },
   { name: 'executor', value: 'auto|cpu|candle', description: 'what runs the encoder', default: 'auto' },
+  { name: 'precision', value: 'auto|f32|bf16', description: 'how the encoder keeps its maps', default: 'f32' },
 ]
 
 /** `amdim embed`. */
@@ -60,6 +61,7 @@ export const command: Command = {
     const place = {
       ...given('device', line),
       ...given('executor', line),
+      ...given('precision', line),
       ...numberOf('threads', line),
     } as ModelOptions
     using model = await AmdimModel.load(modelPath, place)

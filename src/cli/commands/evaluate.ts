@@ -35,6 +35,7 @@ const FLAGS: Flag[] = [
   { name: 'json', description: 'one JSON object on standard output' },
   { name: 'device', value: 'TEXT', description: 'auto, cpu, cuda, cuda:N or metal', default: 'auto' },
   { name: 'executor', value: 'auto|cpu|candle', description: 'what runs the encoder', default: 'auto' },
+  { name: 'precision', value: 'auto|f32|bf16', description: 'how the encoder keeps its maps', default: 'f32' },
 ]
 
 const schemaFlags = async () => flagsOf((await jsonSchema('evaluate')) as SchemaNode)
@@ -60,6 +61,7 @@ export const command: Command = {
     const place = {
       ...given('device', line),
       ...given('executor', line),
+      ...given('precision', line),
       ...numberOf('threads', line),
     } as ModelOptions
     using interrupt = new Interrupt(terminal, 'stopping')

@@ -1,13 +1,14 @@
-//! The `amdim-cpu` executor behind the common trait: hand-written forward and backward, f32 and f64.
+//! The `amdim-cpu` executor behind the common trait: hand-written forward and backward, for f32, f64, and maps kept as
+//! bf16.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use amdim_cpu::{CpuError, CpuNetwork};
-use amdim_kernels::{KERNEL_VARIABLE, Kernel, KernelError, Pool, Real};
+use amdim_kernels::{Bf16, KERNEL_VARIABLE, Kernel, KernelError, Pool, Real, Stored};
 use amdim_network::Network;
 use candle_core::{CpuStorage, DType, Device, Storage, Tensor};
 
-use super::{Executor, Pass};
+use super::{Executor, Pass, Precision};
 use crate::{Error, Result, tensors};
 
 /// Passes that may be open at once: one for each view.
@@ -21,18 +22,22 @@ pub struct CpuExecutor {
 
 enum Engine {
     Single(Typed<f32>),
+    Half(Typed<Bf16>),
     Double(Typed<f64>),
 }
 
 impl CpuExecutor {
-    /// An executor with `threads` threads (at least 1) for tensors of type `dtype` (f32 or f64).
+    /// An executor with `threads` threads (at least 1) for tensors of type `dtype` (f32 or f64), with maps kept in
+    /// `precision` (f32 tensors only; f64 ones stay f64). It takes its memory at the first pass.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for zero threads or another type.
-    pub fn new(network: Arc<Network>, dtype: DType, threads: usize) -> Result<Self> {
-        let engine = match dtype {
-            DType::F32 => Engine::Single(Typed::new(&network, threads)?),
-            DType::F64 => Engine::Double(Typed::new(&network, threads)?),
+    /// [`Error::InvalidArgument`] for zero threads, another type, or a kernel that this processor doesn't have.
+    pub fn new(network: Arc<Network>, dtype: DType, precision: Precision, threads: usize) -> Result<Self> {
+        let (kernel, pool) = (Kernel::selected()?, Arc::new(Pool::new(threads)?));
+        let engine = match (dtype, precision) {
+            (DType::F32, Precision::Bf16) => Engine::Half(Typed::new(&network, kernel, pool)),
+            (DType::F32, _) => Engine::Single(Typed::new(&network, kernel, pool)),
+            (DType::F64, _) => Engine::Double(Typed::new(&network, kernel, pool)),
             _ => return Err(Error::argument("dtype", "f32 or f64", dtype.as_str())),
         };
         Ok(Self { network, engine })
@@ -51,6 +56,7 @@ impl Executor for CpuExecutor {
     fn infer(&mut self, parameters: &Tensor, running: &Tensor, images: &Tensor) -> Result<Vec<Tensor>> {
         match &mut self.engine {
             Engine::Single(engine) => engine.infer(parameters, running, images),
+            Engine::Half(engine) => engine.infer(parameters, running, images),
             Engine::Double(engine) => engine.infer(parameters, running, images),
         }
     }
@@ -58,13 +64,14 @@ impl Executor for CpuExecutor {
     fn forward(&mut self, parameters: &Tensor, running: &mut Tensor, images: &Tensor) -> Result<Pass> {
         match &mut self.engine {
             Engine::Single(engine) => engine.forward(parameters, running, images),
+            Engine::Half(engine) => engine.forward(parameters, running, images),
             Engine::Double(engine) => engine.forward(parameters, running, images),
         }
     }
 }
 
 /// An element type that both candle and `amdim-cpu` know.
-trait Element: Real + candle_core::WithDType {
+pub(crate) trait Element: Real + candle_core::WithDType {
     fn slice(storage: &CpuStorage) -> Option<&[Self]>;
 }
 
@@ -80,55 +87,71 @@ impl Element for f64 {
     }
 }
 
-/// The engine of one element type, shared with the passes that are open.
-struct Typed<T: Real> {
-    shared: Arc<Mutex<Shared<T>>>,
+/// The engine of one kind of maps, shared with the passes that are open.
+struct Typed<S: Stored> {
+    network: Arc<Network>,
+    shared: Arc<Mutex<Shared<S>>>,
 }
 
-struct Shared<T: Real> {
-    engine: CpuNetwork<T>,
+struct Shared<S: Stored> {
+    /// Made at the first pass.
+    engine: Option<CpuNetwork<S>>,
+    kernel: Kernel,
+    pool: Arc<Pool>,
     free_slots: Vec<usize>,
 }
 
 /// A slot of the engine; given back when dropped, whether or not backward ran.
-struct Slot<T: Real> {
-    shared: Arc<Mutex<Shared<T>>>,
+struct Slot<S: Stored> {
+    shared: Arc<Mutex<Shared<S>>>,
     index: usize,
 }
 
-impl<T: Real> Drop for Slot<T> {
+impl<S: Stored> Drop for Slot<S> {
     fn drop(&mut self) {
         lock(&self.shared).free_slots.push(self.index);
     }
 }
 
 /// A panic in a kernel leaves only scratch buffers behind, which the next pass overwrites.
-fn lock<T: Real>(shared: &Mutex<Shared<T>>) -> MutexGuard<'_, Shared<T>> {
+fn lock<S: Stored>(shared: &Mutex<Shared<S>>) -> MutexGuard<'_, Shared<S>> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl<T: Element> Typed<T> {
-    fn new(network: &Arc<Network>, threads: usize) -> Result<Self> {
-        let pool = Arc::new(Pool::new(threads)?);
-        let engine = CpuNetwork::new(Arc::clone(network), Kernel::selected()?, pool, OPEN_PASSES)?;
-        Ok(Self { shared: Arc::new(Mutex::new(Shared { engine, free_slots: (0..OPEN_PASSES).collect() })) })
+impl<S: Stored<Real: Element>> Shared<S> {
+    /// The engine with these parameters.
+    fn engine(&mut self, network: &Arc<Network>, parameters: &Tensor) -> Result<&mut CpuNetwork<S>> {
+        let engine = match &mut self.engine {
+            Some(engine) => engine,
+            empty => empty.insert(CpuNetwork::new(
+                Arc::clone(network),
+                self.kernel,
+                Arc::clone(&self.pool),
+                OPEN_PASSES,
+            )?),
+        };
+        with_slice(parameters, |parameters| Ok(engine.set_parameters(parameters)?))?;
+        Ok(engine)
+    }
+}
+
+impl<S: Stored<Real: Element>> Typed<S> {
+    fn new(network: &Arc<Network>, kernel: Kernel, pool: Arc<Pool>) -> Self {
+        let free_slots = (0..OPEN_PASSES).collect();
+        let shared = Shared { engine: None, kernel, pool, free_slots };
+        Self { network: Arc::clone(network), shared: Arc::new(Mutex::new(shared)) }
     }
 
     fn infer(&self, parameters: &Tensor, running: &Tensor, images: &Tensor) -> Result<Vec<Tensor>> {
+        let batch = batch_of(&self.network, images)?;
         let mut shared = lock(&self.shared);
-        let batch = batch_of(shared.engine.network(), images)?;
-        let outputs = with_slice(parameters, |parameters: &[T]| {
-            with_slice(running, |running: &[T]| {
-                with_slice(images, |images: &[T]| {
-                    shared.engine.set_parameters(parameters)?;
-                    Ok(shared.engine.infer(running, images, batch)?)
-                })
-            })
+        let engine = shared.engine(&self.network, parameters)?;
+        let outputs = with_slice(running, |running| {
+            with_slice(images, |images| Ok(engine.infer(running, images, batch)?))
         })?;
-        let shapes = shared.engine.network().output_shapes();
         outputs
             .into_iter()
-            .zip(shapes)
+            .zip(self.network.output_shapes())
             .map(|(values, shape)| {
                 Ok(Tensor::from_vec(values, (batch, shape.locations(), shape.channels), &Device::Cpu)?)
             })
@@ -136,54 +159,57 @@ impl<T: Element> Typed<T> {
     }
 
     fn forward(&self, parameters: &Tensor, running: &mut Tensor, images: &Tensor) -> Result<Pass> {
+        let batch = batch_of(&self.network, images)?;
         let mut shared = lock(&self.shared);
-        let batch = batch_of(shared.engine.network(), images)?;
         let index = shared
             .free_slots
             .pop()
             .ok_or_else(|| Error::internal("more passes are open than the executor keeps"))?;
         let slot = Slot { shared: Arc::clone(&self.shared), index };
-        let mut moved = running.to_vec1::<T>()?;
-        let forward = with_slice(parameters, |parameters: &[T]| {
-            with_slice(images, |images: &[T]| {
-                shared.engine.set_parameters(parameters)?;
-                Ok(shared.engine.forward(index, &mut moved, images, batch)?)
-            })
+        let mut moved = running.to_vec1::<S::Real>()?;
+        let forward = shared.engine(&self.network, parameters).and_then(|engine| {
+            with_slice(images, |images| Ok(engine.forward(index, &mut moved, images, batch)?))?;
+            engine_outputs(engine, &self.network, index, batch)
         });
-        if let Err(error) = forward {
-            drop(shared); // the slot's drop takes the lock
-            return Err(error);
-        }
-        let shapes = shared.engine.network().output_shapes();
-        let outputs: Result<Vec<Tensor>> = shapes
-            .iter()
-            .enumerate()
-            .map(|(output, shape)| {
-                let values = shared.engine.output(index, output);
-                Ok(Tensor::from_slice(values, (batch, shape.locations(), shape.channels), &Device::Cpu)?)
-            })
-            .collect();
-        drop(shared);
+        drop(shared); // the slot's drop takes the lock
+        let outputs = forward?;
         *running = Tensor::new(moved, &Device::Cpu)?;
         let backward = move |gradients: &[Tensor]| slot.backward(gradients);
-        Ok(Pass { outputs: outputs?, backward: Box::new(backward) })
+        Ok(Pass { outputs, backward: Box::new(backward) })
     }
 }
 
-impl<T: Element> Slot<T> {
+/// The maps of an open pass as tensors.
+fn engine_outputs<S: Stored<Real: Element>>(
+    engine: &CpuNetwork<S>,
+    network: &Network,
+    slot: usize,
+    batch: usize,
+) -> Result<Vec<Tensor>> {
+    let shapes = network.output_shapes();
+    let output = |(index, shape): (usize, &amdim_network::MapShape)| {
+        let values: Vec<S::Real> = engine.output(slot, index).iter().map(|value| value.to_real()).collect();
+        Ok(Tensor::from_vec(values, (batch, shape.locations(), shape.channels), &Device::Cpu)?)
+    };
+    shapes.iter().enumerate().map(output).collect()
+}
+
+impl<S: Stored<Real: Element>> Slot<S> {
     fn backward(self, output_gradients: &[Tensor]) -> Result<Tensor> {
         let mut shared = lock(&self.shared);
-        let mut gradient = vec![T::zero(); shared.engine.network().parameter_len()];
-        let mut run = || -> Result<()> {
-            let flat: Vec<Vec<T>> =
+        let mut run = || -> Result<Vec<S::Real>> {
+            let engine =
+                shared.engine.as_mut().ok_or_else(|| Error::internal("backward before a forward pass"))?;
+            let mut gradient = vec![S::Real::default(); engine.network().parameter_len()];
+            let flat: Vec<Vec<S::Real>> =
                 output_gradients.iter().map(|g| Ok(g.flatten_all()?.to_vec1()?)).collect::<Result<_>>()?;
-            let flat: Vec<&[T]> = flat.iter().map(Vec::as_slice).collect();
-            Ok(shared.engine.backward(self.index, &flat, &mut gradient)?)
+            let flat: Vec<&[S::Real]> = flat.iter().map(Vec::as_slice).collect();
+            engine.backward(self.index, &flat, &mut gradient)?;
+            Ok(gradient)
         };
         let result = run();
-        drop(shared);
-        result?;
-        Ok(Tensor::new(gradient, &Device::Cpu)?)
+        drop(shared); // the slot's drop takes the lock
+        Ok(Tensor::new(result?, &Device::Cpu)?)
     }
 }
 
@@ -195,7 +221,10 @@ fn batch_of(network: &Network, images: &Tensor) -> Result<usize> {
 }
 
 /// Lends the values of a tensor on the processor without a copy where they are contiguous.
-fn with_slice<T: Element, R>(tensor: &Tensor, use_values: impl FnOnce(&[T]) -> Result<R>) -> Result<R> {
+pub(crate) fn with_slice<T: Element, R>(
+    tensor: &Tensor,
+    use_values: impl FnOnce(&[T]) -> Result<R>,
+) -> Result<R> {
     let contiguous = tensor.contiguous()?;
     let (storage, layout) = contiguous.storage_and_layout();
     let Storage::Cpu(storage) = &*storage else {

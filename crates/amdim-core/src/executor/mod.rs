@@ -6,8 +6,10 @@
 mod candle;
 mod cpu;
 
+use std::fmt;
 use std::sync::Arc;
 
+use amdim_kernels::Kernel;
 use amdim_network::Network;
 use candle_core::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
@@ -16,6 +18,7 @@ use crate::{Error, Result};
 
 pub use candle::CandleExecutor;
 pub use cpu::CpuExecutor;
+pub(crate) use cpu::with_slice;
 
 /// Runs one network description.
 pub trait Executor: Send {
@@ -76,7 +79,50 @@ pub enum ExecutorKind {
     Candle,
 }
 
-/// Builds an executor for a description on a device.
+/// How an encoder keeps its maps. Parameters, gradients of parameters, sums and the optimiser are f32 in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// `bf16` where the `cpu` executor runs on a processor that multiplies bf16 faster than f32, else `f32`.
+    Auto,
+    /// 32 bits.
+    F32,
+    /// 16 bits with the range of f32: half the memory, and faster where the processor has instructions for it. The
+    /// `cpu` executor only.
+    Bf16,
+}
+
+impl Precision {
+    /// `F32` or `Bf16`, as this executor and device have it.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for bf16 on the candle executor, or a kernel that this processor doesn't have.
+    pub fn resolve(self, kind: ExecutorKind, device: &Device) -> Result<Self> {
+        let is_fast = device.is_cpu() && kind != ExecutorKind::Candle;
+        match self {
+            Self::Bf16 if !is_fast => Err(Error::argument(
+                "precision",
+                "f32 or auto on the candle executor (bf16 needs the cpu executor)",
+                "bf16",
+            )),
+            Self::Auto if is_fast && Kernel::selected()?.has_bf16() => Ok(Self::Bf16),
+            Self::Auto => Ok(Self::F32),
+            Self::F32 | Self::Bf16 => Ok(self),
+        }
+    }
+}
+
+impl fmt::Display for Precision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+        })
+    }
+}
+
+/// Builds an executor for a description on a device. `precision` must be resolved.
 ///
 /// `threads` is the number of threads of the `cpu` executor (at least 1); candle uses the current rayon pool.
 ///
@@ -87,6 +133,7 @@ pub fn build(
     network: Arc<Network>,
     device: &Device,
     dtype: DType,
+    precision: Precision,
     threads: usize,
 ) -> Result<Box<dyn Executor>> {
     match (kind, device.is_cpu()) {
@@ -95,7 +142,7 @@ pub fn build(
         }
         (ExecutorKind::Candle, _) | (ExecutorKind::Auto, false) => Ok(Box::new(CandleExecutor::new(network))),
         (ExecutorKind::Cpu | ExecutorKind::Auto, true) => {
-            Ok(Box::new(CpuExecutor::new(network, dtype, threads)?))
+            Ok(Box::new(CpuExecutor::new(network, dtype, precision, threads)?))
         }
     }
 }

@@ -119,7 +119,8 @@ impl SourcePositions {
         Self { local5: [draw(25), draw(25)], local7: [draw(49), draw(49)] }
     }
 
-    fn of(&self, scale: Scale, view: usize) -> Option<&[u32]> {
+    /// The positions of a scale in a view; none for the global vector.
+    pub(crate) fn of(&self, scale: Scale, view: usize) -> Option<&[u32]> {
         match scale {
             Scale::Global => None,
             Scale::Local5 => Some(&self.local5[view]),

@@ -235,12 +235,19 @@ impl Classifiers {
         Ok((mlp, linear, running))
     }
 
-    /// `[rows, width]`: 0 with probability `dropout`, else `1 / (1 - dropout)`.
+    /// `[rows, width]`; see [`draw_mask`].
     fn mask(&self, stream: &mut Stream, rows: usize, width: usize) -> Result<Tensor> {
-        let kept = (1.0 / (1.0 - self.config.dropout)) as f32;
-        let values: Vec<f32> =
-            (0..rows * width).map(|_| if stream.unit() < self.config.dropout { 0.0 } else { kept }).collect();
+        let mut values = vec![0.0; rows * width];
+        draw_mask(stream, self.config.dropout, &mut values);
         tensors::from_slice(&values, &[rows, width], self.values.dtype(), self.values.device())
+    }
+}
+
+/// Fills a dropout mask: 0 with probability `dropout`, else `1 / (1 - dropout)`.
+pub(crate) fn draw_mask(stream: &mut Stream, dropout: f64, values: &mut [f32]) {
+    let kept = (1.0 / (1.0 - dropout)) as f32;
+    for value in values {
+        *value = if stream.unit() < dropout { 0.0 } else { kept };
     }
 }
 

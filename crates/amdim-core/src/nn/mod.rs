@@ -3,4 +3,5 @@
 pub mod batch_norm;
 mod classifiers;
 
+pub(crate) use classifiers::draw_mask;
 pub use classifiers::{ClassifierConfig, ClassifierPass, Classifiers, HeadResult, Mode};

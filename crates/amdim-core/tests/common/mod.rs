@@ -2,7 +2,7 @@
 #![allow(dead_code, missing_docs, unreachable_pub)]
 
 use amdim_core::encoder::{EncoderConfig, Features, Scale};
-use amdim_core::executor::ExecutorKind;
+use amdim_core::executor::{ExecutorKind, Precision};
 use amdim_core::model::{Model, ModelConfig, Placement};
 use amdim_core::nn::ClassifierConfig;
 use amdim_random::{Purpose, Stream};
@@ -45,7 +45,7 @@ pub fn classifiers() -> ClassifierConfig {
 
 pub fn model(encoder: EncoderConfig, classes: usize, executor: ExecutorKind, dtype: DType) -> Model {
     let config = ModelConfig { encoder, classifiers: classifiers(), classes };
-    let placement = Placement { device: Device::Cpu, dtype, executor, threads: 2 };
+    let placement = Placement { device: Device::Cpu, dtype, executor, precision: Precision::F32, threads: 2 };
     Model::new(config, 5, placement).unwrap()
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use amdim_core::encoder::{EncoderConfig, Scale};
-use amdim_core::executor::ExecutorKind;
+use amdim_core::executor::{ExecutorKind, Precision};
 use amdim_core::nn::ClassifierConfig;
 use amdim_core::optim::AdamConfig;
 use amdim_data::{AugmentConfig, BadImagePolicy};
@@ -25,6 +25,8 @@ pub struct TrainRequest {
     pub device: String,
     /// What runs the encoder.
     pub executor: ExecutorKind,
+    /// How the encoder keeps its maps.
+    pub precision: Precision,
     /// Threads of the computation, at least 1.
     pub threads: usize,
     /// Threads that decode and augment, at least 1.
@@ -359,7 +361,7 @@ pub struct BenchRequest {
     pub device: String,
     /// What runs the encoder.
     pub executor: ExecutorKind,
-    /// Number format.
+    /// How the encoder keeps its maps.
     pub precision: Precision,
 }
 
@@ -380,14 +382,6 @@ pub enum BenchMode {
     Train,
     /// The encoder with running statistics.
     Encode,
-}
-
-/// Number format of a computation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Precision {
-    /// 32-bit floats.
-    F32,
 }
 
 fn at_least_one(name: &str, value: usize) -> Result<()> {

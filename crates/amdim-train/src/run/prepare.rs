@@ -6,10 +6,12 @@ use std::sync::atomic::AtomicBool;
 
 use amdim_core::checkpoint::{Checkpoint, Progress};
 use amdim_core::device;
+use amdim_core::executor::Precision;
 use amdim_core::loss::chance_level;
 use amdim_core::model::Model;
 use amdim_core::train_step::Learner;
 use amdim_data::{Dataset, Loader, LoaderOptions};
+use amdim_kernels::Kernel;
 
 use super::TrainData;
 use super::clock::Clock;
@@ -20,7 +22,7 @@ use super::session::Session;
 use crate::config::TrainRequest;
 use crate::event::TrainEvent;
 use crate::place::placement;
-use crate::record::{DataRecord, RunRecord};
+use crate::record::{ComputeRecord, DataRecord, RunRecord};
 use crate::{Result, RunError};
 
 /// Makes a session that is ready for its first update.
@@ -34,12 +36,18 @@ pub(super) fn prepare<'a>(
     let config = &request.config;
     let mut warnings = vec![];
     let classes = classifier_classes(request, data.train.as_ref(), &mut warnings);
-    let record = RunRecord::of_run(
+    let mut record = RunRecord::of_run(
         request,
         DataRecord { pictures: data.train.len(), classes: data.train.classes().to_vec() },
     )?;
     let resumed = request.resume.as_deref().map(|path| read_resumed(path, &record)).transpose()?;
-    let place = placement(&request.device, request.executor, request.threads)?;
+    let before = resumed.as_ref().and_then(|(_, record)| record.compute.clone());
+    let precision = match (request.precision, &before) {
+        (Precision::Auto, Some(before)) => before.precision,
+        (asked, _) => asked,
+    };
+    let place = placement(&request.device, request.executor, precision, request.threads)?;
+    let precision = place.precision;
     let device = device::name(&place.device);
     let mut model = Model::new(config.model(classes.len()), config.seed, place)?;
     if let Some(path) = &request.initial_weights {
@@ -47,9 +55,15 @@ pub(super) fn prepare<'a>(
     }
     let parameters = model.network().parameter_len();
     let executor = model.executor_name();
+    let kernel = Kernel::selected().map_err(amdim_core::Error::from)?.to_string();
+    let compute = ComputeRecord { precision, executor: executor.into(), kernel: kernel.clone() };
+    if let Some(change) = before.and_then(|before| before.change(&compute)) {
+        warnings.push(TrainEvent::warning("AMDIM_CHECKPOINT", change));
+    }
+    record.compute = Some(compute);
     let mut learner = Learner::new(model, config.step())?;
     let mut progress = Progress::default();
-    if let Some(file) = &resumed {
+    if let Some((file, _)) = &resumed {
         learner.resume(file)?;
         progress = file.header.progress;
     }
@@ -81,6 +95,8 @@ pub(super) fn prepare<'a>(
         run_folder: request.output.clone(),
         device,
         executor: executor.into(),
+        precision,
+        kernel,
         threads: request.threads,
         train_size,
         test_size,
@@ -151,10 +167,11 @@ fn classifier_classes(
     classes.to_vec()
 }
 
-fn read_resumed(path: &Path, record: &RunRecord) -> Result<Checkpoint> {
+fn read_resumed(path: &Path, record: &RunRecord) -> Result<(Checkpoint, RunRecord)> {
     let file = Checkpoint::read(path)?;
-    RunRecord::of_file(&file, path)?.check_resumed_by(record)?;
-    Ok(file)
+    let theirs = RunRecord::of_file(&file, path)?;
+    theirs.check_resumed_by(record)?;
+    Ok((file, theirs))
 }
 
 /// Starts from the encoder of a model file, and from its classifiers where they are kept.

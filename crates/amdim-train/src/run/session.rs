@@ -97,8 +97,8 @@ impl Session<'_> {
         let config = &self.request.config;
         let rate = config.optimizer.learning_rate * config.schedule.scale(&self.position());
         let size = config.batch_size;
-        let model = &self.learner.model;
-        let views = [model.images(&batch.views[0], size)?, model.images(&batch.views[1], size)?];
+        let images = |view: usize| self.learner.images(&batch.views[view], size);
+        let views = [images(0)?, images(1)?];
         self.step_failed = true;
         let report = self.learner.step([&views[0], &views[1]], &batch.labels, rate)?;
         self.step_failed = false;
@@ -201,7 +201,7 @@ impl Session<'_> {
         self.emit(TrainEvent::Epoch { epoch, update, seconds })?;
         let is_due = self.request.online_evaluate_epochs.is_some_and(|every| epoch.is_multiple_of(every));
         let Some(online) = self.online.as_ref().filter(|_| is_due) else { return Ok(()) };
-        let (request, model, cancel) = (self.request, &mut self.learner.model, self.cancel);
+        let (request, model, cancel) = (self.request, self.learner.model()?, self.cancel);
         let augment = &request.config.augment;
         let (linear_top1, mlp_top1) = self.clock.paused(|| {
             online.accuracies(model, augment, request.threads, request.on_bad_image.into(), cancel)

@@ -2,7 +2,7 @@
 
 use amdim_core::device;
 use amdim_core::encoder::{EncoderConfig, Features, Scale};
-use amdim_core::executor::ExecutorKind;
+use amdim_core::executor::{ExecutorKind, Precision};
 use amdim_core::loss::{SourcePositions, chance_level, multiscale_loss};
 use amdim_core::model::{Model, ModelConfig, Placement};
 use amdim_core::tensors;
@@ -50,7 +50,7 @@ pub struct Check {
 /// `AMDIM_DEVICE` or `AMDIM_INVALID_ARGUMENT` for a device that can't be used; what goes wrong afterwards is a failed
 /// check.
 pub fn self_test(device_name: &str, threads: usize) -> Result<SelfTest> {
-    let place = placement(device_name, ExecutorKind::Auto, threads)?;
+    let place = placement(device_name, ExecutorKind::Auto, Precision::F32, threads)?;
     on_threads(threads, || {
         let checks = vec![
             check("decode PNG", decoded(PNG, 0)),
@@ -136,7 +136,7 @@ fn training_step(place: &Placement) -> Finding {
     let before = tensors::to_vec(&model.parameters)?;
     let mut learner = Learner::new(model, reference_step())?;
     let report = learner.step([&views[0], &views[1]], &[0, 1, 0, 1], 2e-4)?;
-    let moved = tensors::to_vec(&learner.model.parameters)? != before;
+    let moved = tensors::to_vec(&learner.model()?.parameters)? != before;
     let loss = report.objective.ok_or_else(|| RunError::internal("a step without objective"))?.total;
     Ok((moved, format!("loss {loss:.3} nats, gradient norm {:.3}", report.gradient_norm)))
 }

@@ -50,7 +50,7 @@ pub(crate) fn request_json() -> Value {
             "augment": augment_json(),
             "batchSize": 4, "length": { "updates": 7 }, "seed": 3, "encoderFrozen": false,
         },
-        "preset": null, "device": "cpu", "executor": "candle", "threads": 1, "loaderThreads": 1,
+        "preset": null, "device": "cpu", "executor": "candle", "precision": "auto", "threads": 1, "loaderThreads": 1,
         "prefetch": 2, "onBadImage": "error", "output": null, "resume": null, "initialWeights": null,
         "keepHead": false, "checkpointMinutes": null, "logEverySteps": 2, "onlineEvaluateEpochs": null,
     })

@@ -1,0 +1,416 @@
+//! The training step on processors: flat vectors from the pictures to the moved parameters.
+//!
+//! The same step as the candle form in `train_step`, from other parts: the hand-written encoder, the fused loss, the
+//! classifiers and Adam of `amdim-cpu`. After the first step of a batch size it allocates nothing.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use amdim_cpu::CpuNetwork;
+use amdim_cpu::adam::{AdamStep, adam_update, gradient_norm};
+use amdim_cpu::classifiers::{ClassifierSettings, HeadReport, OnlineClassifiers};
+use amdim_cpu::nce::{Nce, NceConfig, NceReport, NceTerm};
+use amdim_kernels::{Bf16, Kernel, Pool, Stored};
+use amdim_network::{Network, Parameter};
+use amdim_random::{Purpose, Stream};
+use candle_core::{DType, Device, Tensor};
+
+use crate::encoder::{Features, Scale};
+use crate::executor::Precision;
+use crate::loss::{ObjectiveConfig, SourcePositions};
+use crate::model::Model;
+use crate::nn::{Classifiers, draw_mask};
+use crate::optim::{Adam, AdamConfig, clip_factor};
+use crate::train_state::TrainState;
+use crate::train_step::{CLASSIFIERS, ClassifierReport, ENCODER, ObjectiveReport, StepReport};
+use crate::{Error, Result, tensors};
+
+/// Views of a picture.
+const VIEWS: usize = 2;
+
+/// A fast training step of some precision. It holds what it trains; [`FastStep::load`] and [`FastStep::store`] exchange
+/// it with the model and the optimisers' state.
+pub(crate) trait FastStep: Send {
+    /// Takes everything over from the model and the state.
+    fn load(&mut self, model: &Model, state: &TrainState) -> Result<()>;
+
+    /// Hands everything to the model and the state.
+    fn store(&self, model: &mut Model, state: &mut TrainState) -> Result<()>;
+
+    /// Losses, diagnostics and gradients; running statistics move, or stay as they were if it fails.
+    ///
+    /// # Shapes
+    /// - views: `[batch, channels, height, width]` each; labels: `[2 * batch]` (view 1, then view 2), -1 for none; key: the run's seed and
+    ///   the number of the update
+    fn compute(
+        &mut self,
+        views: [&[f32]; VIEWS],
+        labels: &[i64],
+        positions: &SourcePositions,
+        key: (u64, u64),
+    ) -> Result<StepReport>;
+
+    /// Moves the parameters along the gradients of the last `compute`.
+    fn apply(&mut self, rate: f64, config: &AdamConfig, gradient_norm: f64);
+
+    /// The gradients of the last `compute`: the encoder's and, if there were labels, the classifiers'.
+    fn gradients(&self) -> (&[f32], Option<&[f32]>);
+
+    /// The maps of both views of the last `compute`.
+    fn features(&self, batch: usize) -> Result<[Features; VIEWS]>;
+}
+
+/// A fast step for a model, or none where its placement or type has none.
+pub(crate) fn build(model: &Model, objective: &ObjectiveConfig) -> Result<Option<Box<dyn FastStep>>> {
+    let placement = model.placement();
+    if !placement.is_fast() || placement.dtype != DType::F32 {
+        return Ok(None);
+    }
+    Ok(Some(match placement.precision {
+        Precision::Bf16 => Box::new(CpuStep::<Bf16>::new(model, objective)?),
+        Precision::Auto | Precision::F32 => Box::new(CpuStep::<f32>::new(model, objective)?),
+    }))
+}
+
+/// A flat vector that Adam moves.
+#[derive(Debug, Default)]
+struct Learnt {
+    values: Vec<f32>,
+    gradient: Vec<f32>,
+    mean: Vec<f32>,
+    square: Vec<f32>,
+    steps: u64,
+    used: Vec<Range<usize>>,
+}
+
+impl Learnt {
+    fn new(parameters: &[Parameter]) -> Self {
+        let length = parameters.last().map_or(0, |parameter| parameter.range().end);
+        let mut used: Vec<Range<usize>> = vec![];
+        for range in parameters.iter().filter(|parameter| parameter.used).map(Parameter::range) {
+            match used.last_mut() {
+                Some(last) if last.end == range.start => last.end = range.end,
+                _ => used.push(range),
+            }
+        }
+        let zeros = || vec![0.0; length];
+        Self { values: zeros(), gradient: zeros(), mean: zeros(), square: zeros(), steps: 0, used }
+    }
+
+    fn load(&mut self, values: &Tensor, adam: &Adam) -> Result<()> {
+        self.values = tensors::to_vec(values)?;
+        self.mean = tensors::to_vec(&adam.mean)?;
+        self.square = tensors::to_vec(&adam.square)?;
+        self.steps = adam.steps;
+        Ok(())
+    }
+
+    fn store(&self) -> Result<(Tensor, Adam)> {
+        let tensor = |values: &[f32]| -> Result<Tensor> { Ok(Tensor::new(values, &Device::Cpu)?) };
+        let adam = Adam { mean: tensor(&self.mean)?, square: tensor(&self.square)?, steps: self.steps };
+        Ok((tensor(&self.values)?, adam))
+    }
+
+    fn update(&mut self, pool: &Pool, kernel: Kernel, rate: f64, config: &AdamConfig, gradient_factor: f64) {
+        self.steps += 1;
+        let AdamConfig { beta1, beta2, epsilon, weight_decay, .. } = *config;
+        let step = AdamStep { rate, beta1, beta2, epsilon, weight_decay, gradient_factor, step: self.steps };
+        let state = [&mut self.values[..], &mut self.mean[..], &mut self.square[..]];
+        adam_update(pool, kernel, &step, state, &self.gradient, &self.used);
+    }
+}
+
+/// The online classifiers of a run.
+#[derive(Debug)]
+struct Heads {
+    classifiers: OnlineClassifiers<f32>,
+    learnt: Learnt,
+    /// `[2, hidden]`, and as it was before the step.
+    running: [Vec<f32>; 2],
+    passes: u64,
+    dropout: f64,
+    embedding: usize,
+    hidden: usize,
+    /// `[2 * batch, embedding]`
+    features: Vec<f32>,
+    masks: [Vec<f32>; 2],
+    /// Whether the last step had labels.
+    learns: bool,
+}
+
+impl Heads {
+    fn new(classifiers: &Classifiers, embedding: usize, kernel: Kernel) -> Result<Self> {
+        let config = classifiers.config();
+        let settings = ClassifierSettings {
+            embedding,
+            hidden: config.hidden_units,
+            classes: classifiers.classes(),
+            logit_clip: config.logit_clip,
+            logit_penalty: config.logit_penalty,
+        };
+        Ok(Self {
+            classifiers: OnlineClassifiers::new(settings, kernel)?,
+            learnt: Learnt::new(&classifiers.parameters),
+            running: [vec![], vec![]],
+            passes: 0,
+            dropout: config.dropout,
+            embedding,
+            hidden: config.hidden_units,
+            features: vec![],
+            masks: [vec![], vec![]],
+            learns: false,
+        })
+    }
+
+    fn compute(
+        &mut self,
+        pool: &Pool,
+        labels: &[i64],
+        (seed, update): (u64, u64),
+    ) -> Result<ClassifierReport> {
+        let masks = if self.dropout > 0.0 {
+            let mut stream = Stream::new(seed, Purpose::Dropout, update);
+            for (mask, width) in self.masks.iter_mut().zip([self.embedding, self.hidden]) {
+                mask.resize(labels.len() * width, 0.0);
+                draw_mask(&mut stream, self.dropout, mask);
+            }
+            Some([&self.masks[0][..], &self.masks[1]])
+        } else {
+            None
+        };
+        let Learnt { values, gradient, .. } = &mut self.learnt;
+        let running = &mut self.running[0];
+        let report =
+            self.classifiers.train(pool, values, running, &self.features, labels, masks, gradient)?;
+        self.passes += 1;
+        self.learns = true;
+        let top1 = |head: HeadReport| head.correct as f64 / head.labelled.max(1) as f64;
+        Ok(ClassifierReport {
+            linear_loss: report.linear.loss,
+            linear_top1: top1(report.linear),
+            mlp_loss: report.mlp.loss,
+            mlp_top1: top1(report.mlp),
+        })
+    }
+}
+
+/// A fast step with maps kept as `S`.
+struct CpuStep<S: Stored<Real = f32>> {
+    kernel: Kernel,
+    pool: Arc<Pool>,
+    network: Arc<Network>,
+    engine: CpuNetwork<S>,
+    nce: Nce<S>,
+    objective: ObjectiveConfig,
+    encoder: Learnt,
+    /// Running statistics, and as they were before the step.
+    running: [Vec<f32>; 2],
+    /// Gradients of the maps of both views.
+    map_gradients: [Vec<Vec<f32>>; VIEWS],
+    heads: Option<Heads>,
+    partials: Vec<f64>,
+}
+
+impl<S: Stored<Real = f32>> CpuStep<S> {
+    fn new(model: &Model, objective: &ObjectiveConfig) -> Result<Self> {
+        let (kernel, network) = (Kernel::selected()?, Arc::clone(model.network()));
+        let pool = Arc::new(Pool::new(model.placement().threads)?);
+        let embedding = model.config().encoder.embedding_dim;
+        let term = |term: &crate::loss::Term| NceTerm {
+            source: term.source() as usize,
+            target: term.target() as usize,
+        };
+        let config = NceConfig {
+            score_clip: objective.score_clip,
+            logit_penalty: objective.logit_penalty,
+            terms: objective.terms.iter().map(term).collect(),
+        };
+        let heads = model.classifiers.as_ref();
+        Ok(Self {
+            engine: CpuNetwork::new(Arc::clone(&network), kernel, Arc::clone(&pool), VIEWS)?,
+            nce: Nce::new(config, &Scale::ALL.map(Scale::locations), embedding, kernel)?,
+            objective: objective.clone(),
+            encoder: Learnt::new(&network.parameters),
+            running: [vec![], vec![]],
+            map_gradients: [vec![], vec![]],
+            heads: heads.map(|heads| Heads::new(heads, embedding, kernel)).transpose()?,
+            partials: vec![],
+            kernel,
+            pool,
+            network,
+        })
+    }
+
+    fn compute_unguarded(
+        &mut self,
+        views: [&[f32]; VIEWS],
+        labels: &[i64],
+        positions: &SourcePositions,
+        key: (u64, u64),
+    ) -> Result<StepReport> {
+        let batch = views[0].len() / self.network.input.len();
+        for (slot, view) in views.into_iter().enumerate() {
+            self.engine.forward(slot, &mut self.running[0], view, batch)?;
+        }
+        let outputs = self.network.outputs.len();
+        for view in &mut self.map_gradients {
+            view.resize_with(outputs, Vec::new);
+            for (map, &node) in view.iter_mut().zip(&self.network.outputs) {
+                map.resize(batch * self.network.nodes[node].shape.len(), 0.0);
+            }
+        }
+        let engine = &self.engine;
+        let maps: [[&[S]; 3]; VIEWS] = [0, 1].map(|slot| [0, 1, 2].map(|output| engine.output(slot, output)));
+        let positions = [0, 1].map(|view| Scale::ALL.map(|scale| positions.of(scale, view)));
+        let [first, second] = &mut self.map_gradients;
+        let report = self.nce.run(
+            &self.pool,
+            batch,
+            [&maps[0], &maps[1]],
+            [&positions[0], &positions[1]],
+            [first, second],
+        )?;
+        let objective = objective_report(&self.objective, report);
+        check_finite("the loss", objective.total, key.1)?;
+        self.keep_features(batch);
+        self.encoder.gradient.fill(0.0);
+        for (slot, gradients) in self.map_gradients.iter().enumerate() {
+            let gradients: [&[f32]; 3] = [0, 1, 2].map(|map| &gradients[map][..]);
+            self.engine.backward(slot, &gradients, &mut self.encoder.gradient)?;
+        }
+        let norm = gradient_norm(&self.pool, self.kernel, &self.encoder.gradient, &mut self.partials);
+        check_finite("the gradient", norm, key.1)?;
+        let mut classifier = None;
+        if let Some(heads) = &mut self.heads {
+            heads.learns = false;
+            if labels.iter().any(|&label| label >= 0) {
+                let report = heads.compute(&self.pool, labels, key)?;
+                check_finite("the classifiers' loss", report.linear_loss + report.mlp_loss, key.1)?;
+                classifier = Some(report);
+            }
+        }
+        Ok(StepReport { objective: Some(objective), classifier, gradient_norm: norm })
+    }
+
+    /// Copies the global features of both views for the classifiers.
+    fn keep_features(&mut self, batch: usize) {
+        let Some(heads) = &mut self.heads else { return };
+        let length = batch * heads.embedding;
+        heads.features.resize(VIEWS * length, 0.0);
+        for (slot, features) in heads.features.chunks_exact_mut(length).enumerate() {
+            for (to, value) in features.iter_mut().zip(self.engine.output(slot, Scale::Global as usize)) {
+                *to = value.to_real();
+            }
+        }
+    }
+}
+
+impl<S: Stored<Real = f32>> FastStep for CpuStep<S> {
+    fn load(&mut self, model: &Model, state: &TrainState) -> Result<()> {
+        let adam = |group| {
+            state
+                .optimizers
+                .get(group)
+                .ok_or_else(|| Error::internal("a group of parameters has no optimiser"))
+        };
+        self.encoder.load(&model.parameters, adam(ENCODER)?)?;
+        self.running = [tensors::to_vec(&model.running)?, tensors::to_vec(&model.running)?];
+        if let (Some(heads), Some(classifiers)) = (&mut self.heads, &model.classifiers) {
+            heads.learnt.load(&classifiers.values, adam(CLASSIFIERS)?)?;
+            heads.running = [tensors::to_vec(&classifiers.running)?, tensors::to_vec(&classifiers.running)?];
+            heads.passes = classifiers.passes;
+        }
+        Ok(self.engine.set_parameters(&self.encoder.values)?)
+    }
+
+    fn store(&self, model: &mut Model, state: &mut TrainState) -> Result<()> {
+        let (parameters, adam) = self.encoder.store()?;
+        model.parameters = parameters;
+        state.optimizers.insert(ENCODER, adam);
+        model.running = Tensor::new(&self.running[0][..], &Device::Cpu)?;
+        if let (Some(heads), Some(classifiers)) = (&self.heads, &mut model.classifiers) {
+            let (values, adam) = heads.learnt.store()?;
+            classifiers.values = values;
+            classifiers.running = Tensor::from_slice(&heads.running[0], (2, heads.hidden), &Device::Cpu)?;
+            classifiers.passes = heads.passes;
+            state.optimizers.insert(CLASSIFIERS, adam);
+        }
+        Ok(())
+    }
+
+    fn compute(
+        &mut self,
+        views: [&[f32]; VIEWS],
+        labels: &[i64],
+        positions: &SourcePositions,
+        key: (u64, u64),
+    ) -> Result<StepReport> {
+        let [running, before] = &mut self.running;
+        before.copy_from_slice(running);
+        let passes = self.heads.as_mut().map(|heads| {
+            let [running, before] = &mut heads.running;
+            before.copy_from_slice(running);
+            heads.passes
+        });
+        let result = self.compute_unguarded(views, labels, positions, key);
+        if result.is_err() {
+            let [running, before] = &mut self.running;
+            running.copy_from_slice(before);
+            if let (Some(heads), Some(passes)) = (&mut self.heads, passes) {
+                let [running, before] = &mut heads.running;
+                running.copy_from_slice(before);
+                heads.passes = passes;
+            }
+        }
+        result
+    }
+
+    fn apply(&mut self, rate: f64, config: &AdamConfig, gradient_norm: f64) {
+        let factor = clip_factor(gradient_norm, config.gradient_clip);
+        self.encoder.update(&self.pool, self.kernel, rate, config, factor);
+        if let Err(error) = self.engine.set_parameters(&self.encoder.values) {
+            unreachable!("the vector is the network's own: {error}");
+        }
+        if let Some(heads) = self.heads.as_mut().filter(|heads| heads.learns) {
+            heads.learnt.update(&self.pool, self.kernel, rate, config, 1.0);
+        }
+    }
+
+    fn gradients(&self) -> (&[f32], Option<&[f32]>) {
+        let heads = self.heads.as_ref().filter(|heads| heads.learns);
+        (&self.encoder.gradient, heads.map(|heads| &heads.learnt.gradient[..]))
+    }
+
+    fn features(&self, batch: usize) -> Result<[Features; VIEWS]> {
+        let features = |slot| {
+            let maps = Scale::ALL.map(|scale| -> Result<Tensor> {
+                let map = self.engine.output(slot, scale as usize);
+                let values: Vec<f32> = map.iter().map(|value| value.to_real()).collect();
+                let embedding = values.len() / batch / scale.locations();
+                Ok(Tensor::from_vec(values, (batch, scale.locations(), embedding), &Device::Cpu)?)
+            });
+            Features::new(maps.into_iter().collect::<Result<_>>()?)
+        };
+        Ok([features(0)?, features(1)?])
+    }
+}
+
+fn objective_report(objective: &ObjectiveConfig, report: &NceReport) -> ObjectiveReport {
+    ObjectiveReport {
+        total: report.total,
+        terms: objective
+            .terms
+            .iter()
+            .zip(&report.terms)
+            .map(|(&term, report)| (term, report.loss, report.top1))
+            .collect(),
+        penalty: report.penalty,
+        score_mean: report.score_mean,
+        score_std: report.score_std,
+        score_max: report.score_max,
+    }
+}
+
+fn check_finite(what: &str, value: f64, update: u64) -> Result<()> {
+    if value.is_finite() { Ok(()) } else { Err(Error::NonFinite { what: what.into(), update }) }
+}

@@ -1,0 +1,159 @@
+//! The fast step against the candle one, and that it allocates nothing.
+
+mod common;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use amdim_core::encoder::Scale;
+use amdim_core::executor::{ExecutorKind, Precision};
+use amdim_core::loss::{ObjectiveConfig, SourcePositions, Term};
+use amdim_core::model::{Model, ModelConfig, Placement};
+use amdim_core::optim::AdamConfig;
+use amdim_core::train_step::{Learner, StepConfig};
+use candle_core::{DType, Device, Tensor};
+use common::{classifiers, encoder, flat, shake, tensor};
+
+/// Counts the bytes that are asked for.
+struct Counting;
+
+static BYTES: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: all work is the system allocator's.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        BYTES.fetch_add(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller's contract is the same.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's contract is the same.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const BATCH: usize = 10;
+
+fn learner(executor: ExecutorKind, precision: Precision) -> Learner {
+    let config = ModelConfig { encoder: encoder(32, false), classifiers: classifiers(), classes: 3 };
+    let placement = Placement { device: Device::Cpu, dtype: DType::F32, executor, precision, threads: 2 };
+    let mut model = Model::new(config, 5, placement).unwrap();
+    shake(&mut model, 8);
+    let objective = ObjectiveConfig {
+        score_clip: 20.0,
+        logit_penalty: 0.04,
+        terms: vec![Term::GlobalTo5, Term::GlobalTo7, Term::Local5To5],
+    };
+    let optimizer = AdamConfig {
+        learning_rate: 1e-3,
+        beta1: 0.8,
+        beta2: 0.999,
+        epsilon: 1e-4,
+        weight_decay: 1e-5,
+        gradient_clip: Some(2.0),
+    };
+    Learner::new(model, StepConfig { objective, optimizer, encoder_frozen: false, seed: 3 }).unwrap()
+}
+
+fn views(seed: u64) -> [Tensor; 2] {
+    [0, 1].map(|view| tensor(&[BATCH, 3, 32, 32], 1.0, 2 * seed + view).to_dtype(DType::F32).unwrap())
+}
+
+const LABELS: [i64; BATCH] = [0, 1, -1, 2, 1, 0, 0, 2, -1, 1];
+
+fn assert_near(ours: &[f64], theirs: &[f64], tolerance: f64, what: &str) {
+    let norm = theirs.iter().map(|t| t * t).sum::<f64>().sqrt();
+    let error = ours.iter().zip(theirs).map(|(o, t)| (o - t).powi(2)).sum::<f64>().sqrt();
+    assert!(error <= tolerance * norm, "{what}: off by {error} of {norm}");
+}
+
+#[test]
+fn gradients_and_reports_are_those_of_candle() {
+    let mut candle = learner(ExecutorKind::Candle, Precision::F32);
+    let positions = SourcePositions::draw(BATCH, 3, 0);
+    let [first, second] = views(1);
+    let labels = [LABELS, LABELS].concat();
+    let expected = candle.compute([&first, &second], &labels, &positions).unwrap();
+    for (precision, tolerance) in [(Precision::F32, 2e-4), (Precision::Bf16, 0.15)] {
+        let mut fast = learner(ExecutorKind::Cpu, precision);
+        let computed = fast.compute([&first, &second], &labels, &positions).unwrap();
+        let gradient =
+            |computed: &amdim_core::train_step::Computed| flat(computed.encoder_gradient.as_ref().unwrap());
+        assert_near(&gradient(&computed), &gradient(&expected), tolerance, "gradient of the encoder");
+        let heads = |computed: &amdim_core::train_step::Computed| {
+            flat(computed.classifier_gradient.as_ref().unwrap())
+        };
+        assert_near(&heads(&computed), &heads(&expected), tolerance, "gradient of the classifiers");
+        for (ours, theirs) in computed.features.iter().zip(&expected.features) {
+            for scale in Scale::ALL {
+                assert_near(&flat(ours.at(scale)), &flat(theirs.at(scale)), tolerance, "features");
+            }
+        }
+        let (ours, theirs) = (computed.report.objective.unwrap(), expected.report.objective.clone().unwrap());
+        let numbers = |report: &amdim_core::train_step::ObjectiveReport| {
+            let terms = report.terms.iter().map(|&(_, loss, _)| loss);
+            let rest = [report.total, report.penalty, report.score_std, report.score_max];
+            terms.chain(rest).collect::<Vec<f64>>()
+        };
+        assert_near(&numbers(&ours), &numbers(&theirs), tolerance, "losses");
+        let (ours, theirs) = (computed.report.classifier.unwrap(), expected.report.classifier.unwrap());
+        let losses = |report: amdim_core::train_step::ClassifierReport| [report.linear_loss, report.mlp_loss];
+        assert_near(&losses(ours), &losses(theirs), tolerance, "losses of the classifiers");
+    }
+}
+
+#[test]
+fn several_updates_lead_to_the_same_model() {
+    let mut candle = learner(ExecutorKind::Candle, Precision::F32);
+    let mut fast = learner(ExecutorKind::Cpu, Precision::F32);
+    for update in 0..5 {
+        let [first, second] = views(update);
+        candle.step([&first, &second], &LABELS, 1e-3).unwrap();
+        fast.step([&first, &second], &LABELS, 1e-3).unwrap();
+    }
+    let (ours, theirs) = (fast.model().unwrap(), candle.model().unwrap());
+    assert_near(&flat(&ours.parameters), &flat(&theirs.parameters), 1e-4, "parameters");
+    assert_near(&flat(&ours.running), &flat(&theirs.running), 1e-4, "running statistics");
+    assert_eq!(ours.passes, theirs.passes);
+    let (ours, theirs) = (ours.classifiers.as_ref().unwrap(), theirs.classifiers.as_ref().unwrap());
+    assert_near(&flat(&ours.values), &flat(&theirs.values), 1e-4, "classifiers");
+    assert_near(&flat(&ours.running), &flat(&theirs.running), 1e-4, "the classifiers' statistics");
+    assert_eq!(ours.passes, theirs.passes);
+}
+
+/// What is changed in the model between two steps counts.
+#[test]
+fn a_changed_model_is_what_goes_on() {
+    let mut fast = learner(ExecutorKind::Cpu, Precision::F32);
+    let [first, second] = views(1);
+    let once = fast.step([&first, &second], &LABELS, 1e-3).unwrap();
+    let zeros = fast.model().unwrap().parameters.zeros_like().unwrap();
+    fast.model().unwrap().parameters = zeros;
+    let again = fast.step([&first, &second], &LABELS, 1e-3).unwrap();
+    assert_ne!(once.objective.unwrap().total, again.objective.unwrap().total);
+}
+
+/// Random positions, labels of both views and the report are a few hundred bytes; everything else is used again.
+#[test]
+fn a_step_allocates_nothing_but_its_report() {
+    for precision in [Precision::F32, Precision::Bf16] {
+        let mut fast = learner(ExecutorKind::Cpu, precision);
+        let [first, second] = views(1);
+        for _ in 0..2 {
+            fast.step([&first, &second], &LABELS, 1e-3).unwrap();
+        }
+        // Other tests run beside this one, so that the least of several counts is what a step takes.
+        let least = (0..40)
+            .map(|_| {
+                let before = BYTES.load(Ordering::Relaxed);
+                fast.step([&first, &second], &LABELS, 1e-3).unwrap();
+                BYTES.load(Ordering::Relaxed) - before
+            })
+            .min();
+        assert!(least < Some(1024), "{precision}: {least:?} bytes");
+    }
+}
