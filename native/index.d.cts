@@ -32,8 +32,8 @@ export declare class NativeEvaluation {
 
 /** A model. */
 export declare class NativeModel {
-  static create(configJson: string, seed: number, device: string, executor: string, threads: number): Promise<NativeModel | Failure>
-  static load(path: string, device: string, executor: string, threads: number): Promise<NativeModel | Failure>
+  static create(configJson: string, seed: number, device: string, executor: string, precision: string, threads: number): Promise<NativeModel | Failure>
+  static load(path: string, device: string, executor: string, precision: string, threads: number): Promise<NativeModel | Failure>
   info(): string
   save(path: string): Promise<null | Failure>
   embed(dataset: NativeDataset, requestJson: string, onProgress: ((done: number) => void) | null): NativeEmbedding | Failure

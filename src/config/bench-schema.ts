@@ -13,5 +13,9 @@ export const benchSchema = z.strictObject({
   threads,
   device,
   executor,
-  precision: field(z.enum(['auto', 'f32', 'bf16']).default('f32'), 'how the encoder keeps its maps', 'precision'),
+  precision: field(
+    z.enum(['auto', 'f32', 'bf16']).default('f32'),
+    'how the encoder keeps its maps',
+    'precision',
+  ),
 })

@@ -19,7 +19,12 @@ const FLAGS: Flag[] = [
   { name: 'steps', value: 'N', description: 'steps timed', default: '10' },
   { name: 'warmup', value: 'N', description: 'steps before those', default: '2' },
   { name: 'threads', value: 'N', description: 'threads; default: one a core' },
-  { name: 'precision', value: 'auto|f32|bf16', description: 'how the encoder keeps its maps', default: 'f32' },
+  {
+    name: 'precision',
+    value: 'auto|f32|bf16',
+    description: 'how the encoder keeps its maps',
+    default: 'f32',
+  },
   { name: 'executor', value: 'auto|cpu|candle', description: 'what runs the encoder', default: 'auto' },
   { name: 'device', value: 'TEXT', description: 'auto, cpu, cuda, cuda:N or metal', default: 'auto' },
 ]

@@ -37,7 +37,12 @@ const FLAGS: Flag[] = [
   { name: 'threads', value: 'N', description: 'threads; default: one a core' },
   { name: 'device', value: 'TEXT', description: 'auto, cpu, cuda, cuda:N or metal', default: 'auto' },
   { name: 'executor', value: 'auto|cpu|candle', description: 'what runs the encoder', default: 'auto' },
-  { name: 'precision', value: 'auto|f32|bf16', description: 'how the encoder keeps its maps', default: 'f32' },
+  {
+    name: 'precision',
+    value: 'auto|f32|bf16',
+    description: 'how the encoder keeps its maps',
+    default: 'f32',
+  },
 ]
 
 /** `amdim embed`. */

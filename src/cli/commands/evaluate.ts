@@ -35,7 +35,12 @@ const FLAGS: Flag[] = [
   { name: 'json', description: 'one JSON object on standard output' },
   { name: 'device', value: 'TEXT', description: 'auto, cpu, cuda, cuda:N or metal', default: 'auto' },
   { name: 'executor', value: 'auto|cpu|candle', description: 'what runs the encoder', default: 'auto' },
-  { name: 'precision', value: 'auto|f32|bf16', description: 'how the encoder keeps its maps', default: 'f32' },
+  {
+    name: 'precision',
+    value: 'auto|f32|bf16',
+    description: 'how the encoder keeps its maps',
+    default: 'f32',
+  },
 ]
 
 const schemaFlags = async () => flagsOf((await jsonSchema('evaluate')) as SchemaNode)
