@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::{Device, Tensor, Var};
+use candle_core::{DType, Device, Tensor, Var};
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{Checkpoint, FORMAT_VERSION, Header, Progress};
@@ -43,7 +43,8 @@ pub struct Learner {
     model: Model,
     config: StepConfig,
     state: TrainState,
-    used: Tensor,
+    /// Which parameters a forward pass reads; needed without a fast step.
+    used: Option<Tensor>,
     fast: Option<Box<dyn FastStep>>,
     newest: Newest,
     update: u64,
@@ -129,9 +130,10 @@ impl Learner {
         if let Some(heads) = &model.classifiers {
             state.optimizers.insert(CLASSIFIERS, Adam::new(&heads.values)?);
         }
-        let placement = model.placement();
-        let used = parameters::used_mask(&model.network().parameters, placement.dtype, &placement.device)?;
         let fast = if config.encoder_frozen { None } else { cpu_step::build(&model, &config.objective)? };
+        let placement = model.placement();
+        let mask = || parameters::used_mask(&model.network().parameters, placement.dtype, &placement.device);
+        let used = if fast.is_some() { None } else { Some(mask()?) };
         Ok(Self { model, config, state, used, fast, newest: Newest::Model, update: 0 })
     }
 
@@ -153,6 +155,19 @@ impl Learner {
             Some(fast) if self.newest == Newest::FastStep => fast.store(&mut self.model, &mut self.state),
             _ => Ok(()),
         }
+    }
+
+    /// Lets the fast step take over, which holds the only copy from then on.
+    fn take_over(&mut self) -> Result<()> {
+        let Some(fast) = &mut self.fast else { return Err(Error::internal("there is no fast step")) };
+        fast.load(&self.model, &self.state)?;
+        self.newest = Newest::FastStep;
+        let nothing = Tensor::zeros(0, DType::F32, &Device::Cpu)?;
+        self.model.parameters = nothing.clone();
+        for adam in self.state.optimizers.values_mut() {
+            (adam.mean, adam.square) = (nothing.clone(), nothing.clone());
+        }
+        Ok(())
     }
 
     /// Updates done.
@@ -252,11 +267,10 @@ impl Learner {
         labels: &[i64],
         positions: &SourcePositions,
     ) -> Result<StepReport> {
-        let Some(fast) = &mut self.fast else { return Err(Error::internal("there is no fast step")) };
         if self.newest == Newest::Model {
-            fast.load(&self.model, &self.state)?;
-            self.newest = Newest::FastStep;
+            self.take_over()?;
         }
+        let Some(fast) = &mut self.fast else { return Err(Error::internal("there is no fast step")) };
         let input = self.model.network().input;
         let batch = views[0].dims().first().copied().unwrap_or(0);
         for view in views {
@@ -271,11 +285,10 @@ impl Learner {
     }
 
     fn apply_fast(&mut self, report: &StepReport, rate: f64) -> Result<()> {
-        let Some(fast) = &mut self.fast else { return Err(Error::internal("there is no fast step")) };
         if self.newest == Newest::Model {
-            fast.load(&self.model, &self.state)?;
-            self.newest = Newest::FastStep;
+            self.take_over()?;
         }
+        let Some(fast) = &mut self.fast else { return Err(Error::internal("there is no fast step")) };
         fast.apply(rate, &self.config.optimizer, report.gradient_norm);
         self.update += 1;
         Ok(())
@@ -305,7 +318,7 @@ impl Learner {
             let factor = clip_factor(computed.report.gradient_norm, optimizer.gradient_clip);
             let gradient = if factor < 1.0 { (gradient * factor)? } else { gradient.clone() };
             self.model.parameters =
-                adam.update(&self.model.parameters, &gradient, Some(&self.used), rate, optimizer)?;
+                adam.update(&self.model.parameters, &gradient, self.used.as_ref(), rate, optimizer)?;
         }
         if let (Some(gradient), Some(heads), Some(adam)) =
             (&computed.classifier_gradient, &mut self.model.classifiers, adams.get_mut(CLASSIFIERS))
@@ -336,6 +349,7 @@ impl Learner {
         run: serde_json::Value,
     ) -> Result<Checkpoint> {
         self.hand_over()?;
+        self.newest = Newest::Model;
         let header = Header {
             format_version: FORMAT_VERSION,
             model: self.model.config().clone(),
@@ -353,6 +367,8 @@ impl Learner {
     /// [`Error::Shape`] if a tensor is missing or of another shape; [`Error::InvalidArgument`] if the file holds no
     /// optimiser's state (a model file).
     pub fn resume(&mut self, file: &Checkpoint) -> Result<()> {
+        self.hand_over()?;
+        self.newest = Newest::Model;
         let state = self.state.restored(file)?;
         self.model.load_encoder(&file.tensors)?;
         self.model.load_classifiers(&file.tensors)?;
