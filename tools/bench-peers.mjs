@@ -1,0 +1,214 @@
+// Compares training and encoding with the authors' PyTorch code, in alternation on this machine:
+//   AMDIM_REFERENCE=FOLDER AMDIM_PYTHON=python3 node tools/bench-peers.mjs [--only a,b,encode-a] [--rounds 5]
+// Prints ratios and writes docs/results/speed.md. Needs a built package (npm run build). Alone on the machine, all of
+// it takes about 25 minutes.
+import { execFileSync } from 'node:child_process'
+import { existsSync, writeFileSync } from 'node:fs'
+import { cpus, totalmem } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { capture, root } from './lib/process.mjs'
+
+/** `gflop`: of a step's convolutions and matrix products, for one pair (one picture when encoding). */
+const CASES = [
+  {
+    name: 'a',
+    size: 32,
+    ndf: 32,
+    rkhs: 256,
+    batch: 64,
+    steps: 12,
+    floor: { f32: 1.7, bf16: 3.8 },
+    goal: { f32: 2, bf16: 5 },
+  },
+  {
+    name: 'b',
+    size: 32,
+    ndf: 64,
+    rkhs: 512,
+    batch: 64,
+    steps: 5,
+    floor: { f32: 1.4, bf16: 2.8 },
+    goal: { f32: 1.7, bf16: 4.5 },
+  },
+  {
+    name: 'c',
+    size: 32,
+    ndf: 128,
+    rkhs: 1024,
+    batch: 32,
+    steps: 3,
+    floor: { f32: 1.2, bf16: 2.5 },
+    goal: { f32: 1.5, bf16: 4 },
+  },
+  {
+    name: 'd',
+    size: 64,
+    ndf: 32,
+    rkhs: 256,
+    batch: 32,
+    steps: 6,
+    floor: { f32: 1.5, bf16: 2.5 },
+    goal: { f32: 2, bf16: 4 },
+  },
+  {
+    name: 'e',
+    size: 128,
+    ndf: 32,
+    rkhs: 256,
+    batch: 16,
+    steps: 8,
+    floor: { f32: 1.5, bf16: 2 },
+    goal: { f32: 2, bf16: 3 },
+  },
+  {
+    name: 'encode-a',
+    mode: 'encode',
+    size: 32,
+    ndf: 32,
+    rkhs: 256,
+    batch: 64,
+    steps: 40,
+    floor: { f32: 1.5, bf16: 3 },
+    goal: { f32: 2, bf16: 4 },
+  },
+  {
+    name: 'encode-b',
+    mode: 'encode',
+    size: 32,
+    ndf: 64,
+    rkhs: 512,
+    batch: 64,
+    steps: 20,
+    floor: { f32: 1.3, bf16: 2.5 },
+    goal: { f32: 1.7, bf16: 3.5 },
+  },
+]
+const MEMORY = { f32: { floor: 0.9, goal: 0.6 }, bf16: { floor: 0.6, goal: 0.4 } }
+
+const { values } = parseArgs({
+  options: {
+    only: { type: 'string' },
+    rounds: { type: 'string', default: '5' },
+    precision: { type: 'string' },
+  },
+})
+const rounds = Number(values.rounds)
+const chosen = values.only ? CASES.filter(({ name }) => values.only.split(',').includes(name)) : CASES
+const precisions = values.precision ? [values.precision] : ['f32', 'bf16']
+const { AMDIM_REFERENCE: reference, AMDIM_PYTHON: python = 'python3' } = process.env
+const cli = join(root, 'dist/cli/main.js')
+
+function fail(message) {
+  console.error(`bench:peers: ${message}`)
+  process.exit(2)
+}
+
+if (!existsSync(cli)) fail('the package is not built: npm run build')
+if (!reference || !existsSync(join(reference, 'model.py')))
+  fail(
+    'AMDIM_REFERENCE must be a folder of the authors’ code (github.com/Philip-Bachman/amdim-public), with the calls ' +
+      'that need a GPU or apex taken out of it',
+  )
+if (capture(python, ['-c', 'import torch']) === null)
+  fail(`AMDIM_PYTHON (${python}) has no torch: make a virtual environment and pip install torch torchvision`)
+
+const median = (numbers) => numbers.toSorted((x, y) => x - y)[Math.floor(numbers.length / 2)]
+const lastLine = (program, args) =>
+  JSON.parse(
+    execFileSync(program, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
+      .trim()
+      .split('\n')
+      .at(-1),
+  )
+
+function flags({ mode = 'train', size, ndf, rkhs, batch, steps }, precision) {
+  const options = { mode, size, ndf, rkhs, depth: 3, batch, steps, precision, threads: 2 }
+  return Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)])
+}
+
+const ours = (which, precision) => lastLine(process.execPath, [cli, 'bench', ...flags(which, precision)])
+const theirs = (which, precision, layout) =>
+  lastLine(python, [join(root, 'tools/peers/train.py'), ...flags(which, precision), ...layout])
+
+/** The faster of their two memory layouts counts, chosen by one run of each. */
+function fasterLayout(which, precision) {
+  const layouts = [[], ['--channels-last']]
+  const [plain, last] = layouts.map((layout) => theirs(which, precision, layout).images_per_s)
+  return plain > last ? layouts[0] : layouts[1]
+}
+
+function compare(which, precision) {
+  const layout = fasterLayout(which, precision)
+  const pairs = Array.from({ length: rounds }, () => [
+    ours(which, precision),
+    theirs(which, precision, layout),
+  ])
+  const of = (side, key) => median(pairs.map((pair) => pair[side][key]))
+  return {
+    name: which.name,
+    precision,
+    ours: of(0, 'images_per_s'),
+    theirs: of(1, 'images_per_s'),
+    ratio: median(pairs.map(([a, b]) => a.images_per_s / b.images_per_s)),
+    floor: which.floor[precision],
+    goal: which.goal[precision],
+    memory: of(0, 'max_rss_mb') / of(1, 'max_rss_mb'),
+    oursMb: of(0, 'max_rss_mb'),
+    theirsMb: of(1, 'max_rss_mb'),
+    layout: layout.length ? 'channels last' : 'channels first',
+    kernel: pairs[0][0].kernel,
+    torch: pairs[0][1].torch,
+  }
+}
+
+function verdict(ratio, floor, goal, isBetter) {
+  if (isBetter(ratio, goal)) return 'goal'
+  return isBetter(ratio, floor) ? 'floor' : 'below'
+}
+
+function row(result) {
+  const speed = verdict(result.ratio, result.floor, result.goal, (x, y) => x >= y)
+  const { floor, goal } = MEMORY[result.precision]
+  const memory = result.name.startsWith('encode')
+    ? ''
+    : ` ${verdict(result.memory, floor, goal, (x, y) => x <= y)}`
+  return (
+    `| ${result.name} | ${result.precision} | ${result.ours.toFixed(1)} | ${result.theirs.toFixed(1)} (${result.layout}) | ` +
+    `**${result.ratio.toFixed(2)}** | ${result.floor} / ${result.goal} | ${speed} | ` +
+    `${result.oursMb.toFixed(0)} / ${result.theirsMb.toFixed(0)} = ${result.memory.toFixed(2)}${memory} |`
+  )
+}
+
+const HEAD = [
+  '| config | precision | amdim, /s | PyTorch, /s | ratio | floor / goal | reached | memory, MiB |',
+  '| --- | --- | --- | --- | --- | --- | --- | --- |',
+]
+console.log(HEAD.join('\n'))
+const results = []
+for (const which of chosen)
+  for (const precision of precisions) {
+    results.push(compare(which, precision))
+    console.log(row(results.at(-1)))
+  }
+const [{ torch, kernel }] = results
+const page = [
+  '# Speed beside the authors’ code',
+  '',
+  'Written by `npm run bench:peers`: the whole training step as shipped (two views, losses and diagnostics, penalty, online',
+  'classifiers, running statistics, check for NaN, optimiser) and the authors’ step, on 2 threads, runs in alternation;',
+  `medians of ${rounds} pairs of runs. Pairs of views (pictures when encoding) a second, peak resident memory of the process.`,
+  '*Reached* compares the ratio with the floor and the goal that the project set itself.',
+  '',
+  `Machine: ${cpus()[0].model}, ${cpus().length} cores, ${(totalmem() / 2 ** 30).toFixed(0)} GiB; kernel ${kernel}. ` +
+    `Node ${process.versions.node}, torch ${torch}, ${new Date().toISOString().slice(0, 10)}.`,
+  '',
+  ...HEAD,
+  ...results.map(row),
+  '',
+  'a, b, c: 32 pixels, baseWidth 32, 64, 128, embeddingDim 256, 512, 1024, batch 64, 64, 32. d, e: 64 and 128 pixels,',
+  'baseWidth 32, embeddingDim 256, batch 32 and 16. All with blockDepth 3.',
+  '',
+]
+if (!values.only && !values.precision) writeFileSync(join(root, 'docs/results/speed.md'), page.join('\n'))
+else console.log('docs/results/speed.md is written by a run of all configurations')
