@@ -67,15 +67,13 @@ export const runSchema = z.strictObject({
 })
 
 /** Where a model computes: in f32 unless told otherwise, so that vectors agree between machines. */
-export const placeSchema = runSchema
-  .pick({ device: true, executor: true, threads: true })
-  .extend({
-    precision: field(
-      z.enum(['auto', 'f32', 'bf16']).default('f32'),
-      'how the encoder keeps its maps',
-      'precision',
-    ),
-  })
+export const placeSchema = runSchema.pick({ device: true, executor: true, threads: true }).extend({
+  precision: field(
+    z.enum(['auto', 'f32', 'bf16']).default('f32'),
+    'how the encoder keeps its maps',
+    'precision',
+  ),
+})
 
 /** How pictures are read for encoding. */
 export const decodeSchema = z.strictObject({ batchSize: count().max(65_536), threads, onBadImage })
