@@ -39,7 +39,7 @@ pub trait Tabled: Sized {
         Self: Stored;
 }
 
-/// Keeps [`Table`] private.
+/// A kernel's tile functions for one number type; what they are stays inside this crate.
 #[derive(Clone, Copy)]
 pub struct TableRef<S: Stored>(pub(crate) &'static Table<S>);
 
