@@ -10,7 +10,7 @@ pub(crate) const MAX_GROUPS: usize = 8;
 const FEW_GROUPS: usize = 4;
 
 /// Rows that pay for a buffer of weight gradients: adding it up costs about as much as a few rows' products.
-const GROUP_ROWS: usize = 128;
+const GROUP_ROWS: usize = 512;
 
 /// Values of a gathered chunk that stay in a second-level cache beside the rest of what a layer touches.
 const CHUNK_VALUES: usize = 96 * 1024;
@@ -60,7 +60,7 @@ impl Groups {
 
 /// Rows that a layer works on at once, so that a chunk stays in the cache: `width` is the longest row it holds.
 pub(crate) fn chunk_rows(width: usize) -> usize {
-    (CHUNK_VALUES / width.max(1)).clamp(64, 1024)
+    (CHUNK_VALUES / width.max(1)).clamp(512, 1024)
 }
 
 /// Cuts `rows` into even chunks of at most `most`.
