@@ -5,7 +5,7 @@
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
-use amdim_kernels::gemm::{Destination, Factor, Finish, Gemm, Rows};
+use amdim_kernels::gemm::{Destination, Factor, Finish, Gemm, Right, Rows};
 use amdim_kernels::{Kernel, Pool, Real};
 
 use crate::CpuError;
@@ -266,8 +266,7 @@ impl<R: Real> OnlineClassifiers<R> {
         let (gemm, inner) = (self.gemm, weights.len() / n);
         let packed = &mut self.packed[..gemm.packed_len(inner, n)];
         pool.for_each_chunk(packed, gemm.panel_len(inner), |panel, packed, _| {
-            let row = |k: usize| move |column: usize| weights[column * inner + k];
-            gemm.pack_panel(panel, inner, n, row, packed);
+            gemm.pack_panel(panel, Right::Columns(Rows::new(weights, inner)), packed);
         });
         self.multiply(pool, from, inner, n, bias, result);
     }
@@ -277,7 +276,7 @@ impl<R: Real> OnlineClassifiers<R> {
         let (gemm, classes) = (self.gemm, self.settings.classes);
         let n = weights.len() / classes;
         let packed = &mut self.packed[..gemm.packed_len(classes, n)];
-        gemm.pack(weights, [classes, n], [n, 1], packed);
+        gemm.pack(Right::Rows(Rows::new(weights, n)), packed);
         self.multiply(pool, gradients, classes, n, None, result);
     }
 

@@ -2,11 +2,12 @@
 
 use std::ops::Range;
 
-use amdim_kernels::gemm::Gemm;
+use amdim_kernels::gemm::{Gemm, Right, Rows};
 use amdim_kernels::{Real, Stored};
 use amdim_network::{Network, ParameterId};
 
 use crate::CpuError;
+use crate::elementwise::convert;
 use crate::layer::{Layout, Weights};
 use crate::workers::Workers;
 
@@ -52,58 +53,46 @@ impl Filter {
         self.inputs * self.taps
     }
 
-    /// Writes what [`Filter::forward`] reads.
-    pub(crate) fn pack_forward<S: Stored>(
+    /// Writes what [`Filter::forward`] and, unless `backward` is empty, [`Filter::backward`] read. `scratch` has room
+    /// for the weights.
+    pub(crate) fn pack<S: Stored>(
         &self,
         workers: &Workers<S>,
         gemm: Gemm<S>,
         parameters: &[S::Real],
-        packed: &mut [S],
+        [forward, backward]: [&mut [S]; 2],
+        scratch: &mut [S],
     ) {
+        let fan_in = self.fan_in();
         let weights = &parameters[self.range.clone()];
-        let (fan_in, inputs, taps) = (self.fan_in(), self.inputs, self.taps);
-        workers.pool().for_each_chunk(
-            &mut packed[self.forward.clone()],
-            gemm.panel_len(fan_in),
-            |panel, packed, _| {
-                let row = |k: usize| {
-                    let column = &weights[(k % inputs) * taps + k / inputs..];
-                    move |out: usize| S::from_real(column[out * fan_in])
-                };
-                gemm.pack_panel(panel, fan_in, self.out, row, packed);
-            },
-        );
+        let channels_last = &mut scratch[..self.len()];
+        workers.for_each_run(channels_last, fan_in, |out, channel, _| {
+            let from = &weights[out * fan_in..][..fan_in];
+            workers.instructions().run(|| self.channels_last(from, channel));
+        });
+        let rows = Rows::new(channels_last, fan_in);
+        let pack = |to: &mut [S], inner: usize, right: Right<S>| {
+            workers.pool().for_each_chunk(to, gemm.panel_len(inner), |panel, packed, _| {
+                gemm.pack_panel(panel, right, packed);
+            });
+        };
+        pack(&mut forward[self.forward.clone()], fan_in, Right::Columns(rows));
+        if !backward.is_empty() {
+            pack(&mut backward[self.backward.clone()], self.out, Right::Rows(rows));
+        }
     }
 
-    /// Writes what [`Filter::backward`] reads.
-    pub(crate) fn pack_backward<S: Stored>(
-        &self,
-        workers: &Workers<S>,
-        gemm: Gemm<S>,
-        parameters: &[S::Real],
-        packed: &mut [S],
-    ) {
-        let weights = &parameters[self.range.clone()];
-        let (fan_in, inputs, taps) = (self.fan_in(), self.inputs, self.taps);
-        workers.pool().for_each_chunk(
-            &mut packed[self.backward.clone()],
-            gemm.panel_len(self.out),
-            |panel, packed, _| {
-                if taps == 1 {
-                    let row = |out: usize| {
-                        let row = &weights[out * fan_in..][..fan_in];
-                        move |input: usize| S::from_real(row[input])
-                    };
-                    gemm.pack_panel(panel, self.out, fan_in, row, packed);
-                } else {
-                    let row = |out: usize| {
-                        let row = &weights[out * fan_in..][..fan_in];
-                        move |n: usize| S::from_real(row[(n % inputs) * taps + n / inputs])
-                    };
-                    gemm.pack_panel(panel, self.out, fan_in, row, packed);
-                }
-            },
-        );
+    /// An output channel's weights, `[in, tap]` -> `[tap, in]`.
+    #[inline(always)]
+    fn channels_last<S: Stored>(&self, from: &[S::Real], to: &mut [S]) {
+        if self.taps == 1 {
+            return convert(from, to);
+        }
+        for (tap, pixel) in to.chunks_exact_mut(self.inputs).enumerate() {
+            for (to, &weight) in pixel.iter_mut().zip(from[tap..].iter().step_by(self.taps)) {
+                *to = S::from_real(weight);
+            }
+        }
     }
 
     /// `[tap * in, out]`: patches times this are the convolution.

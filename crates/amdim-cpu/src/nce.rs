@@ -9,7 +9,7 @@
 use std::array;
 use std::mem::take;
 
-use amdim_kernels::gemm::{Destination, Factor, Finish, Gemm, Rows};
+use amdim_kernels::gemm::{Destination, Factor, Finish, Gemm, Right, Rows};
 use amdim_kernels::{Kernel, Pool, Real, Stored};
 
 use crate::CpuError;
@@ -308,21 +308,14 @@ impl<S: Stored> Nce<S> {
     fn pack(&mut self, pool: &Pool, count: usize) {
         let (gemm, embedding) = (self.gemm, self.embedding);
         let Memory { sources, packed: [columns, rows], .. } = &mut self.memory;
+        let sources = Rows::new(&sources[..count * embedding], embedding);
         let columns = &mut columns[..gemm.packed_len(embedding, count)];
         pool.for_each_chunk(columns, gemm.panel_len(embedding), |panel, packed, _| {
-            let row = |k: usize| {
-                let sources = &sources[k..];
-                move |source: usize| sources[source * embedding]
-            };
-            gemm.pack_panel(panel, embedding, count, row, packed);
+            gemm.pack_panel(panel, Right::Columns(sources), packed);
         });
         let rows = &mut rows[..gemm.packed_len(count, embedding)];
         pool.for_each_chunk(rows, gemm.panel_len(count), |panel, packed, _| {
-            let row = |source: usize| {
-                let row = &sources[source * embedding..];
-                move |k: usize| row[k]
-            };
-            gemm.pack_panel(panel, count, embedding, row, packed);
+            gemm.pack_panel(panel, Right::Rows(sources), packed);
         });
     }
 

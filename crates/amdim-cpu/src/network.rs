@@ -10,6 +10,7 @@ use amdim_network::{MapShape, Network, Node, Source};
 use crate::CpuError;
 use crate::elementwise::{add_converted, convert};
 use crate::error::check_length;
+use crate::filter::Filter;
 use crate::groups::{Groups, MAX_GROUPS};
 use crate::layer::{InputGradients, Layer, Layout, Maps, Pass, Weights, Workspace, Write};
 use crate::norm::NormState;
@@ -70,6 +71,8 @@ pub struct CpuNetwork<S: Stored> {
     parameters: Vec<S::Real>,
     /// The filters as the products read them, forward and backward.
     packed: [Vec<S>; 2],
+    /// A filter on its way there.
+    unpacked: Vec<S>,
     workspace: Workspace<S>,
     /// Gradients of the maps, a register each.
     map_gradients: Vec<Vec<S>>,
@@ -106,6 +109,7 @@ impl<S: Stored> CpuNetwork<S> {
             .iter()
             .map(|layer| layer.scratch_size(gemm))
             .fold(ScratchSize::default(), ScratchSize::max);
+        let longest = layers.iter().flat_map(Layer::filters).map(Filter::len).max().unwrap_or(0);
         let trains = slots > 0;
         let [forward, backward] = layout.packed();
         Ok(Self {
@@ -115,6 +119,7 @@ impl<S: Stored> CpuNetwork<S> {
             running: states,
             parameters: vec![S::Real::default(); network.parameter_len()],
             packed: [vec![S::default(); forward], vec![S::default(); if trains { backward } else { 0 }]],
+            unpacked: vec![S::default(); longest],
             workspace: Workspace {
                 sums: vec![0.0; 2 * scratch.channels * MAX_GROUPS],
                 partials: vec![],
@@ -137,10 +142,7 @@ impl<S: Stored> CpuNetwork<S> {
         self.parameters.copy_from_slice(parameters);
         let [forward, backward] = &mut self.packed;
         for filter in self.layers.iter().flat_map(Layer::filters) {
-            filter.pack_forward(&self.workers, self.gemm, parameters, forward);
-            if !backward.is_empty() {
-                filter.pack_backward(&self.workers, self.gemm, parameters, backward);
-            }
+            filter.pack(&self.workers, self.gemm, parameters, [forward, backward], &mut self.unpacked);
         }
         Ok(())
     }

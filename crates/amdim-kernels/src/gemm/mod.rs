@@ -64,12 +64,31 @@ impl<'a, S> Rows<'a, S> {
     }
 }
 
+/// A right factor `[inner, n]` as it lies in memory.
+#[derive(Debug, Clone, Copy)]
+pub enum Right<'a, S> {
+    /// `[inner, n]`
+    Rows(Rows<'a, S>),
+    /// `[n, inner]`: the factor's columns.
+    Columns(Rows<'a, S>),
+}
+
+impl<S> Right<'_, S> {
+    /// `(inner, n)`
+    fn shape(&self) -> (usize, usize) {
+        match self {
+            Self::Rows(rows) => (rows.rows, rows.width),
+            Self::Columns(rows) => (rows.width, rows.rows),
+        }
+    }
+}
+
 /// A product's two factors.
 #[derive(Debug, Clone, Copy)]
 pub struct Factor<'a, S> {
     /// `[rows, inner]`
     pub left: Rows<'a, S>,
-    /// `[inner, n]`, packed by [`Gemm::pack_panel`].
+    /// `[inner, n]`, packed by [`Gemm::pack`].
     pub right: &'a [S],
 }
 
@@ -152,56 +171,36 @@ impl<S: Stored> Gemm<S> {
         inner.next_multiple_of(self.table.depth) * self.table.columns
     }
 
-    /// Packs panel number `panel` of a right factor `[inner, n]`. `row(k)` gives a function of the column.
+    /// Packs panel number `panel` of a right factor.
     ///
     /// # Panics
     /// If `packed` is not [`Gemm::panel_len`] long.
-    pub fn pack_panel<F: Fn(usize) -> S>(
-        self,
-        panel: usize,
-        inner: usize,
-        n: usize,
-        row: impl Fn(usize) -> F,
-        packed: &mut [S],
-    ) {
+    pub fn pack_panel(self, panel: usize, right: Right<S>, packed: &mut [S]) {
         let Table { depth, columns, .. } = *self.table;
+        let (inner, n) = right.shape();
         assert_eq!(packed.len(), self.panel_len(inner), "a packed panel");
         let first = panel * columns;
         let used = n.saturating_sub(first).min(columns);
-        for (step, to) in packed.chunks_exact_mut(columns * depth).enumerate() {
-            for offset in 0..depth {
-                let to = to[offset..].iter_mut().step_by(depth);
-                let k = step * depth + offset;
-                if k >= inner {
-                    to.for_each(|to| *to = S::default());
-                    continue;
-                }
-                let value = row(k);
-                for (column, to) in to.enumerate() {
-                    *to = if column < used { value(first + column) } else { S::default() };
-                }
+        match right {
+            Right::Rows(rows) => self.interleave_rows(rows, first, used, packed, columns),
+            Right::Columns(rows) if depth == 1 => {
+                interleave_columns::<S, 1>(rows, first, used, packed, columns);
+            }
+            Right::Columns(rows) => {
+                interleave_columns::<S, 2>(rows, first, used, packed, columns);
             }
         }
     }
 
-    /// Packs a right factor `[inner, n]` whose element (k, j) is `from[k * inner_stride + j * n_stride]`.
+    /// Packs a right factor.
     ///
     /// # Panics
-    /// If `from` is too short, or `packed` is not [`Gemm::packed_len`] long.
-    pub fn pack<T: Stored<Real = S::Real>>(
-        self,
-        from: &[T],
-        [inner, n]: [usize; 2],
-        [inner_stride, n_stride]: [usize; 2],
-        packed: &mut [S],
-    ) {
+    /// If `packed` is not [`Gemm::packed_len`] long.
+    pub fn pack(self, right: Right<S>, packed: &mut [S]) {
+        let (inner, n) = right.shape();
         assert_eq!(packed.len(), self.packed_len(inner, n), "a packed factor");
-        let row = |k: usize| {
-            let row = &from[k * inner_stride..];
-            move |column: usize| S::from_real(row[column * n_stride].to_real())
-        };
         for (panel, packed) in packed.chunks_exact_mut(self.panel_len(inner)).enumerate() {
-            self.pack_panel(panel, inner, n, row, packed);
+            self.pack_panel(panel, right, packed);
         }
     }
 
@@ -354,6 +353,38 @@ impl<S: Stored> Gemm<S> {
     }
 }
 
+/// Packs rows `first..first + used` of `rows` as the columns of a panel of `width`, padded with zeros; `DEPTH` values
+/// of a row stay together.
+fn interleave_columns<S: Stored, const DEPTH: usize>(
+    rows: Rows<S>,
+    first: usize,
+    used: usize,
+    packed: &mut [S],
+    width: usize,
+) {
+    let inner = rows.width;
+    for (block, packed) in packed.chunks_mut(COLUMN_BLOCK * width).enumerate() {
+        let part = block * COLUMN_BLOCK..((block + 1) * COLUMN_BLOCK).min(inner);
+        for column in 0..width {
+            let to = packed[column * DEPTH..].chunks_mut(width * DEPTH);
+            if column >= used {
+                to.for_each(|to| to[..DEPTH].fill(S::default()));
+                continue;
+            }
+            let values = rows.row(first + column)[part.clone()].chunks_exact(DEPTH);
+            let rest = values.remainder();
+            for (to, values) in to.zip(values) {
+                to[..DEPTH].copy_from_slice(values);
+            }
+            if !rest.is_empty() {
+                let last = &mut packed[(part.len() / DEPTH * width + column) * DEPTH..][..DEPTH];
+                last.fill(S::default());
+                last[..rest.len()].copy_from_slice(rest);
+            }
+        }
+    }
+}
+
 /// Cuts `rows` into tiles as even as the heights allow; calls `visit(first row, index of the height)`.
 fn each_height(heights: &[usize], rows: usize, mut visit: impl FnMut(usize, usize)) {
     let mut row = 0;
@@ -366,6 +397,9 @@ fn each_height(heights: &[usize], rows: usize, mut visit: impl FnMut(usize, usiz
         row += heights[index];
     }
 }
+
+/// Inner values of all columns that are packed before the next ones, so that what is written stays in the first cache.
+const COLUMN_BLOCK: usize = 32;
 
 /// Rows further apart than this are copied together before they are read again and again.
 const NEAR_BYTES: usize = 512;

@@ -44,11 +44,11 @@ fn multiplies<S: Stored>(kernel: Kernel, case: Case) -> bool {
     let Case { rows, inner, n, factors, gap, .. } = case;
     let gemm = Gemm::<S>::new(kernel);
     let lefts: Vec<Vec<S>> = (0..2).map(|f| numbers(rows * (inner[f] + gap), f)).collect();
-    let rights: Vec<Vec<S::Real>> = (0..2).map(|f| numbers(inner[f] * n, 5 + f)).collect();
+    let rights: Vec<Vec<S>> = (0..2).map(|f| numbers(inner[f] * n, 5 + f)).collect();
     let packed: Vec<Vec<S>> = (0..2)
         .map(|f| {
             let mut packed = numbers(gemm.packed_len(inner[f], n), 1);
-            gemm.pack(&rights[f], [inner[f], n], [n, 1], &mut packed);
+            gemm.pack(Right::Rows(Rows::new(&rights[f], n)), &mut packed);
             packed
         })
         .collect();
@@ -81,7 +81,7 @@ fn multiplies<S: Stored>(kernel: Kernel, case: Case) -> bool {
         let mut expected: f64 = (0..factors)
             .map(|f| {
                 let left = &lefts[f][row * (inner[f] + gap)..];
-                (0..inner[f]).map(|k| value(left[k]) * rights[f][k * n + column].to_f64()).sum::<f64>()
+                (0..inner[f]).map(|k| value(left[k]) * value(rights[f][k * n + column])).sum::<f64>()
             })
             .sum();
         expected += if case.has(0) { bias[column].to_f64() } else { 0.0 };
@@ -144,6 +144,25 @@ quickcheck! {
     }
 }
 
+fn packs_alike<S: Stored>(inner: usize, n: usize) -> bool {
+    let rows: Vec<S> = numbers(inner * n, 3);
+    let columns: Vec<S> = (0..inner * n).map(|at| rows[at % inner * n + at / inner]).collect();
+    kernels().all(|kernel| {
+        let gemm = Gemm::<S>::new(kernel);
+        let mut packed = [(); 2].map(|()| vec![number(9.0); gemm.packed_len(inner, n)]);
+        gemm.pack(Right::Rows(Rows::new(&rows, n)), &mut packed[0]);
+        gemm.pack(Right::Columns(Rows::new(&columns, inner)), &mut packed[1]);
+        packed[0] == packed[1]
+    })
+}
+
+quickcheck! {
+    fn rows_and_columns_pack_alike(inner: u8, n: u8) -> bool {
+        let (inner, n) = (inner as usize + 1, n as usize + 1);
+        packs_alike::<f32>(inner, n) && packs_alike::<f64>(inner, n) && packs_alike::<Bf16>(inner, n)
+    }
+}
+
 #[test]
 fn sizes_at_the_edges_of_tiles() {
     for kernel in kernels() {
@@ -168,7 +187,8 @@ fn nan_passes_the_relu_and_stays_out_of_other_rows() {
         // An odd inner length: the step that ends the first row must not touch the second one's NaN.
         let left: Vec<Bf16> = [1.0, 2.0, 3.0, f32::NAN, 1.0, 1.0].map(Bf16::from_real).to_vec();
         let mut packed = vec![Bf16::default(); gemm.packed_len(3, 1)];
-        gemm.pack(&[1.0f32, 1.0, 1.0], [3, 1], [1, 1], &mut packed);
+        let ones = [Bf16::from_real(1.0); 3];
+        gemm.pack(Right::Columns(Rows::new(&ones, 3)), &mut packed);
         let mut result = [0.0f32; 2];
         let factor = Factor { left: Rows::new(&left, 3), right: &packed };
         let finish = Finish { relu: true, ..Finish::default() };
