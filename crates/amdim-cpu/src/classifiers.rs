@@ -294,7 +294,7 @@ impl<R: Real> OnlineClassifiers<R> {
             let rows = result.len() / n;
             let left = Rows::new(&from[index * ROWS * inner..][..rows * inner], inner);
             let finish = Finish { bias, ..Finish::default() };
-            self.gemm.multiply(&[Factor { left, right }], n, finish, Destination::Real(result));
+            self.gemm.multiply(&[Factor { left: left.into(), right }], n, finish, Destination::Real(result));
         });
     }
 
@@ -312,7 +312,13 @@ impl<R: Real> OnlineClassifiers<R> {
             let width = gradient.len() / inner;
             let left = Rows::strided(&outputs[index * OUTPUTS..], out, width);
             let mut scratch = self.scratch[thread].lock().unwrap_or_else(PoisonError::into_inner);
-            self.gemm.multiply_transposed(left, Rows::new(inputs, inner), gradient, false, &mut scratch);
+            self.gemm.multiply_transposed(
+                left,
+                Rows::new(inputs, inner).into(),
+                gradient,
+                false,
+                &mut scratch,
+            );
         });
     }
 

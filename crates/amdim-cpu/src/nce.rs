@@ -534,7 +534,7 @@ struct Shared<'a, S: Stored> {
 impl<S: Stored> Shared<'_, S> {
     /// Products of a block's targets and all sources, before they are divided by the root of the embedding.
     fn products(&self, targets: &[S], scores: &mut [S::Real]) {
-        let factor = Factor { left: Rows::new(targets, self.embedding), right: self.columns };
+        let factor = Factor { left: Rows::new(targets, self.embedding).into(), right: self.columns };
         let to = Destination::Real(scores);
         self.gemm.multiply(&[factor], self.scale.sources(), Finish::default(), to);
     }
@@ -635,12 +635,12 @@ fn backward<S: Stored>(shared: &Shared<S>, walk: &mut Walk<S>) {
         shared.products(targets, &mut group.scores[..rows * count]);
         shared.kernel.run(|| derive_block(shared, group, (index * BLOCK, rows), *first_picture, positives));
         let derivatives = Rows::new(&group.derivatives[..rows * count], count);
-        let factor = Factor { left: derivatives, right: shared.rows };
+        let factor = Factor { left: derivatives.into(), right: shared.rows };
         let finish = Finish { accumulate: true, ..Finish::default() };
         shared.gemm.multiply(&[factor], embedding, finish, Destination::Real(gradients));
         let sources = &mut group.gradients[..count * embedding];
         let targets = Rows::new(targets, embedding);
-        shared.gemm.multiply_transposed(derivatives, targets, sources, index > 0, &mut group.packed);
+        shared.gemm.multiply_transposed(derivatives, targets.into(), sources, index > 0, &mut group.packed);
     }
 }
 

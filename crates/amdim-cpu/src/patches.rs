@@ -1,12 +1,16 @@
-//! What a sliding window reads: patches gathered into a matrix (im2col), gradients scattered back, averages.
+//! What a sliding window reads: patches as the rows of a product, gradients scattered back, averages.
 
 use std::ops::Range;
 
+use amdim_kernels::gemm::{Left, Rows, Windows, ZEROS};
 use amdim_kernels::{Real, Stored};
 use amdim_network::{MapShape, PadMode, Window};
 
 use crate::elementwise::{add_converted, add_rows, add_scaled, convert, scale};
 use crate::layer::Write;
+
+/// Shortest stretch of a patch that a product reads where it lies. Patches of shorter ones are copied together.
+const SHORTEST_READ: usize = 16;
 
 /// A window over maps of one shape.
 ///
@@ -16,21 +20,13 @@ use crate::layer::Write;
 pub(crate) struct Patches {
     input: MapShape,
     window: Window,
-    out_width: usize,
     /// Window positions in one picture.
     pub(crate) locations: usize,
-    /// `[out_height, kernel]`: the map's row that each row of the window reads; `None` is the border's zeros.
-    source_rows: Vec<Option<usize>>,
-    /// `[out_width, kernel]`: the same for columns.
-    source_columns: Vec<Option<usize>>,
-    /// `[out_width]`: whether the columns are neighbours, so that a row of the window is one run of memory.
-    contiguous: Vec<bool>,
-}
-
-/// A stretch of a patch: where it lies in the patch, and where in the maps, or `None` for zeros.
-struct Run {
-    patch: Range<usize>,
-    map: Option<usize>,
+    /// Length of the stretches of memory that a patch is made of: a row of the window, or where that may reach over
+    /// the border, a pixel.
+    run: usize,
+    /// `[locations, runs]`: where in a picture they begin; [`ZEROS`] beyond the border.
+    offsets: Vec<usize>,
 }
 
 impl Patches {
@@ -45,25 +41,21 @@ impl Patches {
         if !fits {
             return None;
         }
-        let sources = |positions: usize, pixels: usize| -> Vec<Option<usize>> {
-            (0..positions)
-                .flat_map(|p| (0..window.kernel).map(move |k| window.source(p, k, pixels)))
-                .collect()
-        };
-        let source_columns = sources(output.width, input.width);
-        let is_run = |taps: &[Option<usize>]| {
-            taps.iter().enumerate().all(|(k, &tap)| tap.is_some() && tap == taps[0].map(|first| first + k))
-        };
-        let contiguous = source_columns.chunks_exact(window.kernel).map(is_run).collect();
-        Some(Self {
-            input,
-            window,
-            out_width: output.width,
-            locations: output.locations(),
-            source_rows: sources(output.height, input.height),
-            source_columns,
-            contiguous,
-        })
+        let pixels = if window.padding.pixels == 0 { window.kernel } else { 1 };
+        let mut offsets = vec![];
+        for location in 0..output.locations() {
+            let (y, x) = (location / output.width, location % output.width);
+            for (ky, kx) in
+                (0..window.kernel).flat_map(|ky| (0..window.kernel).step_by(pixels).map(move |kx| (ky, kx)))
+            {
+                let source = (window.source(y, ky, input.height), window.source(x, kx, input.width));
+                offsets.push(match source {
+                    (Some(row), Some(column)) => (row * input.width + column) * input.channels,
+                    _ => ZEROS,
+                });
+            }
+        }
+        Some(Self { input, window, locations: output.locations(), run: pixels * input.channels, offsets })
     }
 
     /// Number of pixels in the window.
@@ -86,26 +78,47 @@ impl Patches {
         self.window.kernel == 1 && self.window.stride == 1 && self.window.padding.pixels == 0
     }
 
-    /// The patches of `rows` as a matrix `[rows, patch_len]`: a part of `maps` where that is possible, else
-    /// gathered in `scratch`.
-    pub(crate) fn gather<'a, S: Stored>(
+    /// Whether products read patches where they lie; else they are copied together first.
+    pub(crate) fn in_place(&self) -> bool {
+        self.is_identity() || self.run >= SHORTEST_READ && self.run.is_multiple_of(2)
+    }
+
+    /// Number of stretches of a patch.
+    pub(crate) fn runs(&self) -> usize {
+        self.patch_len() / self.run
+    }
+
+    /// The patches of `rows` as a matrix `[rows, patch_len]`.
+    pub(crate) fn rows<'a, S: Stored>(
         &self,
         maps: &'a [S],
         rows: Range<usize>,
-        scratch: &'a mut [S],
-    ) -> &'a [S] {
+        room: &'a mut PatchRoom<S>,
+    ) -> Left<'a, S> {
         let length = self.patch_len();
         if self.is_identity() {
-            return &maps[rows.start * length..rows.end * length];
+            return Rows::new(&maps[rows.start * length..rows.end * length], length).into();
         }
-        let columns = &mut scratch[..rows.len() * length];
+        if self.in_place() {
+            let offsets = &mut room.offsets[..rows.len() * self.runs()];
+            for (row, to) in rows.zip(offsets.chunks_exact_mut(self.runs())) {
+                let (picture, offsets) = self.row_offsets(row);
+                for (to, &offset) in to.iter_mut().zip(offsets) {
+                    *to = if offset == ZEROS { ZEROS } else { picture + offset };
+                }
+            }
+            return Left::Windows(Windows::new(maps, &room.zeros, offsets, [self.runs(), self.run]));
+        }
+        let columns = &mut room.columns[..rows.len() * length];
         for (row, patch) in rows.zip(columns.chunks_exact_mut(length)) {
-            self.for_each_run(row, |run| match run.map {
-                Some(at) => patch[run.patch.clone()].copy_from_slice(&maps[at..at + run.patch.len()]),
-                None => patch[run.patch].fill(S::default()),
-            });
+            for (at, to) in self.sources(row).zip(patch.chunks_exact_mut(self.run)) {
+                match at {
+                    Some(at) => to.copy_from_slice(&maps[at..at + self.run]),
+                    None => to.fill(S::default()),
+                }
+            }
         }
-        columns
+        Rows::new(columns, length).into()
     }
 
     /// Most maps that `rows` neighbouring windows reach into.
@@ -136,10 +149,9 @@ impl Patches {
         open[begun * length..reached * length].fill(S::Real::default());
         let share = self.share();
         for (index, (row, patch)) in rows.clone().zip(columns.chunks_exact(self.patch_len())).enumerate() {
-            self.for_each_run(row, |run| {
-                let Some(at) = run.map else { return };
+            for (at, from) in self.sources(row).zip(patch.chunks_exact(self.run)) {
+                let Some(at) = at else { continue };
                 let at = at - first * length;
-                let from = &patch[run.patch];
                 let to = &mut open[at..at + from.len()];
                 to.iter_mut().zip(from).for_each(|(to, &gradient)| *to += gradient);
                 if let Some((gradients, width)) = pooled {
@@ -147,7 +159,7 @@ impl Patches {
                         add_scaled(&gradients[index * width..][..channels], share, pixel);
                     }
                 }
-            });
+            }
         }
         let done = rows.end / self.locations - first;
         let to = &mut maps[first * length..(first + done) * length];
@@ -166,10 +178,9 @@ impl Patches {
         let channels = self.input.channels;
         for (row, average) in rows.zip(averages.chunks_exact_mut(channels)) {
             average.fill(S::Real::default());
-            self.for_each_run(row, |run| {
-                let Some(at) = run.map else { return };
-                add_rows(&maps[at..at + run.patch.len()], average);
-            });
+            for at in self.sources(row).flatten() {
+                add_rows(&maps[at..at + self.run], average);
+            }
             scale(average, self.share());
         }
     }
@@ -178,25 +189,67 @@ impl Patches {
         R::from_f64(1.0 / self.taps() as f64)
     }
 
-    #[inline(always)]
-    fn for_each_run(&self, row: usize, mut visit: impl FnMut(Run)) {
-        let MapShape { channels, width, .. } = self.input;
-        let kernel = self.window.kernel;
+    /// Where a row's picture begins, and where its stretches begin in the picture.
+    fn row_offsets(&self, row: usize) -> (usize, &[usize]) {
         let (picture, location) = (row / self.locations, row % self.locations);
-        let (y, x) = (location / self.out_width, location % self.out_width);
-        let map = picture * self.input.len();
-        let columns = &self.source_columns[x * kernel..(x + 1) * kernel];
-        for (k, source_row) in self.source_rows[y * kernel..(y + 1) * kernel].iter().enumerate() {
-            let start = k * kernel * channels;
-            let pixel = |column: usize| source_row.map(|r| map + (r * width + column) * channels);
-            if let (true, Some(first)) = (self.contiguous[x], columns[0]) {
-                visit(Run { patch: start..start + kernel * channels, map: pixel(first) });
-                continue;
-            }
-            for (j, column) in columns.iter().enumerate() {
-                let at = start + j * channels;
-                visit(Run { patch: at..at + channels, map: column.and_then(pixel) });
-            }
+        let offsets = &self.offsets[location * self.runs()..][..self.runs()];
+        (picture * self.input.len(), offsets)
+    }
+
+    /// Where a row's stretches begin in the maps, `None` for zeros.
+    #[inline(always)]
+    fn sources(&self, row: usize) -> impl Iterator<Item = Option<usize>> {
+        let (picture, offsets) = self.row_offsets(row);
+        offsets.iter().map(move |&offset| (offset != ZEROS).then_some(picture + offset))
+    }
+}
+
+/// Memory for the patches of a chunk.
+#[derive(Debug)]
+pub(crate) struct PatchRoom<S> {
+    /// Patches, copied together.
+    columns: Vec<S>,
+    /// Where the stretches of patches begin.
+    offsets: Vec<usize>,
+    /// What lies beyond the border.
+    zeros: Vec<S>,
+}
+
+/// Lengths of a [`PatchRoom`].
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct PatchRoomSize {
+    columns: usize,
+    offsets: usize,
+    zeros: usize,
+}
+
+impl PatchRoomSize {
+    /// What a chunk of `rows` needs.
+    pub(crate) fn new(patches: &Patches, rows: usize) -> Self {
+        let nothing = Self::default();
+        match (patches.is_identity(), patches.in_place()) {
+            (true, _) => nothing,
+            (false, true) => Self { offsets: rows * patches.runs(), zeros: patches.run, ..nothing },
+            (false, false) => Self { columns: rows * patches.patch_len(), ..nothing },
+        }
+    }
+
+    /// The larger of both, kind by kind.
+    pub(crate) fn max(self, other: Self) -> Self {
+        Self {
+            columns: self.columns.max(other.columns),
+            offsets: self.offsets.max(other.offsets),
+            zeros: self.zeros.max(other.zeros),
+        }
+    }
+}
+
+impl<S: Stored> PatchRoom<S> {
+    pub(crate) fn new(size: PatchRoomSize) -> Self {
+        Self {
+            columns: vec![S::default(); size.columns],
+            offsets: vec![0; size.offsets],
+            zeros: vec![S::default(); size.zeros],
         }
     }
 }

@@ -4,10 +4,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use amdim_kernels::{Kernel, Pool, Stored};
 
+use crate::patches::{PatchRoom, PatchRoomSize};
+
 /// Longest stretch of each kind that any layer of the network works on at once, in values.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct ScratchSize {
-    /// Gathered patches.
+    /// Patches.
+    pub(crate) patches: PatchRoomSize,
+    /// Gradients of patches.
     pub(crate) columns: usize,
     /// A chunk of a layer's result.
     pub(crate) chunk: usize,
@@ -27,6 +31,7 @@ impl ScratchSize {
     /// The larger of both, kind by kind.
     pub(crate) fn max(self, other: Self) -> Self {
         Self {
+            patches: self.patches.max(other.patches),
             columns: self.columns.max(other.columns),
             chunk: self.chunk.max(other.chunk),
             channels: self.channels.max(other.channels),
@@ -41,9 +46,9 @@ impl ScratchSize {
 /// Memory of one thread, so that it stays in that thread's cache. Its contents mean nothing between tasks.
 #[derive(Debug)]
 pub(crate) struct Scratch<S: Stored> {
-    /// Gathered patches.
-    pub(crate) columns: Vec<S>,
-    /// Gradients of gathered patches.
+    /// Patches.
+    pub(crate) patches: PatchRoom<S>,
+    /// Gradients of patches.
     pub(crate) column_gradients: Vec<S::Real>,
     /// A chunk of hidden activations, or their gradients.
     pub(crate) hidden: Vec<S>,
@@ -73,7 +78,7 @@ impl<S: Stored> Scratch<S> {
         let real = |length| vec![S::Real::default(); length];
         let for_training = |length| if trains { length } else { 0 };
         Self {
-            columns: stored(size.columns),
+            patches: PatchRoom::new(size.patches),
             column_gradients: real(for_training(size.columns)),
             hidden: stored(size.chunk),
             activation: stored(for_training(size.chunk)),

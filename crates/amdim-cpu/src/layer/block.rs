@@ -17,6 +17,7 @@ use crate::elementwise::relu;
 use crate::filter::Filter;
 use crate::groups::MAX_GROUPS;
 use crate::norm::{Norm, NormState};
+use crate::patches::PatchRoom;
 use crate::workers::{Scratch, ScratchSize};
 
 /// What goes round the hidden layer.
@@ -143,7 +144,7 @@ impl Block {
         for rows in self.hidden.chunks(y.len() / self.out) {
             let y = &mut y[rows.start * self.out..rows.end * self.out];
             let h = &mut hidden[..y.len()];
-            self.hidden(weights, hidden_norm.is_none(), x, rows.clone(), h, &mut scratch.columns);
+            self.hidden(weights, hidden_norm.is_none(), x, rows.clone(), h, &mut scratch.patches);
             if let Some(norm) = hidden_norm {
                 norm.apply(weights.instructions, h);
                 weights.instructions.run(|| relu(h));
@@ -198,7 +199,7 @@ impl Block {
     ) {
         for rows in self.hidden.chunks(task.hidden.len() / self.out) {
             let h = &mut task.hidden[rows.start * self.out..rows.end * self.out];
-            self.hidden(weights, false, task.x, rows, h, &mut scratch.columns);
+            self.hidden(weights, false, task.x, rows, h, &mut scratch.patches);
         }
     }
 
@@ -214,7 +215,7 @@ impl Block {
             let part = rows.start * self.out..rows.end * self.out;
             let (h, y) = (&mut task.hidden[part.clone()], &mut task.y[part]);
             if norm.is_none() {
-                self.hidden(weights, true, task.x, rows.clone(), h, &mut scratch.columns);
+                self.hidden(weights, true, task.x, rows.clone(), h, &mut scratch.patches);
             }
             let h = activation(weights, h, norm, &mut scratch.activation);
             self.output(weights, task.x, rows, h, y, &mut scratch.averages);
@@ -229,9 +230,9 @@ impl Block {
         x: &[S],
         rows: Range<usize>,
         h: &mut [S],
-        columns: &mut [S],
+        room: &mut PatchRoom<S>,
     ) {
-        self.hidden.forward(weights, x, rows, Finish { relu, ..Finish::default() }, h, columns);
+        self.hidden.forward(weights, x, rows, Finish { relu, ..Finish::default() }, h, room);
     }
 
     /// `y = conv2(h) + shortcut(x)`, of a chunk.
@@ -244,7 +245,7 @@ impl Block {
         y: &mut [S],
         averages: &mut [S::Real],
     ) {
-        let conv2 = Factor { left: Rows::new(h, self.out), right: self.conv2.forward(weights) };
+        let conv2 = Factor { left: Rows::new(h, self.out).into(), right: self.conv2.forward(weights) };
         let patches = &self.hidden.patches;
         let channels = patches.input().channels;
         let pixels = |rows: Range<usize>| Rows::new(&x[rows.start * channels..rows.end * channels], channels);
@@ -262,7 +263,7 @@ impl Block {
                 weights.gemm.multiply(&[conv2], self.out, finish, to);
             }
             Shortcut::Linear { filter, bias } => {
-                let shortcut = Factor { left: pixels(rows), right: filter.forward(weights) };
+                let shortcut = Factor { left: pixels(rows).into(), right: filter.forward(weights) };
                 let finish = Finish { bias: Some(&weights.parameters[bias.clone()]), ..Finish::default() };
                 weights.gemm.multiply(&[conv2, shortcut], self.out, finish, to);
             }
@@ -417,17 +418,23 @@ impl<S: Stored> Backward<'_, S> {
                 None => &mut hidden_scratch[..h.len()],
             };
             let (g_rows, h_rows) = (Rows::new(g, out), Rows::new(h, out));
-            let conv2 = Factor { left: g_rows, right: block.conv2.backward(weights) };
+            let conv2 = Factor { left: g_rows.into(), right: block.conv2.backward(weights) };
             let finish = Finish { mask: Some(h_rows), ..Finish::default() };
             weights.gemm.multiply(&[conv2], out, finish, Destination::Stored(&mut *hidden_gradients));
             let (first, second) = task.partial.split_at_mut(block.hidden.filter.len());
             let (second, shortcut) = second.split_at_mut(block.conv2.len());
-            weights.gemm.multiply_transposed(g_rows, h_rows, second, add, &mut scratch.packed);
+            weights.gemm.multiply_transposed(g_rows, h_rows.into(), second, add, &mut scratch.packed);
             if let Shortcut::Linear { filter, .. } = &block.shortcut {
                 let channels = block.hidden.patches.input().channels;
                 let pixels = Rows::new(&task.x[rows.start * channels..rows.end * channels], channels);
                 let (filter_gradients, bias) = shortcut.split_at_mut(filter.len());
-                weights.gemm.multiply_transposed(g_rows, pixels, filter_gradients, add, &mut scratch.packed);
+                weights.gemm.multiply_transposed(
+                    g_rows,
+                    pixels.into(),
+                    filter_gradients,
+                    add,
+                    &mut scratch.packed,
+                );
                 super::add_row_sums(weights, g, bias, &mut scratch.centre);
             }
             if self.norms[0].is_none() {
@@ -464,7 +471,7 @@ impl<S: Stored> Backward<'_, S> {
     ) {
         let product = &self.block.hidden;
         let write = Write::first(rows.start == 0);
-        let room = (&mut scratch.columns[..], &mut scratch.packed[..]);
+        let room = (&mut scratch.patches, &mut scratch.packed[..]);
         product.weight_backward(
             self.weights,
             x,

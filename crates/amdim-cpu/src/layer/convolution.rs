@@ -78,7 +78,7 @@ impl Convolution {
         let finish = Finish { bias, relu: self.relu, ..Finish::default() };
         for rows in self.product.chunks(y.len() / out) {
             let y = &mut y[rows.start * out..rows.end * out];
-            self.product.forward(weights, x, rows, finish, y, &mut scratch.columns);
+            self.product.forward(weights, x, rows, finish, y, &mut scratch.patches);
         }
     }
 
@@ -147,7 +147,7 @@ impl Convolution {
                 super::add_row_sums(weights, g, bias_partial, &mut scratch.centre);
             }
             let first = Write::first(rows.start == 0);
-            let room = (&mut scratch.columns[..], &mut scratch.packed[..]);
+            let room = (&mut scratch.patches, &mut scratch.packed[..]);
             product.weight_backward(weights, task.x, rows.clone(), g, weight_partial, first, room);
             if !task.x_gradients.is_empty() {
                 let incoming = Incoming { product: g, shortcut: Round::Nothing };

@@ -8,7 +8,7 @@ use amdim_kernels::gemm::{Addend, Destination, Factor, Finish, Gemm, Rows};
 use super::{Weights, Write};
 use crate::filter::Filter;
 use crate::groups::{chunk_rows, chunks};
-use crate::patches::Patches;
+use crate::patches::{PatchRoom, PatchRoomSize, Patches};
 use crate::workers::{Scratch, ScratchSize};
 
 /// A window over a map and the weights of its pixels.
@@ -53,6 +53,7 @@ impl PatchProduct {
         let rows = self.most_rows();
         let windowed = |length: usize| if self.patches.is_identity() { 0 } else { length };
         ScratchSize {
+            patches: PatchRoomSize::new(&self.patches, rows),
             columns: windowed(rows * self.patches.patch_len()),
             chunk: rows * self.out,
             channels: self.out.max(self.patches.input().channels),
@@ -71,11 +72,10 @@ impl PatchProduct {
         rows: Range<usize>,
         finish: Finish<S>,
         result: &mut [S],
-        columns: &mut [S],
+        room: &mut PatchRoom<S>,
     ) {
-        let columns = self.patches.gather(maps, rows, columns);
-        let left = Rows::new(columns, self.patches.patch_len());
-        let factor = Factor { left, right: self.filter.forward(weights) };
+        let factor =
+            Factor { left: self.patches.rows(maps, rows, room), right: self.filter.forward(weights) };
         weights.gemm.multiply(&[factor], self.out, finish, Destination::Stored(result));
     }
 
@@ -89,13 +89,11 @@ impl PatchProduct {
         gradients: &[S],
         weight_gradients: &mut [S::Real],
         write: Write,
-        scratch: (&mut [S], &mut [S]),
+        (room, packed): (&mut PatchRoom<S>, &mut [S]),
     ) {
-        let (columns, packed) = scratch;
-        let columns = self.patches.gather(maps, rows, columns);
         weights.gemm.multiply_transposed(
             Rows::new(gradients, self.out),
-            Rows::new(columns, self.patches.patch_len()),
+            self.patches.rows(maps, rows, room),
             weight_gradients,
             write == Write::Add,
             packed,
@@ -113,8 +111,10 @@ impl PatchProduct {
         scratch: &mut Scratch<S>,
     ) {
         let length = self.patches.patch_len();
-        let product =
-            Factor { left: Rows::new(incoming.product, self.out), right: self.filter.backward(weights) };
+        let product = Factor {
+            left: Rows::new(incoming.product, self.out).into(),
+            right: self.filter.backward(weights),
+        };
         if self.patches.is_identity() {
             let to = Destination::Stored(&mut map_gradients[rows.start * length..rows.end * length]);
             let finish = Finish { accumulate: write == Write::Add, ..Finish::default() };
@@ -126,7 +126,7 @@ impl PatchProduct {
                 }
                 Round::Linear(gradients, filter) => {
                     let right = filter.backward(weights);
-                    let other = Factor { left: Rows::new(gradients, self.out), right };
+                    let other = Factor { left: Rows::new(gradients, self.out).into(), right };
                     weights.gemm.multiply(&[product, other], length, finish, to);
                 }
             }

@@ -9,6 +9,8 @@
 mod table;
 mod tile;
 
+use std::ptr;
+
 use table::Table;
 pub use table::{TableRef, Tabled};
 use tile::{Added, Inner, Target, Tile};
@@ -64,6 +66,112 @@ impl<'a, S> Rows<'a, S> {
     }
 }
 
+/// Rows that are put together from several places: `runs` stretches of `run` values each, one after the other.
+#[derive(Debug, Clone, Copy)]
+pub struct Windows<'a, S> {
+    data: &'a [S],
+    zeros: &'a [S],
+    offsets: &'a [usize],
+    runs: usize,
+    run: usize,
+}
+
+/// Where a stretch of [`Windows`] that is all zeros begins.
+pub const ZEROS: usize = tile::ZEROS;
+
+impl<'a, S> Windows<'a, S> {
+    /// Rows of `runs` stretches of `run` values in `data`, which begin at `offsets`, `[rows, runs]`. For [`ZEROS`],
+    /// `zeros` (of at least `run` values) are read instead.
+    ///
+    /// # Panics
+    /// If `offsets` are no whole rows, or a stretch doesn't lie within `data`.
+    pub fn new(data: &'a [S], zeros: &'a [S], offsets: &'a [usize], [runs, run]: [usize; 2]) -> Self {
+        assert!(zeros.len() >= run, "a stretch of zeros");
+        assert_eq!(offsets.len() % runs, 0, "rows of {runs} stretches");
+        // One above the offset, which makes ZEROS 0: a maximum takes no branch, and every row of every product is seen.
+        let most = offsets.iter().map(|offset| offset.wrapping_add(1)).max().unwrap_or(0);
+        assert!(most == 0 || most + run <= data.len() + 1, "a stretch beyond the data");
+        Self { data, zeros, offsets, runs, run }
+    }
+}
+
+/// A left factor's rows.
+#[derive(Debug, Clone, Copy)]
+pub enum Left<'a, S> {
+    /// As they lie in memory.
+    Rows(Rows<'a, S>),
+    /// Put together. Stretches must be whole steps of a product, so of an even length.
+    Windows(Windows<'a, S>),
+}
+
+impl<'a, S> From<Rows<'a, S>> for Left<'a, S> {
+    fn from(rows: Rows<'a, S>) -> Self {
+        Self::Rows(rows)
+    }
+}
+
+impl<'a, S: Copy> Left<'a, S> {
+    fn rows(&self) -> usize {
+        match self {
+            Self::Rows(rows) => rows.rows,
+            Self::Windows(windows) => windows.offsets.len() / windows.runs,
+        }
+    }
+
+    fn width(&self) -> usize {
+        match self {
+            Self::Rows(rows) => rows.width,
+            Self::Windows(windows) => windows.runs * windows.run,
+        }
+    }
+
+    /// Length of the stretches that a row is made of.
+    fn run(&self) -> usize {
+        match self {
+            Self::Rows(rows) => rows.width,
+            Self::Windows(windows) => windows.run,
+        }
+    }
+
+    /// Stretch number `run` of a row.
+    fn stretch(&self, row: usize, run: usize) -> &'a [S] {
+        match self {
+            Self::Rows(rows) => rows.row(row),
+            Self::Windows(windows) => match windows.offsets[row * windows.runs + run] {
+                ZEROS => &windows.zeros[..windows.run],
+                offset => &windows.data[offset..][..windows.run],
+            },
+        }
+    }
+
+    /// What a tile sees of it from `row` on; `right` is the whole panel.
+    fn inner(&self, row: usize, right: &[S], right_stride: usize) -> Inner<S> {
+        let right = right.as_ptr();
+        match self {
+            Self::Rows(rows) => Inner {
+                left: rows.data[row * rows.stride..].as_ptr(),
+                left_stride: rows.stride,
+                offsets: ptr::null(),
+                zeros: ptr::null(),
+                runs: 1,
+                depth: rows.width,
+                right,
+                right_stride,
+            },
+            Self::Windows(windows) => Inner {
+                left: windows.data.as_ptr(),
+                left_stride: 0,
+                offsets: windows.offsets[row * windows.runs..].as_ptr(),
+                zeros: windows.zeros.as_ptr(),
+                runs: windows.runs,
+                depth: windows.run,
+                right,
+                right_stride,
+            },
+        }
+    }
+}
+
 /// A right factor `[inner, n]` as it lies in memory.
 #[derive(Debug, Clone, Copy)]
 pub enum Right<'a, S> {
@@ -87,7 +195,7 @@ impl<S> Right<'_, S> {
 #[derive(Debug, Clone, Copy)]
 pub struct Factor<'a, S> {
     /// `[rows, inner]`
-    pub left: Rows<'a, S>,
+    pub left: Left<'a, S>,
     /// `[inner, n]`, packed by [`Gemm::pack`].
     pub right: &'a [S],
 }
@@ -182,7 +290,7 @@ impl<S: Stored> Gemm<S> {
         let first = panel * columns;
         let used = n.saturating_sub(first).min(columns);
         match right {
-            Right::Rows(rows) => self.interleave_rows(rows, first, used, packed, columns),
+            Right::Rows(rows) => self.interleave_rows(rows.into(), first, used, packed, columns),
             Right::Columns(rows) if depth == 1 => {
                 interleave_columns::<S, 1>(rows, first, used, packed, columns);
             }
@@ -210,36 +318,37 @@ impl<S: Stored> Gemm<S> {
     /// If the sizes don't fit each other.
     pub fn multiply(self, factors: &[Factor<S>], n: usize, finish: Finish<S>, mut to: Destination<S>) {
         assert!(matches!(factors.len(), 1 | 2), "one or two factors");
-        let rows = factors[0].left.rows;
+        let rows = factors[0].left.rows();
         assert_eq!(to.len(), rows * n, "a {rows}x{n} product");
         for factor in factors {
-            assert_eq!(factor.left.rows, rows, "rows of a left factor");
-            assert_eq!(factor.right.len(), self.packed_len(factor.left.width, n), "a packed right factor");
+            let (width, run) = (factor.left.width(), factor.left.run());
+            assert_eq!(factor.left.rows(), rows, "rows of a left factor");
+            assert!(run == width || run.is_multiple_of(self.table.depth), "stretches of whole steps");
+            assert_eq!(factor.right.len(), self.packed_len(width, n), "a packed right factor");
         }
         check_finish(&finish, rows, n);
         let columns = self.table.columns;
         for panel in 0..n.div_ceil(columns) {
             let first = panel * columns;
             let used = columns.min(n - first);
-            each_height(self.table.heights, rows, |row, height| {
-                let inner = |factor: &Factor<S>| Inner {
-                    left: factor.left.data[row * factor.left.stride..].as_ptr(),
-                    left_stride: factor.left.stride,
-                    depth: factor.left.width,
-                    right: factor.right[panel * self.panel_len(factor.left.width)..].as_ptr(),
-                    right_stride: columns * self.table.depth,
+            each_height(self.table.heights, rows, |row, height, tiles| {
+                let inner = |factor: &Factor<S>| {
+                    let panel_len = self.panel_len(factor.left.width());
+                    let right = &factor.right[panel * panel_len..][..panel_len];
+                    factor.left.inner(row, right, columns * self.table.depth)
                 };
                 let tile = Tile {
+                    tiles,
                     factors: [inner(&factors[0]), inner(&factors[factors.len() - 1])],
                     count: factors.len(),
                     columns: used,
-                    bias: finish.bias.map_or(std::ptr::null(), |bias| bias[first..].as_ptr()),
+                    bias: finish.bias.map_or(ptr::null(), |bias| bias[first..].as_ptr()),
                     added: added(finish.add, row, first),
                     accumulate: finish.accumulate,
                     relu: finish.relu,
                     mask: finish
                         .mask
-                        .map_or(std::ptr::null(), |mask| mask.data[row * mask.stride + first..].as_ptr()),
+                        .map_or(ptr::null(), |mask| mask.data[row * mask.stride + first..].as_ptr()),
                     mask_stride: finish.mask.map_or(0, |mask| mask.stride),
                     target: match &mut to {
                         Destination::Stored(to) => Target::Stored(to[row * n + first..].as_mut_ptr()),
@@ -248,8 +357,8 @@ impl<S: Stored> Gemm<S> {
                     target_stride: n,
                 };
                 let function = self.table.tiles[height][usize::from(used < columns)];
-                // SAFETY: the table is that of a kernel that the processor supports. `row + heights[height] <= rows`
-                // and `first + used <= n`, and the sizes of all that the tile points to were checked above.
+                // SAFETY: the table is that of a kernel that the processor supports. `row + tiles * heights[height]
+                // <= rows` and `first + used <= n`, and the sizes of all that the tile points to were checked above.
                 unsafe { function(&tile) };
             });
         }
@@ -269,14 +378,14 @@ impl<S: Stored> Gemm<S> {
     pub fn multiply_transposed(
         self,
         left: Rows<S>,
-        right: Rows<S>,
+        right: Left<S>,
         to: &mut [S::Real],
         accumulate: bool,
         scratch: &mut [S],
     ) {
         let Table { depth, columns, .. } = *self.table;
-        let (rows, n) = (left.rows, right.width);
-        assert_eq!(right.rows, rows, "rows of the right factor");
+        let (rows, n) = (left.rows, right.width());
+        assert_eq!(right.rows(), rows, "rows of the right factor");
         assert_eq!(to.len(), left.width * n, "a {}x{n} product", left.width);
         let steps = rows.div_ceil(depth);
         let left_len = if depth == 1 { 0 } else { left.width };
@@ -285,70 +394,86 @@ impl<S: Stored> Gemm<S> {
         let (left_data, left_stride) = if depth == 1 {
             (left.data, left.stride)
         } else {
-            self.interleave_rows(left, 0, left.width, left_scratch, left.width);
+            self.interleave_rows(left.into(), 0, left.width, left_scratch, left.width);
             (&*left_scratch, left.width * depth)
         };
         for panel in 0..n.div_ceil(columns) {
             let first = panel * columns;
             let used = columns.min(n - first);
             // A whole panel of single values can be read where it is, if its rows are near each other.
-            let in_place = depth == 1 && used == columns && right.stride * size_of::<S>() <= NEAR_BYTES;
-            if !in_place {
-                self.interleave_rows(right, first, used, panel_scratch, columns);
-            }
-            let (right_data, right_stride) = if in_place {
-                (&right.data[first..], right.stride)
+            let in_place = match right {
+                Left::Rows(rows) if depth == 1 && used == columns => {
+                    Some(rows).filter(|rows| rows.stride * size_of::<S>() <= NEAR_BYTES)
+                }
+                _ => None,
+            };
+            let (right_data, right_stride) = if let Some(rows) = in_place {
+                (&rows.data[first..], rows.stride)
             } else {
+                self.interleave_rows(right, first, used, panel_scratch, columns);
                 (&*panel_scratch, columns * depth)
             };
-            each_height(self.table.transposed_heights, left.width, |row, height| {
+            each_height(self.table.transposed_heights, left.width, |row, height, tiles| {
                 let inner = Inner {
                     left: left_data[row * depth..].as_ptr(),
                     left_stride,
+                    offsets: ptr::null(),
+                    zeros: ptr::null(),
+                    runs: 1,
                     depth: rows,
                     right: right_data.as_ptr(),
                     right_stride,
                 };
                 let tile = Tile {
+                    tiles,
                     factors: [inner; 2],
                     count: 1,
                     columns: used,
-                    bias: std::ptr::null(),
+                    bias: ptr::null(),
                     added: Added::Nothing,
                     accumulate,
                     relu: false,
-                    mask: std::ptr::null(),
+                    mask: ptr::null(),
                     mask_stride: 0,
                     target: Target::Real(to[row * n + first..].as_mut_ptr()),
                     target_stride: n,
                 };
                 let function = self.table.transposed[height][usize::from(used < columns)];
-                // SAFETY: the table is that of a kernel that the processor supports. `row + heights[height] <=
-                // left.width` and `first + used <= n`; both factors have `rows` rows, packed ones whole steps.
+                // SAFETY: the table is that of a kernel that the processor supports. `row + tiles *
+                // heights[height] <= left.width` and `first + used <= n`; both factors have `rows` rows, packed ones whole steps.
                 unsafe { function(&tile) };
             });
         }
     }
 
     /// Packs columns `first..first + used` of `rows` into steps of `to_width` columns, padded with zeros.
-    fn interleave_rows(self, rows: Rows<S>, first: usize, used: usize, to: &mut [S], to_width: usize) {
+    fn interleave_rows(self, rows: Left<S>, first: usize, used: usize, to: &mut [S], to_width: usize) {
         let depth = self.table.depth;
-        for (step, to) in to.chunks_exact_mut(to_width * depth).enumerate() {
-            let part = first..first + used;
-            let (to, beyond) = to.split_at_mut(used * depth);
-            beyond.fill(S::default());
-            if depth == 1 {
-                to.copy_from_slice(&rows.row(step)[part]);
-            } else if step * 2 + 1 < rows.rows {
-                let (a, b) = (&rows.row(step * 2)[part.clone()], &rows.row(step * 2 + 1)[part]);
-                // SAFETY: the table is that of a kernel that the processor supports.
-                unsafe { (self.table.interleave)(a, b, to) };
-            } else {
-                for (pair, &value) in to.chunks_exact_mut(2).zip(&rows.row(step * 2)[part]) {
-                    pair[0] = value;
-                    pair[1] = S::default();
+        let (count, length) = (rows.rows(), rows.run());
+        let mut column = first;
+        while column < first + used {
+            let (run, start) = (column / length, column % length);
+            let part = start..length.min(start + first + used - column);
+            let at = (column - first) * depth;
+            column += part.len();
+            for (step, to) in to.chunks_exact_mut(to_width * depth).enumerate() {
+                let to = &mut to[at..at + part.len() * depth];
+                let row = |row: usize| &rows.stretch(row, run)[part.clone()];
+                if depth == 1 {
+                    to.copy_from_slice(row(step));
+                } else if step * 2 + 1 < count {
+                    // SAFETY: the table is that of a kernel that the processor supports.
+                    unsafe { (self.table.interleave)(row(step * 2), row(step * 2 + 1), to) };
+                } else {
+                    for (pair, &value) in to.chunks_exact_mut(2).zip(row(step * 2)) {
+                        pair[0] = value;
+                        pair[1] = S::default();
+                    }
                 }
             }
+        }
+        if used < to_width {
+            to.chunks_exact_mut(to_width * depth).for_each(|to| to[used * depth..].fill(S::default()));
         }
     }
 }
@@ -385,16 +510,17 @@ fn interleave_columns<S: Stored, const DEPTH: usize>(
     }
 }
 
-/// Cuts `rows` into tiles as even as the heights allow; calls `visit(first row, index of the height)`.
-fn each_height(heights: &[usize], rows: usize, mut visit: impl FnMut(usize, usize)) {
+/// Cuts `rows` into tiles as even as the heights allow; calls `visit(first row, index of the height, tiles)`.
+fn each_height(heights: &[usize], rows: usize, mut visit: impl FnMut(usize, usize, usize)) {
     let mut row = 0;
     while row < rows {
         let left = rows - row;
         let even = left.div_ceil(left.div_ceil(heights[0]));
         let above = heights.iter().rposition(|&height| height >= even).unwrap_or(0);
         let index = (above..heights.len()).find(|&index| heights[index] <= left).unwrap_or(heights.len() - 1);
-        visit(row, index);
-        row += heights[index];
+        let tiles = left / heights[index];
+        visit(row, index, tiles);
+        row += tiles * heights[index];
     }
 }
 

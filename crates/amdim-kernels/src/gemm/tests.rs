@@ -52,8 +52,10 @@ fn multiplies<S: Stored>(kernel: Kernel, case: Case) -> bool {
             packed
         })
         .collect();
-    let factor =
-        |f: usize| Factor { left: Rows::strided(&lefts[f], inner[f] + gap, inner[f]), right: &packed[f] };
+    let factor = |f: usize| Factor {
+        left: Rows::strided(&lefts[f], inner[f] + gap, inner[f]).into(),
+        right: &packed[f],
+    };
     let bias: Vec<S::Real> = numbers(n, 9);
     let width = (n / 2).max(1);
     let (stored_add, real_add): (Vec<S>, Vec<S::Real>) = (numbers(rows * n, 10), numbers(rows * width, 11));
@@ -111,7 +113,7 @@ fn multiplies_transposed<S: Stored>(kernel: Kernel, [rows, a, b]: [usize; 3], ga
     let mut result = before.clone();
     let mut scratch = numbers(gemm.transposed_scratch(rows, a), 4);
     let (left_rows, right_rows) = (Rows::strided(&left, a + gap, a), Rows::strided(&right, b + gap, b));
-    gemm.multiply_transposed(left_rows, right_rows, &mut result, add, &mut scratch);
+    gemm.multiply_transposed(left_rows, right_rows.into(), &mut result, add, &mut scratch);
     (0..a * b).all(|at| {
         let (i, j) = (at / b, at % b);
         let sum: f64 =
@@ -142,6 +144,69 @@ quickcheck! {
                 && multiplies_transposed::<Bf16>(k, sizes, gap, add)
         })
     }
+}
+
+/// Rows put together from `runs` stretches, some of them zeros, against the same rows copied together.
+fn windows_equal_copies<S: Stored>(
+    kernel: Kernel,
+    rows: usize,
+    [runs, run]: [usize; 2],
+    n: usize,
+    seed: usize,
+) -> bool {
+    let gemm = Gemm::<S>::new(kernel);
+    let data: Vec<S> = numbers(run + 40, seed);
+    let zeros = vec![S::default(); run];
+    let offsets: Vec<usize> = (0..rows * runs)
+        .map(|at| match (at * 31 + seed * 17) % 50 {
+            offset if offset <= 40 => offset,
+            _ => ZEROS,
+        })
+        .collect();
+    let copies: Vec<S> = offsets
+        .iter()
+        .flat_map(|&offset| if offset == ZEROS { &zeros[..] } else { &data[offset..offset + run] })
+        .copied()
+        .collect();
+    let width = runs * run;
+    let windows = Left::Windows(Windows::new(&data, &zeros, &offsets, [runs, run]));
+    let copied = Left::Rows(Rows::new(&copies, width));
+    let right: Vec<S> = numbers(width * n, 4);
+    let mut packed = vec![S::default(); gemm.packed_len(width, n)];
+    gemm.pack(Right::Rows(Rows::new(&right, n)), &mut packed);
+    let multiply = |left| {
+        let mut to: Vec<S::Real> = numbers(rows * n, 6);
+        let factor = Factor { left, right: &packed };
+        gemm.multiply(&[factor], n, Finish::default(), Destination::Real(&mut to));
+        to
+    };
+    let left: Vec<S> = numbers(rows * n, 8);
+    let transposed = |right| {
+        let mut to: Vec<S::Real> = numbers(n * width, 7);
+        let mut scratch = numbers(gemm.transposed_scratch(rows, n), 5);
+        gemm.multiply_transposed(Rows::new(&left, n), right, &mut to, true, &mut scratch);
+        to
+    };
+    multiply(windows) == multiply(copied) && transposed(windows) == transposed(copied)
+}
+
+quickcheck! {
+    fn windows_are_read_where_they_lie(rows: u8, runs: u8, run: u8, n: u8, seed: u8) -> bool {
+        let (rows, n) = (rows as usize % 45 + 1, n as usize % 70 + 1);
+        // Stretches of whole steps, so of an even length.
+        let runs = [runs as usize % 5 + 1, run as usize % 40 * 2 + 2];
+        kernels().all(|k| {
+            windows_equal_copies::<f32>(k, rows, runs, n, seed.into())
+                && windows_equal_copies::<f64>(k, rows, runs, n, seed.into())
+                && windows_equal_copies::<Bf16>(k, rows, runs, n, seed.into())
+        })
+    }
+}
+
+#[test]
+#[should_panic(expected = "a stretch beyond the data")]
+fn a_stretch_that_is_not_there_is_refused() {
+    let _ = Windows::new(&[1.0f32; 5], &[0.0; 2], &[0, 3, 4], [1, 2]);
 }
 
 fn packs_alike<S: Stored>(inner: usize, n: usize) -> bool {
@@ -190,7 +255,7 @@ fn nan_passes_the_relu_and_stays_out_of_other_rows() {
         let ones = [Bf16::from_real(1.0); 3];
         gemm.pack(Right::Columns(Rows::new(&ones, 3)), &mut packed);
         let mut result = [0.0f32; 2];
-        let factor = Factor { left: Rows::new(&left, 3), right: &packed };
+        let factor = Factor { left: Rows::new(&left, 3).into(), right: &packed };
         let finish = Finish { relu: true, ..Finish::default() };
         gemm.multiply(&[factor], 1, finish, Destination::Real(&mut result));
         assert_eq!(result[0], 6.0, "{kernel}");
@@ -202,6 +267,6 @@ fn nan_passes_the_relu_and_stays_out_of_other_rows() {
 #[should_panic(expected = "a packed right factor")]
 fn a_factor_packed_for_other_sizes_is_refused() {
     let gemm = Gemm::<f32>::new(Kernel::Portable);
-    let factor = Factor { left: Rows::new(&[1.0, 2.0], 2), right: &[0.0; 3] };
+    let factor = Factor { left: Rows::new(&[1.0, 2.0], 2).into(), right: &[0.0; 3] };
     gemm.multiply(&[factor], 1, Finish::default(), Destination::Real(&mut [0.0]));
 }

@@ -1,4 +1,4 @@
-//! One tile of a product: a few rows times a panel of columns, summed in registers and finished there.
+//! Tiles of a product: a few rows times a panel of columns, summed in registers and finished there.
 //!
 //! The same loop serves every instruction set, number type and both kinds of product; see [`super`] for what is
 //! computed. Pointers come checked from [`super::Gemm`].
@@ -9,19 +9,29 @@ use crate::simd::{Access, Products};
 /// Steps of the inner dimension that are written out one after the other.
 const UNROLL: usize = 4;
 
-/// A left and a right factor, seen from one tile.
+/// A left and a right factor, seen from one tile. The inner dimension is `runs` runs of `depth` values.
 pub(crate) struct Inner<S> {
-    /// The tile's first left value.
+    /// The tile's first left value; with `offsets`, what they count from.
     pub(crate) left: *const S,
     /// Values between left rows; between steps where the left factor is transposed.
     pub(crate) left_stride: usize,
-    /// Length of the inner dimension.
+    /// `[rows, runs]`: where the runs of the tile's left rows begin, [`ZEROS`] for `zeros`. Null where left rows lie
+    /// `left_stride` apart in one run each.
+    pub(crate) offsets: *const usize,
+    /// As many zeros as a run has values.
+    pub(crate) zeros: *const S,
+    /// Number of runs.
+    pub(crate) runs: usize,
+    /// Length of a run; whole steps, if there are several.
     pub(crate) depth: usize,
     /// The tile's first right value.
     pub(crate) right: *const S,
     /// Values between steps of the right factor.
     pub(crate) right_stride: usize,
 }
+
+/// The offset of a run of zeros.
+pub(crate) const ZEROS: usize = usize::MAX;
 
 impl<S> Clone for Inner<S> {
     fn clone(&self) -> Self {
@@ -31,7 +41,22 @@ impl<S> Clone for Inner<S> {
 
 impl<S> Copy for Inner<S> {}
 
+impl<S> Inner<S> {
+    /// Moves on to the tile `rows` below.
+    #[inline(always)]
+    fn advance<const TRANSPOSED: bool>(&mut self, rows: usize, depth: usize) {
+        if TRANSPOSED {
+            self.left = self.left.wrapping_add(rows * depth);
+        } else if self.offsets.is_null() {
+            self.left = self.left.wrapping_add(rows * self.left_stride);
+        } else {
+            self.offsets = self.offsets.wrapping_add(rows * self.runs);
+        }
+    }
+}
+
 /// What is added to a tile; `width` columns (counted from the tile's first), the others get nothing.
+#[derive(Clone, Copy)]
 pub(crate) enum Added<S: Stored> {
     Nothing,
     Stored { from: *const S, stride: usize, width: usize },
@@ -39,13 +64,17 @@ pub(crate) enum Added<S: Stored> {
 }
 
 /// Where a tile goes.
+#[derive(Clone, Copy)]
 pub(crate) enum Target<S: Stored> {
     Stored(*mut S),
     Real(*mut S::Real),
 }
 
-/// All that a tile needs.
+/// All that tiles of one height need, one below the other.
+#[derive(Clone, Copy)]
 pub(crate) struct Tile<S: Stored> {
+    /// Number of tiles.
+    pub(crate) tiles: usize,
     pub(crate) factors: [Inner<S>; 2],
     /// Factors in use: 1 or 2.
     pub(crate) count: usize,
@@ -64,10 +93,32 @@ pub(crate) struct Tile<S: Stored> {
     pub(crate) target_stride: usize,
 }
 
-/// Computes a tile of `ROWS` rows and, with `EDGE`, fewer columns than `VECTORS` registers hold.
+impl<S: Stored> Tile<S> {
+    /// Moves on to the tile `rows` below.
+    #[inline(always)]
+    fn advance<const TRANSPOSED: bool>(&mut self, rows: usize, depth: usize) {
+        for inner in &mut self.factors {
+            inner.advance::<TRANSPOSED>(rows, depth);
+        }
+        match &mut self.added {
+            Added::Nothing => {}
+            Added::Stored { from, stride, .. } => *from = from.wrapping_add(rows * *stride),
+            Added::Real { from, stride, .. } => *from = from.wrapping_add(rows * *stride),
+        }
+        if !self.mask.is_null() {
+            self.mask = self.mask.wrapping_add(rows * self.mask_stride);
+        }
+        match &mut self.target {
+            Target::Stored(to) => *to = to.wrapping_add(rows * self.target_stride),
+            Target::Real(to) => *to = to.wrapping_add(rows * self.target_stride),
+        }
+    }
+}
+
+/// Computes `tile.tiles` tiles of `ROWS` rows and, with `EDGE`, fewer columns than `VECTORS` registers hold.
 ///
 /// # Safety
-/// The processor has the instructions of `V`, and the pointers of `tile` reach all values of `ROWS` rows,
+/// The processor has the instructions of `V`, and the pointers of `tile` reach all values of the tiles' rows,
 /// `tile.columns` columns and the inner dimensions (right factors: whole panels).
 #[inline(always)]
 pub(crate) unsafe fn run<
@@ -80,16 +131,48 @@ pub(crate) unsafe fn run<
 >(
     tile: &Tile<S>,
 ) {
-    // SAFETY: the caller's contract; every offset below stays within it.
-    unsafe {
-        let mut sums = [[V::zero(); VECTORS]; ROWS];
-        for inner in tile.factors.iter().take(tile.count) {
-            multiply::<V, S, ROWS, VECTORS, TRANSPOSED>(inner, &mut sums);
+    let mut tile = *tile;
+    for _ in 0..tile.tiles {
+        // SAFETY: the caller's contract; every offset below stays within it.
+        unsafe {
+            let mut sums = [[V::zero(); VECTORS]; ROWS];
+            for inner in tile.factors.iter().take(tile.count) {
+                let mut right = inner.right;
+                for run in 0..inner.runs {
+                    let left = left_rows::<V, S, ROWS, TRANSPOSED>(inner, run);
+                    right = multiply::<V, S, ROWS, VECTORS, TRANSPOSED>(left, right, inner, &mut sums);
+                }
+            }
+            finish::<V, S, ROWS, VECTORS, EDGE>(&tile, sums);
         }
-        finish::<V, S, ROWS, VECTORS, EDGE>(tile, sums);
+        tile.advance::<TRANSPOSED>(ROWS, V::DEPTH);
     }
 }
 
+/// Where the left rows of a run begin.
+#[inline(always)]
+unsafe fn left_rows<V: Products<S>, S: Stored, const ROWS: usize, const TRANSPOSED: bool>(
+    inner: &Inner<S>,
+    run: usize,
+) -> [*const S; ROWS] {
+    std::array::from_fn(|row| {
+        // SAFETY: the caller of `run` vouches for the pointers.
+        unsafe {
+            if TRANSPOSED {
+                inner.left.add(row * V::DEPTH)
+            } else if inner.offsets.is_null() {
+                inner.left.add(row * inner.left_stride)
+            } else {
+                match *inner.offsets.add(row * inner.runs + run) {
+                    ZEROS => inner.zeros,
+                    offset => inner.left.add(offset),
+                }
+            }
+        }
+    })
+}
+
+/// Adds the products of a run; returns where the next one's right values are.
 #[inline(always)]
 unsafe fn multiply<
     V: Products<S>,
@@ -98,53 +181,62 @@ unsafe fn multiply<
     const VECTORS: usize,
     const TRANSPOSED: bool,
 >(
+    left: [*const S; ROWS],
+    mut right: *const S,
     inner: &Inner<S>,
     sums: &mut [[V; VECTORS]; ROWS],
-) {
-    let (row, step) = if TRANSPOSED { (V::DEPTH, inner.left_stride) } else { (inner.left_stride, V::DEPTH) };
+) -> *const S {
+    // What the compiler knows it needs no register for.
+    let (step, right_stride) = if TRANSPOSED {
+        (inner.left_stride, inner.right_stride)
+    } else {
+        (V::DEPTH, V::LANES * VECTORS * V::DEPTH)
+    };
+    // A transposed left factor is padded to whole steps.
+    let steps = if TRANSPOSED { inner.depth.div_ceil(V::DEPTH) } else { inner.depth / V::DEPTH };
     // SAFETY: the caller of `run` vouches for the pointers.
     unsafe {
-        let (mut left, mut right) = (inner.left, inner.right);
-        // A transposed left factor is padded to whole steps.
-        let steps = if TRANSPOSED { inner.depth.div_ceil(V::DEPTH) } else { inner.depth / V::DEPTH };
+        let mut at = 0;
         for _ in 0..steps / UNROLL {
             for u in 0..UNROLL {
-                one_step(left.add(u * step), row, right.add(u * inner.right_stride), sums);
+                one_step(&left, at + u * step, right.add(u * right_stride), sums);
             }
-            left = left.add(UNROLL * step);
-            right = right.add(UNROLL * inner.right_stride);
+            at += UNROLL * step;
+            right = right.add(UNROLL * right_stride);
         }
         for _ in 0..steps % UNROLL {
-            one_step(left, row, right, sums);
-            left = left.add(step);
-            right = right.add(inner.right_stride);
+            one_step(&left, at, right, sums);
+            at += step;
+            right = right.add(right_stride);
         }
         if !TRANSPOSED && !inner.depth.is_multiple_of(V::DEPTH) {
             let columns = V::right_step::<VECTORS>(right);
-            for (i, sums) in sums.iter_mut().enumerate() {
-                let value = V::left_single(left.add(i * row));
+            for (left, sums) in left.iter().zip(sums) {
+                let value = V::left_single(left.add(at));
                 for (sum, &column) in sums.iter_mut().zip(&columns) {
                     *sum = sum.multiply_add(value, column);
                 }
             }
+            right = right.add(right_stride);
         }
+        right
     }
 }
 
-/// The products of one step; left rows are `row` values apart. (A closure would not be inlined for certain, which the
+/// The products of one step, `at` values into the left rows. (A closure would not be inlined for certain, which the
 /// registers depend on.)
 #[inline(always)]
 unsafe fn one_step<V: Products<S>, S: Stored, const ROWS: usize, const VECTORS: usize>(
-    left: *const S,
-    row: usize,
+    left: &[*const S; ROWS],
+    at: usize,
     right: *const S,
     sums: &mut [[V; VECTORS]; ROWS],
 ) {
     // SAFETY: the caller of `run` vouches for the pointers.
     unsafe {
         let right = V::right_step::<VECTORS>(right);
-        for (i, sums) in sums.iter_mut().enumerate() {
-            V::row_step(sums, left.add(i * row), &right);
+        for (left, sums) in left.iter().zip(sums) {
+            V::row_step(sums, left.add(at), &right);
         }
     }
 }
