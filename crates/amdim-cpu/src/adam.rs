@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use amdim_kernels::{Kernel, Pool, Real};
+use amdim_kernels::{Kernel, Pool, Real, vectorized};
 
 /// Values that a thread updates at a time.
 const CHUNK: usize = 1 << 13;
@@ -61,7 +61,7 @@ pub fn adam_update<R: Real>(
         let gradient = &gradient[range.clone()];
         pool.for_each_chunks(parts, CHUNK, |index, [values, mean, square], _| {
             let gradient = &gradient[index * CHUNK..][..values.len()];
-            kernel.run(|| {
+            vectorized!(kernel, {
                 let state = mean.iter_mut().zip(square);
                 for ((value, (mean, square)), &gradient) in values.iter_mut().zip(state).zip(gradient) {
                     let g = gradient * factor + *value * decay;
@@ -80,7 +80,7 @@ pub fn gradient_norm<R: Real>(pool: &Pool, kernel: Kernel, gradient: &[R], parti
     partials.resize(gradient.len().div_ceil(CHUNK), 0.0);
     pool.for_each_mut(partials, |index, partial, _| {
         let chunk = &gradient[index * CHUNK..gradient.len().min((index + 1) * CHUNK)];
-        *partial = kernel.run(|| sum_of_squares(chunk));
+        *partial = vectorized!(kernel, sum_of_squares(chunk));
     });
     partials.iter().sum::<f64>().sqrt()
 }

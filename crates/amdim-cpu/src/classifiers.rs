@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use amdim_kernels::gemm::{Destination, Factor, Finish, Gemm, Right, Rows};
-use amdim_kernels::{Kernel, Pool, Real};
+use amdim_kernels::{Kernel, Pool, Real, vectorized};
 
 use crate::CpuError;
 use crate::elementwise::{add_rows, add_squared_distances};
@@ -194,7 +194,7 @@ impl<R: Real> OnlineClassifiers<R> {
         let mut input = std::mem::take(&mut self.input);
         let mut before = std::mem::take(&mut self.hidden);
         match masks {
-            Some([mask, _]) => kernel.run(|| {
+            Some([mask, _]) => vectorized!(kernel, {
                 for ((to, &feature), &factor) in input.iter_mut().zip(features).zip(mask) {
                     *to = feature * factor;
                 }
@@ -206,7 +206,7 @@ impl<R: Real> OnlineClassifiers<R> {
         let mut activation = std::mem::take(&mut self.activation);
         let (scale, shift) = (&parameters[norm_scale.clone()], &parameters[norm_shift.clone()]);
         let normalised = &self.normalised;
-        kernel.run(|| {
+        vectorized!(kernel, {
             for (to, from) in activation.chunks_exact_mut(units).zip(normalised.chunks_exact(units)) {
                 for (c, (to, &value)) in to.iter_mut().zip(from).enumerate() {
                     let value = value * scale[c] + shift[c];
@@ -233,7 +233,7 @@ impl<R: Real> OnlineClassifiers<R> {
 
         // Back to the hidden layer: `before` becomes the gradient of the activation, then of the product.
         self.backward_product(pool, &logits, &parameters[mlp], &mut before);
-        kernel.run(|| {
+        vectorized!(kernel, {
             // A dropped unit's activation is 0 as well, so that one comparison serves ReLU and dropout.
             for (gradient, &active) in before.iter_mut().zip(&activation) {
                 *gradient = if active <= R::default() { R::default() } else { *gradient };
@@ -244,7 +244,10 @@ impl<R: Real> OnlineClassifiers<R> {
         });
         let [_, inverse, sums, products] = &mut self.channels;
         let normalised = &self.normalised;
-        kernel.run(|| norm_backward(&mut before, normalised, scale, inverse, (&mut *sums, &mut *products)));
+        vectorized!(
+            kernel,
+            norm_backward(&mut before, normalised, scale, inverse, (&mut *sums, &mut *products))
+        );
         gradient[norm_shift].copy_from_slice(sums);
         gradient[norm_scale].copy_from_slice(products);
         self.weight_gradient(pool, &before, units, &input, embedding, &mut gradient[hidden]);
@@ -330,11 +333,11 @@ impl<R: Real> OnlineClassifiers<R> {
         let [mean, inverse, sums, squares] = &mut self.channels;
         sums.fill(R::default());
         squares.fill(R::default());
-        self.kernel.run(|| add_rows(before, sums));
+        vectorized!(self.kernel, add_rows(before, sums));
         for (mean, sum) in mean.iter_mut().zip(sums) {
             *mean = R::from_f64(sum.to_f64() / count);
         }
-        self.kernel.run(|| add_squared_distances(before, mean, squares));
+        vectorized!(self.kernel, add_squared_distances(before, mean, squares));
         let (running_mean, running_variance) = running.split_at_mut(units);
         for c in 0..units {
             let square = squares[c].to_f64();
@@ -346,7 +349,7 @@ impl<R: Real> OnlineClassifiers<R> {
             move_towards(&mut running_variance[c], square / (count - 1.0));
         }
         let normalised = &mut self.normalised;
-        self.kernel.run(|| {
+        vectorized!(self.kernel, {
             for (to, from) in normalised.chunks_exact_mut(units).zip(before.chunks_exact(units)) {
                 for (c, (to, &value)) in to.iter_mut().zip(from).enumerate() {
                     *to = (value - mean[c]) * inverse[c];

@@ -58,11 +58,19 @@ pub(crate) fn add_squared_distances<S: Stored>(rows: &[S], centre: &[S::Real], s
     }
 }
 
-/// Adds `scale * values` to `to`.
+/// Adds `a + b` to `to`.
 #[inline(always)]
-pub(crate) fn add_scaled<S: Stored>(values: &[S], scale: S::Real, to: &mut [S::Real]) {
+pub(crate) fn add_both<R: Real>(a: &[R], b: &[R], to: &mut [R]) {
+    for ((to, &a), &b) in to.iter_mut().zip(a).zip(b) {
+        *to += a + b;
+    }
+}
+
+/// Writes `scale * values`.
+#[inline(always)]
+pub(crate) fn scaled<S: Stored>(values: &[S], scale: S::Real, to: &mut [S::Real]) {
     for (to, &value) in to.iter_mut().zip(values) {
-        *to += value.to_real() * scale;
+        *to = value.to_real() * scale;
     }
 }
 

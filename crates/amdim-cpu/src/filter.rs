@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use amdim_kernels::gemm::{Gemm, Right, Rows};
-use amdim_kernels::{Real, Stored};
+use amdim_kernels::{Real, Stored, vectorized};
 use amdim_network::{Network, ParameterId};
 
 use crate::CpuError;
@@ -68,7 +68,7 @@ impl Filter {
         let channels_last = &mut scratch[..self.len()];
         workers.for_each_run(channels_last, fan_in, |out, channel, _| {
             let from = &weights[out * fan_in..][..fan_in];
-            workers.instructions().run(|| self.channels_last(from, channel));
+            vectorized!(workers.instructions(), self.channels_last(from, channel));
         });
         let rows = Rows::new(channels_last, fan_in);
         let pack = |to: &mut [S], inner: usize, right: Right<S>| {
@@ -117,7 +117,7 @@ impl Filter {
         let fan_in = self.fan_in();
         workers.for_each_run(&mut gradients[self.range.clone()], fan_in, |out, channel, scratch| {
             let sum = &mut scratch.weights[..fan_in];
-            workers.instructions().run(|| sum_partials(partials, offset + out * fan_in, sum));
+            vectorized!(workers.instructions(), sum_partials(partials, offset + out * fan_in, sum));
             if self.taps == 1 {
                 channel.iter_mut().zip(&*sum).for_each(|(to, &gradient)| *to += gradient);
                 return;

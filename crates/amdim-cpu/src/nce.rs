@@ -10,7 +10,7 @@ use std::array;
 use std::mem::take;
 
 use amdim_kernels::gemm::{Destination, Factor, Finish, Gemm, Right, Rows};
-use amdim_kernels::{Kernel, Pool, Real, Stored};
+use amdim_kernels::{Kernel, Pool, Real, Stored, vectorized};
 
 use crate::CpuError;
 use crate::error::check_length;
@@ -422,7 +422,7 @@ impl<S: Stored> Nce<S> {
         let sum = &mut self.memory.gradients[..count * self.embedding];
         pool.for_each_chunk(sum, length, |index, sum, _| {
             sum.fill(S::Real::default());
-            kernel.run(|| {
+            vectorized!(kernel, {
                 for group in groups {
                     let part = &group.gradients[index * length..][..sum.len()];
                     sum.iter_mut().zip(part).for_each(|(sum, &value)| *sum += value);
@@ -553,9 +553,10 @@ fn gather<S: Stored>(shared: &Shared<S>, walk: &mut Walk<S>) {
     for (index, targets) in targets.chunks(BLOCK * shared.embedding).enumerate() {
         let rows = targets.len() / shared.embedding;
         shared.products(targets, &mut group.scores[..rows * count]);
-        shared
-            .kernel
-            .run(|| gather_block(shared.scale, group, (index * BLOCK, rows), *first_picture, positives));
+        vectorized!(
+            shared.kernel,
+            gather_block(shared.scale, group, (index * BLOCK, rows), *first_picture, positives)
+        );
     }
 }
 
@@ -633,7 +634,10 @@ fn backward<S: Stored>(shared: &Shared<S>, walk: &mut Walk<S>) {
     for (index, (targets, gradients)) in blocks.enumerate() {
         let rows = targets.len() / embedding;
         shared.products(targets, &mut group.scores[..rows * count]);
-        shared.kernel.run(|| derive_block(shared, group, (index * BLOCK, rows), *first_picture, positives));
+        vectorized!(
+            shared.kernel,
+            derive_block(shared, group, (index * BLOCK, rows), *first_picture, positives)
+        );
         let derivatives = Rows::new(&group.derivatives[..rows * count], count);
         let factor = Factor { left: derivatives.into(), right: shared.rows };
         let finish = Finish { accumulate: true, ..Finish::default() };

@@ -4,7 +4,7 @@ use std::mem::take;
 use std::sync::Arc;
 
 use amdim_kernels::gemm::Gemm;
-use amdim_kernels::{Kernel, KernelError, Pool, Stored};
+use amdim_kernels::{Kernel, KernelError, Pool, Stored, vectorized};
 use amdim_network::{MapShape, Network, Node, Source};
 
 use crate::CpuError;
@@ -393,7 +393,7 @@ impl<S: Stored> Infer<'_, S> {
             };
             layer.infer(*weights, norms, x, y, scratch);
             for (output, _) in outputs.iter_mut().zip(&network.outputs).filter(|&(_, &o)| o == index) {
-                weights.instructions.run(|| convert(y, output));
+                vectorized!(weights.instructions, convert(y, output));
             }
             maps[registers.of_node[index]] = register;
         }

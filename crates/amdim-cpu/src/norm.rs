@@ -3,7 +3,7 @@
 use std::array;
 use std::ops::Range;
 
-use amdim_kernels::{Kernel, Real, Stored};
+use amdim_kernels::{Kernel, Real, Stored, vectorized};
 use amdim_network::{BatchNorm, Network};
 
 use crate::CpuError;
@@ -59,7 +59,7 @@ impl<R: Real> NormState<R> {
     pub(crate) fn apply<S: Stored<Real = R>>(&self, instructions: Kernel, rows: &mut [S]) {
         let channels = self.mean.len();
         let (mean, scale, shift) = (&self.mean[..], &self.scale[..channels], &self.shift[..channels]);
-        instructions.run(|| {
+        vectorized!(instructions, {
             for row in rows.chunks_exact_mut(channels) {
                 for (c, x) in row.iter_mut().enumerate() {
                     *x = S::from_real((x.to_real() - mean[c]) * scale[c] + shift[c]);
@@ -78,7 +78,7 @@ impl<R: Real> NormState<R> {
         let channels = self.mean.len();
         let (mean, scale) = (&self.mean[..], &self.scale[..channels]);
         let (g_mean, g_slope) = (&self.gradient_mean[..channels], &self.gradient_slope[..channels]);
-        instructions.run(|| {
+        vectorized!(instructions, {
             for (row, x) in gradients.chunks_exact_mut(channels).zip(inputs.chunks_exact(channels)) {
                 for (c, (g, x)) in row.iter_mut().zip(x).enumerate() {
                     let centred = x.to_real() - mean[c];
@@ -144,7 +144,7 @@ impl Norm {
             let [block, _] = &mut scratch.sums;
             let block = &mut block[..channels];
             let centre = &mut scratch.centre[..channels];
-            workers.instructions().run(|| moments(values, block, centre, sums));
+            vectorized!(workers.instructions(), moments(values, block, centre, sums));
         });
         let count = (values.len() / channels) as f64;
         for channel in 0..channels {
@@ -180,7 +180,7 @@ impl Norm {
             let [values, products] = &mut scratch.sums;
             let blocks = (&mut values[..channels], &mut products[..channels]);
             let inputs = inputs_of[group];
-            workers.instructions().run(|| gradient_sums(gradients, inputs, mean, blocks, sums));
+            vectorized!(workers.instructions(), gradient_sums(gradients, inputs, mean, blocks, sums));
         });
         let count = (inputs.len() / channels) as f64;
         for channel in 0..channels {

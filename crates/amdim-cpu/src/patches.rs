@@ -6,7 +6,7 @@ use amdim_kernels::gemm::{Left, Rows, Windows, ZEROS};
 use amdim_kernels::{Real, Stored};
 use amdim_network::{MapShape, PadMode, Window};
 
-use crate::elementwise::{add_converted, add_rows, add_scaled, convert, scale};
+use crate::elementwise::{add_both, add_converted, add_rows, convert, scale};
 use crate::layer::Write;
 
 /// Shortest stretch of a patch that a product reads where it lies. Patches of shorter ones are copied together.
@@ -126,8 +126,8 @@ impl Patches {
         rows.div_ceil(self.locations) + 1
     }
 
-    /// Adds the gradients of patches to the gradients of the pixels that they were gathered from. With `pooled`
-    /// (gradients `[rows, out_channels]` and `out_channels`), those of the average over the window as well.
+    /// Adds the gradients of patches, `[rows, patch_len]`, to the gradients of the pixels that they were gathered from.
+    /// `pooled` (`[rows, channels]`) is added to each pixel of a row's window besides.
     ///
     /// A pixel's gradient is summed in `open`, over all windows that see it, and goes to `maps` in one piece when the
     /// last row of its picture is done. So rows must come in order, from a picture's first to its last, and `open`
@@ -136,7 +136,7 @@ impl Patches {
     pub(crate) fn scatter<S: Stored>(
         &self,
         columns: &[S::Real],
-        pooled: Option<(&[S], usize)>,
+        pooled: Option<&[S::Real]>,
         rows: Range<usize>,
         open: &mut [S::Real],
         maps: &mut [S],
@@ -147,17 +147,19 @@ impl Patches {
         let begun = usize::from(!rows.start.is_multiple_of(self.locations));
         let reached = rows.end.div_ceil(self.locations) - first;
         open[begun * length..reached * length].fill(S::Real::default());
-        let share = self.share();
         for (index, (row, patch)) in rows.clone().zip(columns.chunks_exact(self.patch_len())).enumerate() {
             for (at, from) in self.sources(row).zip(patch.chunks_exact(self.run)) {
                 let Some(at) = at else { continue };
                 let at = at - first * length;
-                let to = &mut open[at..at + from.len()];
-                to.iter_mut().zip(from).for_each(|(to, &gradient)| *to += gradient);
-                if let Some((gradients, width)) = pooled {
-                    for pixel in to.chunks_exact_mut(channels) {
-                        add_scaled(&gradients[index * width..][..channels], share, pixel);
+                let to = &mut open[at..at + self.run];
+                match pooled {
+                    Some(pooled) => {
+                        let pooled = &pooled[index * channels..][..channels];
+                        for (to, from) in to.chunks_exact_mut(channels).zip(from.chunks_exact(channels)) {
+                            add_both(from, pooled, to);
+                        }
                     }
+                    None => to.iter_mut().zip(from).for_each(|(to, &gradient)| *to += gradient),
                 }
             }
         }
@@ -175,8 +177,7 @@ impl Patches {
     /// Average over the window, the border included: `[rows, channels]`.
     #[inline(always)]
     pub(crate) fn average<S: Stored>(&self, maps: &[S], rows: Range<usize>, averages: &mut [S::Real]) {
-        let channels = self.input.channels;
-        for (row, average) in rows.zip(averages.chunks_exact_mut(channels)) {
+        for (row, average) in rows.zip(averages.chunks_exact_mut(self.input.channels)) {
             average.fill(S::Real::default());
             for at in self.sources(row).flatten() {
                 add_rows(&maps[at..at + self.run], average);
@@ -185,7 +186,8 @@ impl Patches {
         }
     }
 
-    fn share<R: Real>(&self) -> R {
+    /// The share of a pixel in an average over the window.
+    pub(crate) fn share<R: Real>(&self) -> R {
         R::from_f64(1.0 / self.taps() as f64)
     }
 

@@ -61,19 +61,11 @@ impl Kernel {
         }
     }
 
-    /// Runs `work` compiled for this kernel's instructions, so that loops in it use whole registers. What `work` calls
-    /// takes part where it is inlined (`#[inline(always)]`).
-    ///
-    /// ```
-    /// use amdim_kernels::Kernel;
-    ///
-    /// let mut values = [1.0f32, -2.0, 3.0];
-    /// Kernel::best().run(|| values.iter_mut().for_each(|value| *value = value.max(0.0)));
-    /// assert_eq!(values, [1.0, 0.0, 3.0]);
-    /// ```
+    /// What [`vectorized!`](crate::vectorized) calls.
     ///
     /// # Panics
     /// If this processor doesn't support it.
+    #[doc(hidden)]
     #[inline]
     pub fn run<R>(self, work: impl FnOnce() -> R) -> R {
         assert!(self.is_supported(), "the kernel {self} on this processor");
@@ -98,6 +90,32 @@ impl Kernel {
             Self::Portable => "portable",
         }
     }
+}
+
+/// Runs an expression compiled for a [`Kernel`]'s instructions, so that loops in it use whole registers. What it calls
+/// takes part where it is inlined (`#[inline(always)]`).
+///
+/// A macro, because the closure that it makes must be inlined for certain: one that the compiler leaves outside is
+/// compiled for the instructions that all processors of the architecture have.
+///
+/// ```
+/// use amdim_kernels::{Kernel, vectorized};
+///
+/// let mut values = [1.0f32, -2.0, 3.0];
+/// vectorized!(Kernel::best(), values.iter_mut().for_each(|value| *value = value.max(0.0)));
+/// assert_eq!(values, [1.0, 0.0, 3.0]);
+/// ```
+///
+/// # Panics
+/// If this processor doesn't support the kernel.
+#[macro_export]
+macro_rules! vectorized {
+    ($kernel:expr, $work:expr) => {
+        $kernel.run(
+            #[inline(always)]
+            || $work,
+        )
+    };
 }
 
 impl fmt::Display for Kernel {

@@ -4,8 +4,8 @@ use std::array;
 use std::mem::take;
 use std::ops::Range;
 
-use amdim_kernels::Stored;
 use amdim_kernels::gemm::{Addend, Destination, Factor, Finish, Gemm, Rows};
+use amdim_kernels::{Stored, vectorized};
 use amdim_network::{Network, Padding, ParameterId, Projection, ResidualBlock, Window};
 
 use super::patch_product::{Incoming, PatchProduct, Round};
@@ -147,7 +147,7 @@ impl Block {
             self.hidden(weights, hidden_norm.is_none(), x, rows.clone(), h, &mut scratch.patches);
             if let Some(norm) = hidden_norm {
                 norm.apply(weights.instructions, h);
-                weights.instructions.run(|| relu(h));
+                vectorized!(weights.instructions, relu(h));
             }
             self.output(weights, x, rows, h, y, &mut scratch.averages);
             if let Some(norm) = output_norm {
@@ -256,7 +256,7 @@ impl Block {
                     Addend::Stored(pixels(rows))
                 } else {
                     let averages = &mut averages[..rows.len() * channels];
-                    weights.instructions.run(|| patches.average(x, rows, averages));
+                    vectorized!(weights.instructions, patches.average(x, rows, averages));
                     Addend::Real(Rows::new(averages, channels))
                 };
                 let finish = Finish { add: Some(add), ..Finish::default() };
@@ -504,7 +504,7 @@ fn activation<'a, S: Stored>(
     let activation = &mut scratch[..hidden.len()];
     activation.copy_from_slice(hidden);
     norm.apply(weights.instructions, activation);
-    weights.instructions.run(|| relu(activation));
+    vectorized!(weights.instructions, relu(activation));
     activation
 }
 

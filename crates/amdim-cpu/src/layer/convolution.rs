@@ -4,8 +4,8 @@ use std::array;
 use std::mem::take;
 use std::ops::Range;
 
-use amdim_kernels::Stored;
 use amdim_kernels::gemm::{Finish, Gemm};
+use amdim_kernels::{Stored, vectorized};
 use amdim_network::{Convolution as Description, Network};
 
 use super::patch_product::{Incoming, PatchProduct, Round};
@@ -141,7 +141,7 @@ impl Convolution {
             let part = rows.start * out..rows.end * out;
             let g = &mut task.y_gradients[part.clone()];
             if self.relu {
-                weights.instructions.run(|| relu_backward(g, &task.y[part]));
+                vectorized!(weights.instructions, relu_backward(g, &task.y[part]));
             }
             if self.bias.is_some() {
                 super::add_row_sums(weights, g, bias_partial, &mut scratch.centre);

@@ -12,7 +12,7 @@ use std::mem::take;
 use std::ops::Range;
 
 use amdim_kernels::gemm::Gemm;
-use amdim_kernels::{Kernel, Real, Stored};
+use amdim_kernels::{Kernel, Real, Stored, vectorized};
 use amdim_network::{BatchNorm, Layer as Description, Network, ParameterId, Window};
 
 use crate::CpuError;
@@ -310,10 +310,13 @@ fn norm_input_backward<S: Stored>(
     pass.workers.for_each(&mut tasks[..pass.groups.count()], |group, (gradients, to_gradients), _| {
         let instructions = pass.weights.instructions;
         state.apply_backward(instructions, gradients, xs[group]);
-        instructions.run(|| match write {
-            Write::Replace => convert(gradients, to_gradients),
-            Write::Add => add_converted(gradients, to_gradients),
-        });
+        vectorized!(
+            instructions,
+            match write {
+                Write::Replace => convert(gradients, to_gradients),
+                Write::Add => add_converted(gradients, to_gradients),
+            }
+        );
     });
 }
 
@@ -361,6 +364,6 @@ fn add_vector<R: Real>(partials: &[Vec<R>], offset: usize, to: &mut [R]) {
 fn add_row_sums<S: Stored>(weights: Weights<S>, chunk: &[S], sums: &mut [S::Real], scratch: &mut [S::Real]) {
     let chunk_sums = &mut scratch[..sums.len()];
     chunk_sums.fill(S::Real::default());
-    weights.instructions.run(|| add_rows(chunk, chunk_sums));
+    vectorized!(weights.instructions, add_rows(chunk, chunk_sums));
     sums.iter_mut().zip(&*chunk_sums).for_each(|(sum, &value)| *sum += value);
 }

@@ -2,10 +2,11 @@
 
 use std::ops::Range;
 
-use amdim_kernels::Stored;
 use amdim_kernels::gemm::{Addend, Destination, Factor, Finish, Gemm, Rows};
+use amdim_kernels::{Stored, vectorized};
 
 use super::{Weights, Write};
+use crate::elementwise::scaled;
 use crate::filter::Filter;
 use crate::groups::{chunk_rows, chunks};
 use crate::patches::{PatchRoom, PatchRoomSize, Patches};
@@ -134,11 +135,21 @@ impl PatchProduct {
         }
         let columns = &mut scratch.column_gradients[..rows.len() * length];
         weights.gemm.multiply(&[product], length, Finish::default(), Destination::Real(columns));
+        let (channels, out) = (self.patches.input().channels, self.out);
+        let pooled = &mut scratch.averages[..rows.len() * channels];
         let pooled = match incoming.shortcut {
-            Round::Average(gradients) => Some((gradients, self.out)),
+            Round::Average(gradients) => {
+                vectorized!(weights.instructions, {
+                    for (to, gradients) in pooled.chunks_exact_mut(channels).zip(gradients.chunks_exact(out))
+                    {
+                        scaled(&gradients[..channels], self.patches.share(), to);
+                    }
+                });
+                Some(&*pooled)
+            }
             Round::Nothing | Round::Linear(..) => None,
         };
-        weights.instructions.run(|| {
+        vectorized!(weights.instructions, {
             self.patches.scatter(columns, pooled, rows, &mut scratch.open_maps, map_gradients, write);
         });
     }

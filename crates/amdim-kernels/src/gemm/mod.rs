@@ -61,6 +61,7 @@ impl<'a, S> Rows<'a, S> {
         self.width
     }
 
+    #[inline(always)]
     fn row(self, index: usize) -> &'a [S] {
         &self.data[index * self.stride..][..self.width]
     }
@@ -111,6 +112,7 @@ impl<'a, S> From<Rows<'a, S>> for Left<'a, S> {
 }
 
 impl<'a, S: Copy> Left<'a, S> {
+    #[inline(always)]
     fn rows(&self) -> usize {
         match self {
             Self::Rows(rows) => rows.rows,
@@ -126,6 +128,7 @@ impl<'a, S: Copy> Left<'a, S> {
     }
 
     /// Length of the stretches that a row is made of.
+    #[inline(always)]
     fn run(&self) -> usize {
         match self {
             Self::Rows(rows) => rows.width,
@@ -134,6 +137,7 @@ impl<'a, S: Copy> Left<'a, S> {
     }
 
     /// Stretch number `run` of a row.
+    #[inline(always)]
     fn stretch(&self, row: usize, run: usize) -> &'a [S] {
         match self {
             Self::Rows(rows) => rows.row(row),
@@ -448,33 +452,8 @@ impl<S: Stored> Gemm<S> {
 
     /// Packs columns `first..first + used` of `rows` into steps of `to_width` columns, padded with zeros.
     fn interleave_rows(self, rows: Left<S>, first: usize, used: usize, to: &mut [S], to_width: usize) {
-        let depth = self.table.depth;
-        let (count, length) = (rows.rows(), rows.run());
-        let mut column = first;
-        while column < first + used {
-            let (run, start) = (column / length, column % length);
-            let part = start..length.min(start + first + used - column);
-            let at = (column - first) * depth;
-            column += part.len();
-            for (step, to) in to.chunks_exact_mut(to_width * depth).enumerate() {
-                let to = &mut to[at..at + part.len() * depth];
-                let row = |row: usize| &rows.stretch(row, run)[part.clone()];
-                if depth == 1 {
-                    to.copy_from_slice(row(step));
-                } else if step * 2 + 1 < count {
-                    // SAFETY: the table is that of a kernel that the processor supports.
-                    unsafe { (self.table.interleave)(row(step * 2), row(step * 2 + 1), to) };
-                } else {
-                    for (pair, &value) in to.chunks_exact_mut(2).zip(row(step * 2)) {
-                        pair[0] = value;
-                        pair[1] = S::default();
-                    }
-                }
-            }
-        }
-        if used < to_width {
-            to.chunks_exact_mut(to_width * depth).for_each(|to| to[used * depth..].fill(S::default()));
-        }
+        // SAFETY: the table is that of a kernel that the processor supports.
+        unsafe { (self.table.interleave)(rows, first..first + used, to, to_width) }
     }
 }
 

@@ -2,6 +2,9 @@
 
 #![allow(clippy::wildcard_imports, reason = "the macro's modules continue this one")]
 
+use std::ops::Range;
+
+use super::Left;
 use super::tile::{Tile, run};
 use crate::simd::portable::Lanes;
 use crate::simd::{Products, Simd};
@@ -10,8 +13,8 @@ use crate::{Bf16, Kernel, Stored};
 /// Computes one tile.
 pub(crate) type TileFunction<S> = unsafe fn(&Tile<S>);
 
-/// Interleaves the values of neighbouring rows; see [`interleave`].
-pub(crate) type InterleaveFunction<S> = unsafe fn(&[S], &[S], &mut [S]);
+/// Packs rows for the inner dimension; see [`interleave`].
+pub(crate) type InterleaveFunction<S> = unsafe fn(Left<S>, Range<usize>, &mut [S], usize);
 
 /// The tile functions of one kernel and number type.
 pub(crate) struct Table<S: Stored> {
@@ -26,7 +29,6 @@ pub(crate) struct Table<S: Stored> {
     /// The same for a transposed left factor.
     pub(crate) transposed_heights: &'static [usize],
     pub(crate) transposed: &'static [[TileFunction<S>; 2]],
-    /// For a depth of 2.
     pub(crate) interleave: InterleaveFunction<S>,
 }
 
@@ -43,12 +45,42 @@ pub trait Tabled: Sized {
 #[derive(Clone, Copy)]
 pub struct TableRef<S: Stored>(pub(crate) &'static Table<S>);
 
-/// `result = [first[0], second[0], first[1], second[1], ...]`.
+/// Packs columns `columns` of `rows` into steps of `DEPTH` rows and `width` columns, padded with zeros. The values of a
+/// step's rows lie side by side.
 #[inline(always)]
-fn interleave<S: Stored>(first: &[S], second: &[S], result: &mut [S]) {
-    for ((to, &a), &b) in result.chunks_exact_mut(2).zip(first).zip(second) {
-        to[0] = a;
-        to[1] = b;
+fn interleave<S: Stored, const DEPTH: usize>(
+    rows: Left<S>,
+    columns: Range<usize>,
+    to: &mut [S],
+    width: usize,
+) {
+    let (count, length) = (rows.rows(), rows.run());
+    let mut column = columns.start;
+    while column < columns.end {
+        let (run, start) = (column / length, column % length);
+        let part = start..length.min(start + columns.end - column);
+        let at = (column - columns.start) * DEPTH;
+        column += part.len();
+        for (step, to) in to.chunks_exact_mut(width * DEPTH).enumerate() {
+            let to = &mut to[at..at + part.len() * DEPTH];
+            let row = |row: usize| &rows.stretch(row, run)[part.clone()];
+            if DEPTH == 1 {
+                to.copy_from_slice(row(step));
+            } else if step * 2 + 1 < count {
+                for ((pair, &a), &b) in to.chunks_exact_mut(2).zip(row(step * 2)).zip(row(step * 2 + 1)) {
+                    pair[0] = a;
+                    pair[1] = b;
+                }
+            } else {
+                for (pair, &value) in to.chunks_exact_mut(2).zip(row(step * 2)) {
+                    pair[0] = value;
+                    pair[1] = S::default();
+                }
+            }
+        }
+    }
+    if columns.len() < width {
+        to.chunks_exact_mut(width * DEPTH).for_each(|to| to[columns.len() * DEPTH..].fill(S::default()));
     }
 }
 
@@ -69,8 +101,13 @@ macro_rules! table {
             /// # Safety
             /// The processor has the instructions that this is compiled for.
             $(#[$feature])*
-            unsafe fn interleave_rows(first: &[$stored], second: &[$stored], result: &mut [$stored]) {
-                interleave(first, second, result);
+            unsafe fn interleave_rows(
+                rows: Left<$stored>,
+                columns: Range<usize>,
+                to: &mut [$stored],
+                width: usize,
+            ) {
+                interleave::<$stored, { <$vector as Products<$stored>>::DEPTH }>(rows, columns, to, width);
             }
 
             pub(super) static TABLE: Table<$stored> = Table {
