@@ -168,12 +168,36 @@ mod x86 {
     }
 }
 
+#[cfg(target_arch = "aarch64")]
+mod arm {
+    use super::*;
+    use crate::simd::neon::F32x4;
+
+    // No `target_feature`: NEON is part of every aarch64 target. There are 32 registers. Rows of f32: 24 sums, 4 right
+    // values, left values in the rest. Of a transposed left factor, compilers load neighbouring rows' values together,
+    // and a sixth row would push sums out of the registers. Of bf16, a step is 8 right registers; five rows of 4 sums
+    // leave room for left values and the constant that splits pairs. Panels of 16 columns divide the widths of
+    // encoders, and even five rows of 4 registers do more products a load than ten of 2.
+    table!(neon_f32, F32x4, f32, 4, [6, 4, 2, 1], [5, 4, 2, 1],);
+    table!(neon_bf16, F32x4, Bf16, 4, [5, 4, 2, 1], [5, 4, 2, 1],);
+
+    pub(super) fn f32_table(kernel: Kernel) -> &'static Table<f32> {
+        if kernel == Kernel::Neon { &neon_f32::TABLE } else { &portable_f32::TABLE }
+    }
+
+    pub(super) fn bf16_table(kernel: Kernel) -> &'static Table<Bf16> {
+        if kernel == Kernel::Neon { &neon_bf16::TABLE } else { &portable_bf16::TABLE }
+    }
+}
+
 impl Tabled for f32 {
     fn table(kernel: Kernel) -> TableRef<f32> {
         assert!(kernel.is_supported(), "the kernel {kernel} on this processor");
         #[cfg(target_arch = "x86_64")]
         return TableRef(x86::f32_table(kernel));
-        #[cfg(not(target_arch = "x86_64"))]
+        #[cfg(target_arch = "aarch64")]
+        return TableRef(arm::f32_table(kernel));
+        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
         return TableRef(&portable_f32::TABLE);
     }
 }
@@ -190,7 +214,9 @@ impl Tabled for Bf16 {
         assert!(kernel.is_supported(), "the kernel {kernel} on this processor");
         #[cfg(target_arch = "x86_64")]
         return TableRef(x86::bf16_table(kernel));
-        #[cfg(not(target_arch = "x86_64"))]
+        #[cfg(target_arch = "aarch64")]
+        return TableRef(arm::bf16_table(kernel));
+        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
         return TableRef(&portable_bf16::TABLE);
     }
 }
