@@ -1,13 +1,15 @@
-// Compares training and encoding with the authors' PyTorch code, in alternation on this machine:
-//   AMDIM_REFERENCE=FOLDER AMDIM_PYTHON=python3 node tools/bench-peers.mjs [--only a,b,encode-a] [--rounds 5]
+// Compares training and encoding with the authors' PyTorch code, and the probes with scikit-learn, in alternation on
+// this machine:
+//   AMDIM_REFERENCE=FOLDER AMDIM_PYTHON=python3 node tools/bench-peers.mjs [--only a,encode-a,probes] [--rounds 5]
 // Prints ratios and writes docs/results/speed.md. Needs a built package (npm run build). Alone on the machine, all of
-// it takes about 25 minutes.
-import { execFileSync } from 'node:child_process'
+// it takes about 30 minutes.
 import { existsSync, writeFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { lastLine, median } from './lib/measure.mjs'
 import { capture, root } from './lib/process.mjs'
+import { compareProbes } from './peers/probes.mjs'
 
 /** `gflop`: of a step's convolutions and matrix products, for one pair (one picture when encoding). */
 const CASES = [
@@ -94,7 +96,8 @@ const { values } = parseArgs({
   },
 })
 const rounds = Number(values.rounds)
-const chosen = values.only ? CASES.filter(({ name }) => values.only.split(',').includes(name)) : CASES
+const isChosen = (name) => !values.only || values.only.split(',').includes(name)
+const chosen = CASES.filter(({ name }) => isChosen(name))
 const precisions = values.precision ? [values.precision] : ['f32', 'bf16']
 const { AMDIM_REFERENCE: reference, AMDIM_PYTHON: python = 'python3' } = process.env
 const cli = join(root, 'dist/cli/main.js')
@@ -105,22 +108,19 @@ function fail(message) {
 }
 
 if (!existsSync(cli)) fail('the package is not built: npm run build')
-if (!reference || !existsSync(join(reference, 'model.py')))
+if (chosen.length && !existsSync(join(reference ?? '', 'model.py')))
   fail(
     'AMDIM_REFERENCE must be a folder of the authors’ code (github.com/Philip-Bachman/amdim-public), with the calls ' +
       'that need a GPU or apex taken out of it',
   )
-if (capture(python, ['-c', 'import torch']) === null)
-  fail(`AMDIM_PYTHON (${python}) has no torch: make a virtual environment and pip install torch torchvision`)
-
-const median = (numbers) => numbers.toSorted((x, y) => x - y)[Math.floor(numbers.length / 2)]
-const lastLine = (program, args) =>
-  JSON.parse(
-    execFileSync(program, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
-      .trim()
-      .split('\n')
-      .at(-1),
-  )
+for (const [name, isNeeded] of [
+  ['torch', chosen.length],
+  ['sklearn', isChosen('probes')],
+])
+  if (isNeeded && capture(python, ['-c', `import ${name}`]) === null)
+    fail(
+      `AMDIM_PYTHON (${python}) has no ${name}: make a virtual environment and pip install torch torchvision scikit-learn`,
+    )
 
 function flags({ mode = 'train', size, ndf, rkhs, batch, steps }, precision) {
   const options = { mode, size, ndf, rkhs, depth: 3, batch, steps, precision, threads: 2 }
@@ -184,31 +184,38 @@ const HEAD = [
   '| config | precision | amdim, /s | PyTorch, /s | ratio | floor / goal | reached | memory, MiB |',
   '| --- | --- | --- | --- | --- | --- | --- | --- |',
 ]
-console.log(HEAD.join('\n'))
+if (chosen.length) console.log(HEAD.join('\n'))
 const results = []
 for (const which of chosen)
   for (const precision of precisions) {
     results.push(compare(which, precision))
     console.log(row(results.at(-1)))
   }
-const [{ torch, kernel }] = results
-const page = [
-  '# Speed beside the authors’ code',
-  '',
-  'Written by `npm run bench:peers`: the whole training step as shipped (two views, losses and diagnostics, penalty, online',
-  'classifiers, running statistics, check for NaN, optimiser) and the authors’ step, on 2 threads, runs in alternation;',
-  `medians of ${rounds} pairs of runs. Pairs of views (pictures when encoding) a second, peak resident memory of the process.`,
-  '*Reached* compares the ratio with the floor and the goal that the project set itself.',
-  '',
-  `Machine: ${cpus()[0].model}, ${cpus().length} cores, ${(totalmem() / 2 ** 30).toFixed(0)} GiB; kernel ${kernel}. ` +
-    `Node ${process.versions.node}, torch ${torch}, ${new Date().toISOString().slice(0, 10)}.`,
-  '',
-  ...HEAD,
-  ...results.map(row),
-  '',
-  'a, b, c: 32 pixels, baseWidth 32, 64, 128, embeddingDim 256, 512, 1024, batch 64, 64, 32. d, e: 64 and 128 pixels,',
-  'baseWidth 32, embeddingDim 256, batch 32 and 16. All with blockDepth 3.',
-  '',
-]
-if (!values.only && !values.precision) writeFileSync(join(root, 'docs/results/speed.md'), page.join('\n'))
+const probes = isChosen('probes') ? await compareProbes(python, rounds) : []
+if (probes.length) console.log(['', ...probes].join('\n'))
+
+function page() {
+  const [{ torch, kernel }] = results
+  return [
+    '# Speed beside the authors’ code',
+    '',
+    'Written by `npm run bench:peers`: the whole training step as shipped (two views, losses and diagnostics, penalty, online',
+    'classifiers, running statistics, check for NaN, optimiser) and the authors’ step, on 2 threads, runs in alternation;',
+    `medians of ${rounds} pairs of runs. Pairs of views (pictures when encoding) a second, peak resident memory of the process.`,
+    '*Reached* compares the ratio with the floor and the goal that the project set itself.',
+    '',
+    `Machine: ${cpus()[0].model}, ${cpus().length} cores, ${(totalmem() / 2 ** 30).toFixed(0)} GiB; kernel ${kernel}. ` +
+      `Node ${process.versions.node}, torch ${torch}, ${new Date().toISOString().slice(0, 10)}.`,
+    '',
+    ...HEAD,
+    ...results.map(row),
+    '',
+    'a, b, c: 32 pixels, baseWidth 32, 64, 128, embeddingDim 256, 512, 1024, batch 64, 64, 32. d, e: 64 and 128 pixels,',
+    'baseWidth 32, embeddingDim 256, batch 32 and 16. All with blockDepth 3.',
+    '',
+    ...probes,
+  ]
+}
+
+if (!values.only && !values.precision) writeFileSync(join(root, 'docs/results/speed.md'), page().join('\n'))
 else console.log('docs/results/speed.md is written by a run of all configurations')
