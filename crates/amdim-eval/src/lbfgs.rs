@@ -15,6 +15,11 @@ pub(crate) trait Objective {
 
     /// Relative error of values, at most.
     fn rounding(&self) -> f64;
+
+    /// What the tolerance is compared with: the largest magnitude in the gradient that was evaluated last.
+    fn gradient_max(&self, gradient: &[f64]) -> f64 {
+        largest(gradient)
+    }
 }
 
 /// When to end.
@@ -59,7 +64,7 @@ pub(crate) fn minimize(
     let (mut next_x, mut next_gradient) = (x.clone(), gradient.clone());
     let mut memory = Memory::default();
     let mut iterations = 0;
-    let mut converged = largest(&gradient) <= settings.tolerance;
+    let mut converged = objective.gradient_max(&gradient) <= settings.tolerance;
     while !converged && iterations < settings.max_iterations {
         let mut direction = memory.direction(&gradient);
         let mut slope = dot(&gradient, &direction);
@@ -100,7 +105,7 @@ pub(crate) fn minimize(
         std::mem::swap(&mut x, &mut next_x);
         std::mem::swap(&mut gradient, &mut next_gradient);
         iterations += 1;
-        let gradient_max = largest(&gradient);
+        let gradient_max = objective.gradient_max(&gradient);
         converged = gradient_max <= settings.tolerance;
         on_iteration(Iteration { count: iterations, value, gradient_max });
     }
@@ -181,7 +186,7 @@ fn move_by(out: &mut [f64], x: &[f64], step: f64, direction: &[f64]) {
 }
 
 /// Largest magnitude.
-fn largest(x: &[f64]) -> f64 {
+pub(crate) fn largest(x: &[f64]) -> f64 {
     x.iter().fold(0.0, |largest, x| x.abs().max(largest))
 }
 

@@ -36,6 +36,7 @@
 //! # Ok::<(), amdim_eval::EvalError>(())
 //! ```
 
+mod cholesky;
 mod error;
 mod features;
 mod knn;
@@ -48,6 +49,7 @@ mod matrix;
 mod report;
 mod standardize;
 mod stop;
+mod whitened;
 mod wilson;
 
 pub use error::{EvalError, Result};

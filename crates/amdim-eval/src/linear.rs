@@ -7,10 +7,10 @@ use crate::error::{EvalError, Result, check_count, check_number};
 use crate::features::{Features, first_non_finite_row};
 use crate::labels::Labels;
 use crate::lbfgs::{self, Settings};
-use crate::logistic::Logistic;
 use crate::matrix::{Matrix, Write, multiply};
 use crate::standardize::Standardizer;
 use crate::stop::{Stop, check};
+use crate::whitened::Whitened;
 
 /// Rows that one task gives scores to.
 const ROWS_PER_TASK: usize = 256;
@@ -84,7 +84,9 @@ pub struct LinearProbe {
 impl LinearProbe {
     /// Fits a probe by L-BFGS (history 10, strong Wolfe line search) from zero weights.
     ///
-    /// Keeps one standardised copy of the features. `progress` hears of every step. A class without training
+    /// Up to 4096 features (and no more than rows) are whitened on the way: steps are taken in parameters in which the
+    /// Hessian at zero weights is the identity, so that features which vary together take tens of steps, not hundreds.
+    /// Keeps one standardised copy of the features and, for the whitening, two matrices `[dim, dim]`. `progress` hears of every step. A class without training
     /// examples gets a low score everywhere; [`Labels::check_covers`] tells whether the test set has it.
     ///
     /// # Shapes
@@ -111,7 +113,7 @@ impl LinearProbe {
         }
         let standardizer = Standardizer::fit(features, stop)?;
         let standardized: Vec<f32> = standardizer.apply_all(features, stop)?;
-        let mut objective = Logistic::new(&standardized, labels, config.l2, stop);
+        let mut objective = Whitened::new(&standardized, labels, config.l2, stop)?;
         let start = vec![0.0; objective.num_parameters()];
         let settings = Settings { max_iterations: config.max_iterations, tolerance: config.tolerance };
         let end = lbfgs::minimize(&mut objective, start, settings, |step| {
@@ -121,7 +123,8 @@ impl LinearProbe {
             }
         })?;
         let to_f32 = |values: &[f64]| values.iter().map(|&x| x as f32).collect();
-        let (weights, bias) = end.x.split_at(labels.classes() * features.dim());
+        let parameters = objective.parameters(&end.x);
+        let (weights, bias) = parameters.split_at(labels.classes() * features.dim());
         Ok(Self {
             weights: to_f32(weights),
             bias: to_f32(bias),

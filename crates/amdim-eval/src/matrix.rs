@@ -51,6 +51,20 @@ impl<'a, T> Matrix<'a, T> {
         Self { values, rows, cols, row_stride: cols, col_stride: 1 }
     }
 
+    /// The first `cols` of every `row_stride` values; the last row may end after `cols`.
+    pub(crate) fn strided(values: &'a [T], rows: usize, cols: usize, row_stride: usize) -> Self {
+        assert!(
+            cols <= row_stride && (rows == 0 || (rows - 1) * row_stride + cols <= values.len()),
+            "matrix: values for {rows} x {cols}, {row_stride} apart"
+        );
+        Self { values, rows, cols, row_stride, col_stride: 1 }
+    }
+
+    /// Number of columns.
+    pub(crate) fn cols(&self) -> usize {
+        self.cols
+    }
+
     /// The same values with rows and columns exchanged; nothing moves.
     pub(crate) fn transposed(self) -> Self {
         Self {
@@ -80,8 +94,8 @@ pub(crate) fn multiply<T: Real>(out: &mut [T], write: Write, lhs: Matrix<'_, T>,
     let (m, k, n) = (lhs.rows, lhs.cols, rhs.cols);
     assert_eq!(k, rhs.rows, "product: columns of lhs and rows of rhs");
     assert_eq!(out.len(), m * n, "product: values of the output");
-    // SAFETY: `Matrix` can only be made over a slice of rows * cols values and keeps strides that enumerate
-    // exactly these; `out` holds m * n values, read and written with strides (n, 1), and as a `&mut` it does
+    // SAFETY: `Matrix` can only be made over a slice in which all of its elements lie, and keeps strides that
+    // enumerate these; `out` holds m * n values, read and written with strides (n, 1), and as a `&mut` it does
     // not overlap the inputs. `T` is f32 or f64, which `gemm` supports.
     unsafe {
         gemm::gemm(

@@ -120,6 +120,19 @@ fn order_of_examples_scale_and_shift_of_features_do_not_matter() {
 }
 
 #[test]
+fn features_that_vary_together_take_few_steps() {
+    // Sums from the first feature on: the variances of their directions span four orders of magnitude.
+    let mut examples = Examples::new(7, 2000, 100, 5, 0.3);
+    for row in examples.values.chunks_exact_mut(100) {
+        for j in 1..100 {
+            row[j] += row[j - 1];
+        }
+    }
+    let probe = fit(&LinearConfig::default(), &examples, 5);
+    assert!(probe.converged && probe.iterations < 50, "{} iterations", probe.iterations);
+}
+
+#[test]
 fn a_class_without_training_examples_is_never_named() {
     let mut examples = Examples::new(4, 300, 4, 3, 1.0);
     examples.labels.iter_mut().for_each(|label| *label = if *label == 1 { 3 } else { *label });
