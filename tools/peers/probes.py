@@ -1,8 +1,8 @@
-"""scikit-learn beside our probes: logistic regression and exact nearest neighbours on the same features, 2 threads.
+"""scikit-learn beside our probes: logistic regression and exact nearest neighbours on the same features.
 
     python tools/peers/probes.py make FOLDER
-    python tools/peers/probes.py linear FOLDER
-    python tools/peers/probes.py neighbours FOLDER
+    python tools/peers/probes.py linear FOLDER [--threads 2]
+    python tools/peers/probes.py neighbours FOLDER [--threads 2]
     python tools/peers/probes.py check FOLDER
 
 `make` writes features of 10 classes; `linear` and `neighbours` time scikit-learn and leave their results in the folder;
@@ -14,9 +14,8 @@ import json
 import os
 import time
 
-for name in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS'):
-    os.environ[name] = '2'
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 ROWS, QUERIES, DIM, CLASSES, NEIGHBOURS = 50_000, 10_000, 1024, 10, 20
 # Of our LinearConfig: the weight of sum(W^2), and the largest magnitude in the gradient at which a fit has converged.
@@ -27,10 +26,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('command', choices=['make', 'linear', 'neighbours', 'check'])
     parser.add_argument('folder')
+    parser.add_argument('--threads', type=int, default=2)
     options = parser.parse_args()
     os.chdir(options.folder)
     command = {'make': make, 'linear': linear, 'neighbours': neighbours, 'check': check}[options.command]
-    print(json.dumps(command()))
+    with threadpool_limits(options.threads):
+        print(json.dumps(command()))
 
 
 def make():
