@@ -10,7 +10,7 @@ use std::array;
 use std::mem::take;
 
 use amdim_kernels::gemm::{Destination, Factor, Finish, Gemm, Right, Rows};
-use amdim_kernels::{Kernel, Pool, Real, Stored, vectorized};
+use amdim_kernels::{Kernel, Pool, Real, Stored, resize, vectorized};
 
 use crate::CpuError;
 use crate::error::check_length;
@@ -439,16 +439,14 @@ impl<S: Stored> Nce<S> {
         if memory.shifts.len() >= count {
             return;
         }
-        let real = |values: &mut Vec<S::Real>, length| values.resize(length, S::Real::default());
-        let stored = |values: &mut Vec<S>, length| values.resize(length, S::default());
-        stored(&mut memory.sources, count * embedding);
+        resize(&mut memory.sources, count * embedding);
         let [columns, rows] = &mut memory.packed;
-        stored(columns, gemm.packed_len(embedding, count));
-        stored(rows, gemm.packed_len(count, embedding));
-        real(&mut memory.positives, batch * positives.unwrap_or(0));
-        real(&mut memory.shifts, count);
-        real(&mut memory.negative_weights, count);
-        real(&mut memory.gradients, count * embedding);
+        resize(columns, gemm.packed_len(embedding, count));
+        resize(rows, gemm.packed_len(count, embedding));
+        resize(&mut memory.positives, batch * positives.unwrap_or(0));
+        resize(&mut memory.shifts, count);
+        resize(&mut memory.negative_weights, count);
+        resize(&mut memory.gradients, count * embedding);
         self.groups.resize_with(MAX_GROUPS, || Group {
             scores: vec![],
             derivatives: vec![],
@@ -459,12 +457,12 @@ impl<S: Stored> Nce<S> {
             block: array::from_fn(|_| vec![]),
         });
         for group in &mut self.groups {
-            real(&mut group.scores, BLOCK * count);
-            stored(&mut group.derivatives, BLOCK * count);
-            stored(&mut group.packed, gemm.transposed_scratch(BLOCK, count));
-            real(&mut group.gradients, count * embedding);
-            group.sums.iter_mut().for_each(|values| values.resize(count, 0.0));
-            group.largest.iter_mut().chain(&mut group.block).for_each(|values| real(values, count));
+            resize(&mut group.scores, BLOCK * count);
+            resize(&mut group.derivatives, BLOCK * count);
+            resize(&mut group.packed, gemm.transposed_scratch(BLOCK, count));
+            resize(&mut group.gradients, count * embedding);
+            group.sums.iter_mut().for_each(|values| resize(values, count));
+            group.largest.iter_mut().chain(&mut group.block).for_each(|values| resize(values, count));
         }
     }
 

@@ -4,7 +4,7 @@ use std::mem::take;
 use std::sync::Arc;
 
 use amdim_kernels::gemm::Gemm;
-use amdim_kernels::{Kernel, KernelError, Pool, Stored, vectorized};
+use amdim_kernels::{Kernel, KernelError, Pool, Stored, resize, vectorized, zeros};
 use amdim_network::{MapShape, Network, Node, Source};
 
 use crate::CpuError;
@@ -117,9 +117,9 @@ impl<S: Stored> CpuNetwork<S> {
             workers: Workers::new(pool, kernel, scratch, trains),
             slots: (0..slots).map(|_| Slot::new(states.clone())).collect(),
             running: states,
-            parameters: vec![S::Real::default(); network.parameter_len()],
-            packed: [vec![S::default(); forward], vec![S::default(); if trains { backward } else { 0 }]],
-            unpacked: vec![S::default(); longest],
+            parameters: zeros(network.parameter_len()),
+            packed: [zeros(forward), zeros(if trains { backward } else { 0 })],
+            unpacked: zeros(longest),
             workspace: Workspace {
                 sums: vec![0.0; 2 * scratch.channels * MAX_GROUPS],
                 partials: vec![],
@@ -311,7 +311,8 @@ impl<S: Stored> CpuNetwork<S> {
         let groups =
             network.nodes.iter().map(|node| Groups::new(batch, node.shape.locations()).count()).max();
         if workspace.partials.len() < groups.unwrap_or(0) {
-            workspace.partials.resize(groups.unwrap_or(0), vec![S::Real::default(); partial]);
+            workspace.partials.resize_with(groups.unwrap_or(0), Vec::new);
+            workspace.partials.iter_mut().for_each(|values| resize(values, partial));
         }
         let hidden = layers
             .iter()
@@ -320,7 +321,7 @@ impl<S: Stored> CpuNetwork<S> {
             .max()
             .unwrap_or(0);
         if workspace.hidden_gradients.len() < hidden {
-            workspace.hidden_gradients.resize(hidden, S::default());
+            resize(&mut workspace.hidden_gradients, hidden);
         }
     }
 

@@ -1,5 +1,6 @@
 //! Maps that are not needed at the same time share memory.
 
+use amdim_kernels::resize;
 use amdim_network::{Network, Source};
 
 /// Which register holds each node's map (or its gradients).
@@ -39,11 +40,11 @@ impl Registers {
     }
 
     /// Makes room for `pictures` in every register of `maps`.
-    pub(crate) fn resize<T: Clone + Default>(&self, maps: &mut Vec<Vec<T>>, pictures: usize) {
+    pub(crate) fn resize<T: Copy + Default>(&self, maps: &mut Vec<Vec<T>>, pictures: usize) {
         maps.resize(self.lens.len(), vec![]);
         for (map, len) in maps.iter_mut().zip(&self.lens) {
             if map.len() < len * pictures {
-                map.resize(len * pictures, T::default());
+                resize(map, len * pictures);
             }
         }
     }

@@ -1,6 +1,6 @@
 //! What a training pass keeps until its backward.
 
-use amdim_kernels::Stored;
+use amdim_kernels::{Stored, resize};
 use amdim_network::Network;
 
 use crate::layer::{Kept, Layer};
@@ -30,15 +30,15 @@ impl<S: Stored> Slot<S> {
 
     /// Makes room for `batch` pictures. Allocates only if the last batch was smaller.
     pub(crate) fn resize(&mut self, network: &Network, layers: &[Layer], batch: usize) {
-        self.pictures.resize(batch * network.input.len(), S::default());
+        resize(&mut self.pictures, batch * network.input.len());
         self.maps.resize_with(layers.len(), Vec::new);
         self.kept.resize_with(layers.len(), || Kept { hidden: vec![], sum: vec![] });
         let stored = self.maps.iter_mut().zip(&mut self.kept);
         for ((map, kept), (layer, node)) in stored.zip(layers.iter().zip(&network.nodes)) {
             let [hidden, sum, _] = layer.kept_channels().map(|n| n * node.shape.locations() * batch);
-            map.resize(batch * node.shape.len(), S::default());
-            kept.hidden.resize(hidden, S::default());
-            kept.sum.resize(sum, S::default());
+            resize(map, batch * node.shape.len());
+            resize(&mut kept.hidden, hidden);
+            resize(&mut kept.sum, sum);
         }
     }
 }

@@ -63,16 +63,17 @@ fn interleave<S: Stored, const DEPTH: usize>(
         column += part.len();
         for (step, to) in to.chunks_exact_mut(width * DEPTH).enumerate() {
             let to = &mut to[at..at + part.len() * DEPTH];
-            let row = |row: usize| &rows.stretch(row, run)[part.clone()];
+            let first = &rows.stretch(step * DEPTH, run)[part.clone()];
             if DEPTH == 1 {
-                to.copy_from_slice(row(step));
+                to.copy_from_slice(first);
             } else if step * 2 + 1 < count {
-                for ((pair, &a), &b) in to.chunks_exact_mut(2).zip(row(step * 2)).zip(row(step * 2 + 1)) {
+                let second = &rows.stretch(step * 2 + 1, run)[part.clone()];
+                for ((pair, &a), &b) in to.chunks_exact_mut(2).zip(first).zip(second) {
                     pair[0] = a;
                     pair[1] = b;
                 }
             } else {
-                for (pair, &value) in to.chunks_exact_mut(2).zip(row(step * 2)) {
+                for (pair, &value) in to.chunks_exact_mut(2).zip(first) {
                     pair[0] = value;
                     pair[1] = S::default();
                 }
