@@ -12,7 +12,7 @@ pub const KERNEL_VARIABLE: &str = "AMDIM_KERNEL";
 /// A family of instructions that every hot loop is compiled for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kernel {
-    /// AVX-512, with products of bf16 by AMX tiles (Intel from Sapphire Rapids on).
+    /// AVX-512, with products of bf16 by AMX tiles (Intel from Sapphire Rapids on; Linux alone).
     Amx,
     /// AVX-512 F, BW, DQ, VL; products of bf16 by `vdpbf16ps` where the processor has it.
     Avx512,
@@ -159,8 +159,8 @@ fn detect(kernel: Kernel) -> bool {
             && is_x86_feature_detected!("fma")
     };
     match kernel {
-        // No AMX kernel is compiled in yet.
-        Kernel::Amx | Kernel::Neon => false,
+        Kernel::Amx => avx512() && has_avx512_bf16() && crate::simd::amx::is_available(),
+        Kernel::Neon => false,
         Kernel::Avx512 => avx512(),
         Kernel::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
         Kernel::Portable => true,

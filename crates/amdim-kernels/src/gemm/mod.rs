@@ -6,16 +6,18 @@
 //!
 //! Equal shapes give equal bits on one kernel. Between kernels, sums differ in rounding.
 
+#[cfg(target_arch = "x86_64")]
+mod amx;
 mod table;
 mod tile;
 
 use std::ptr;
 
-use table::Table;
+use table::{MatrixUnit, Table};
 pub use table::{TableRef, Tabled};
 use tile::{Added, Inner, Target, Tile};
 
-use crate::{Kernel, Stored};
+use crate::{Bf16, Kernel, Stored};
 
 /// Rows that are dense in themselves: `rows` of `width` values, `stride` apart.
 #[derive(Debug, Clone, Copy)]
@@ -332,6 +334,7 @@ impl<S: Stored> Gemm<S> {
         }
         check_finish(&finish, rows, n);
         let columns = self.table.columns;
+        let _unit = self.table.unit.as_ref().map(UnitInUse::begin);
         for panel in 0..n.div_ceil(columns) {
             let first = panel * columns;
             let used = columns.min(n - first);
@@ -371,8 +374,13 @@ impl<S: Stored> Gemm<S> {
     /// Number of values of the scratch that [`Gemm::multiply_transposed`] works in.
     pub fn transposed_scratch(self, rows: usize, left_width: usize) -> usize {
         let Table { depth, columns, .. } = *self.table;
-        let left = if depth == 1 { 0 } else { left_width };
-        rows.next_multiple_of(depth) * (left + columns)
+        let padded = rows.next_multiple_of(depth);
+        let left = match self.table.unit {
+            Some(_) => LINE + left_width * transposed_stride(rows),
+            None if depth == 1 => 0,
+            None => padded * left_width,
+        };
+        left + padded * columns
     }
 
     /// `to = left^T right`, or added to it: `[left.width, right.width]`, summed over the rows.
@@ -391,16 +399,24 @@ impl<S: Stored> Gemm<S> {
         let (rows, n) = (left.rows, right.width());
         assert_eq!(right.rows(), rows, "rows of the right factor");
         assert_eq!(to.len(), left.width * n, "a {}x{n} product", left.width);
-        let steps = rows.div_ceil(depth);
-        let left_len = if depth == 1 { 0 } else { left.width };
-        let (left_scratch, rest) = scratch.split_at_mut(steps * depth * left_len);
-        let panel_scratch = &mut rest[..steps * depth * columns];
-        let (left_data, left_stride) = if depth == 1 {
-            (left.data, left.stride)
+        let padded = rows.next_multiple_of(depth);
+        // Where the left factor's columns are, values between them, and values between steps in one of them.
+        let (left_data, left_column, left_stride, rest) = if let Some(unit) = &self.table.unit {
+            let stride = transposed_stride(rows);
+            let (_, scratch) = scratch.split_at_mut(scratch.as_ptr().align_offset(LINE_BYTES).min(LINE));
+            let (left_scratch, rest) = scratch.split_at_mut(left.width * stride);
+            // SAFETY: the table is that of a kernel that the processor supports.
+            unsafe { (unit.transpose)(left, left_scratch, stride) };
+            (&*left_scratch, stride, stride, rest)
+        } else if depth == 1 {
+            (left.data, 1, left.stride, scratch)
         } else {
+            let (left_scratch, rest) = scratch.split_at_mut(padded * left.width);
             self.interleave_rows(left.into(), 0, left.width, left_scratch, left.width);
-            (&*left_scratch, left.width * depth)
+            (&*left_scratch, depth, left.width * depth, rest)
         };
+        let panel_scratch = &mut rest[..padded * columns];
+        let _unit = self.table.unit.as_ref().map(UnitInUse::begin);
         for panel in 0..n.div_ceil(columns) {
             let first = panel * columns;
             let used = columns.min(n - first);
@@ -419,7 +435,7 @@ impl<S: Stored> Gemm<S> {
             };
             each_height(self.table.transposed_heights, left.width, |row, height, tiles| {
                 let inner = Inner {
-                    left: left_data[row * depth..].as_ptr(),
+                    left: left_data[row * left_column..].as_ptr(),
                     left_stride,
                     offsets: ptr::null(),
                     zeros: ptr::null(),
@@ -455,6 +471,30 @@ impl<S: Stored> Gemm<S> {
         // SAFETY: the table is that of a kernel that the processor supports.
         unsafe { (self.table.interleave)(rows, first..first + used, to, to_width) }
     }
+}
+
+/// A matrix unit from its `begin` to its `end`, which comes even if a product panics.
+struct UnitInUse<S: Stored>(&'static MatrixUnit<S>);
+
+impl<S: Stored> UnitInUse<S> {
+    fn begin(unit: &'static MatrixUnit<S>) -> Self {
+        // SAFETY: the unit is of a table, so of a kernel that the processor supports.
+        unsafe { (unit.begin)() };
+        Self(unit)
+    }
+}
+
+impl<S: Stored> Drop for UnitInUse<S> {
+    fn drop(&mut self) {
+        // SAFETY: as above; it began when this was made.
+        unsafe { (self.0.end)() };
+    }
+}
+
+/// Values between the columns of a left factor of `rows` rows once it is transposed: an odd number of lines, because an
+/// even one would bring the columns of a tile to few places of the cache.
+fn transposed_stride(rows: usize) -> usize {
+    (rows.div_ceil(LINE) | 1) * LINE
 }
 
 /// Packs rows `first..first + used` of `rows` as the columns of a panel of `width`, padded with zeros; `DEPTH` values
@@ -505,6 +545,10 @@ fn each_height(heights: &[usize], rows: usize, mut visit: impl FnMut(usize, usiz
 
 /// Inner values of all columns that are packed before the next ones, so that what is written stays in the first cache.
 const COLUMN_BLOCK: usize = 32;
+
+/// A line of the cache, and how many bf16 it holds, which alone have a matrix unit.
+const LINE_BYTES: usize = 64;
+const LINE: usize = LINE_BYTES / size_of::<Bf16>();
 
 /// Rows further apart than this are copied together before they are read again and again.
 const NEAR_BYTES: usize = 512;

@@ -4,8 +4,8 @@
 
 use std::ops::Range;
 
-use super::Left;
 use super::tile::{Tile, run};
+use super::{Left, Rows};
 use crate::simd::portable::Lanes;
 use crate::simd::{Products, Simd};
 use crate::{Bf16, Kernel, Stored};
@@ -30,6 +30,19 @@ pub(crate) struct Table<S: Stored> {
     pub(crate) transposed_heights: &'static [usize],
     pub(crate) transposed: &'static [[TileFunction<S>; 2]],
     pub(crate) interleave: InterleaveFunction<S>,
+    /// What a kernel needs besides if its tile functions use a matrix unit.
+    pub(crate) unit: Option<MatrixUnit<S>>,
+}
+
+/// A matrix unit wants left rows as they are, so the left factor of a transposed product is transposed for it first, and
+/// its functions for both kinds of product are the same.
+pub(crate) struct MatrixUnit<S: Stored> {
+    /// Called before the first tile function of a product ...
+    pub(crate) begin: unsafe fn(),
+    /// ... and after the last one, by the same thread.
+    pub(crate) end: unsafe fn(),
+    /// Writes the columns of the first as rows of the second, which begin so many values apart.
+    pub(crate) transpose: unsafe fn(Rows<S>, &mut [S], usize),
 }
 
 /// A number type that has tile functions.
@@ -119,6 +132,7 @@ macro_rules! table {
                 transposed_heights: &[$($t_rows),*],
                 transposed: &[$([tile::<$t_rows, true, false>, tile::<$t_rows, true, true>]),*],
                 interleave: interleave_rows,
+                unit: None,
             };
         }
     };
@@ -131,6 +145,8 @@ table!(portable_bf16, Lanes<f32>, Bf16, 1, [4, 2, 1], [4, 2, 1],);
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use super::*;
+    use crate::gemm::amx;
+    use crate::simd::amx::Amx;
     use crate::simd::avx2::F32x8;
     use crate::simd::avx512::{F32x16, NativeBf16};
 
@@ -151,6 +167,8 @@ mod x86 {
         #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma")]
     );
 
+    static AMX_BF16: Table<Bf16> = amx::table::<Amx, NativeBf16>(native_bf16::TABLE.interleave);
+
     pub(super) fn f32_table(kernel: Kernel) -> &'static Table<f32> {
         match kernel {
             Kernel::Amx | Kernel::Avx512 => &avx512_f32::TABLE,
@@ -161,8 +179,9 @@ mod x86 {
 
     pub(super) fn bf16_table(kernel: Kernel) -> &'static Table<Bf16> {
         match kernel {
-            Kernel::Amx | Kernel::Avx512 if kernel.has_bf16() => &native_bf16::TABLE,
-            Kernel::Amx | Kernel::Avx512 => &avx512_bf16::TABLE,
+            Kernel::Amx => &AMX_BF16,
+            Kernel::Avx512 if kernel.has_bf16() => &native_bf16::TABLE,
+            Kernel::Avx512 => &avx512_bf16::TABLE,
             Kernel::Avx2 => &avx2_bf16::TABLE,
             Kernel::Neon | Kernel::Portable => &portable_bf16::TABLE,
         }

@@ -1,5 +1,5 @@
-//! Every kernel that this processor has, against plain loops. Values are small whole numbers, so that all products and
-//! sums are exact in every type (bf16 holds whole numbers up to 256).
+//! Every kernel that this processor has, and AMX on emulated tiles, against plain loops. Values are small whole numbers,
+//! so that all products and sums are exact in every type (bf16 holds whole numbers up to 256).
 
 use quickcheck::quickcheck;
 
@@ -19,8 +19,48 @@ fn value<S: Stored>(stored: S) -> f64 {
     stored.to_real().to_f64()
 }
 
-fn kernels() -> impl Iterator<Item = Kernel> {
-    Kernel::ALL.into_iter().filter(|kernel| kernel.is_supported())
+/// A number type whose products are tested.
+trait Tested: Stored {
+    /// A kernel that this processor lacks, on what it has.
+    fn emulated() -> Option<Gemm<Self>> {
+        None
+    }
+}
+
+impl Tested for f32 {}
+impl Tested for f64 {}
+impl Tested for Bf16 {
+    /// AMX: tiles in plain Rust, all else as it is.
+    #[cfg(target_arch = "x86_64")]
+    fn emulated() -> Option<Gemm<Self>> {
+        use std::sync::LazyLock;
+
+        use crate::simd::amx::emulated::Emulated;
+        use crate::simd::avx512::NativeBf16;
+
+        static TABLE: LazyLock<Table<Bf16>> = LazyLock::new(|| {
+            amx::table::<Emulated, NativeBf16>(Gemm::<Bf16>::new(Kernel::Avx512).table.interleave)
+        });
+        (Kernel::Avx512.is_supported() && Kernel::Avx512.has_bf16()).then(|| Gemm { table: &TABLE })
+    }
+}
+
+/// All that can be tested here, with names.
+fn gemms<S: Tested>() -> impl Iterator<Item = (String, Gemm<S>)> {
+    let supported = Kernel::ALL.into_iter().filter(|kernel| kernel.is_supported());
+    let own = supported.map(|kernel| (kernel.to_string(), Gemm::new(kernel)));
+    own.chain(S::emulated().map(|gemm| ("emulated".into(), gemm)))
+}
+
+/// Whether `test` says so of every kernel.
+fn all<S: Tested>(test: impl Fn(Gemm<S>) -> bool) -> bool {
+    gemms().all(|(name, gemm)| {
+        let passed = test(gemm);
+        if !passed {
+            eprintln!("{name}, {}", std::any::type_name::<S>());
+        }
+        passed
+    })
 }
 
 #[derive(Clone, Copy)]
@@ -40,9 +80,8 @@ impl Case {
     }
 }
 
-fn multiplies<S: Stored>(kernel: Kernel, case: Case) -> bool {
+fn multiplies<S: Stored>(gemm: Gemm<S>, case: Case) -> bool {
     let Case { rows, inner, n, factors, gap, .. } = case;
-    let gemm = Gemm::<S>::new(kernel);
     let lefts: Vec<Vec<S>> = (0..2).map(|f| numbers(rows * (inner[f] + gap), f)).collect();
     let rights: Vec<Vec<S>> = (0..2).map(|f| numbers(inner[f] * n, 5 + f)).collect();
     let packed: Vec<Vec<S>> = (0..2)
@@ -106,8 +145,7 @@ fn multiplies<S: Stored>(kernel: Kernel, case: Case) -> bool {
     })
 }
 
-fn multiplies_transposed<S: Stored>(kernel: Kernel, [rows, a, b]: [usize; 3], gap: usize, add: bool) -> bool {
-    let gemm = Gemm::<S>::new(kernel);
+fn multiplies_transposed<S: Stored>(gemm: Gemm<S>, [rows, a, b]: [usize; 3], gap: usize, add: bool) -> bool {
     let (left, right): (Vec<S>, Vec<S>) = (numbers(rows * (a + gap), 1), numbers(rows * (b + gap), 2));
     let before: Vec<S::Real> = numbers(a * b, 3);
     let mut result = before.clone();
@@ -126,39 +164,40 @@ quickcheck! {
     fn products_equal_plain_loops(rows: u8, inner: (u8, u8), n: u8, two: bool, gap: u8, options: u8) -> bool {
         let case = Case {
             rows: rows as usize % 67 + 1,
-            inner: [inner.0 as usize % 97 + 1, inner.1 as usize % 7 + 1],
+            inner: [inner.0 as usize % 97 + 1, inner.1 as usize % 41 + 1],
             n: n as usize % 131 + 1,
             factors: if two { 2 } else { 1 },
             gap: gap as usize % 5,
             options,
         };
-        kernels().all(|k| multiplies::<f32>(k, case) && multiplies::<f64>(k, case) && multiplies::<Bf16>(k, case))
+        all::<f32>(|gemm| multiplies(gemm, case))
+            && all::<f64>(|gemm| multiplies(gemm, case))
+            && all::<Bf16>(|gemm| multiplies(gemm, case))
     }
 
     fn transposed_products_equal_plain_loops(rows: u8, a: u8, b: u8, gap: u8, add: bool) -> bool {
         let sizes = [rows as usize % 97 + 1, a as usize % 67 + 1, b as usize % 131 + 1];
         let gap = gap as usize % 5;
-        kernels().all(|k| {
-            multiplies_transposed::<f32>(k, sizes, gap, add)
-                && multiplies_transposed::<f64>(k, sizes, gap, add)
-                && multiplies_transposed::<Bf16>(k, sizes, gap, add)
-        })
+        all::<f32>(|gemm| multiplies_transposed(gemm, sizes, gap, add))
+            && all::<f64>(|gemm| multiplies_transposed(gemm, sizes, gap, add))
+            && all::<Bf16>(|gemm| multiplies_transposed(gemm, sizes, gap, add))
     }
 }
 
-/// Rows put together from `runs` stretches, some of them zeros, against the same rows copied together.
+/// Rows put together from `runs` stretches, evenly spaced or anywhere with some of them zeros, against the same rows
+/// copied together.
 fn windows_equal_copies<S: Stored>(
-    kernel: Kernel,
+    gemm: Gemm<S>,
     rows: usize,
     [runs, run]: [usize; 2],
     n: usize,
     seed: usize,
 ) -> bool {
-    let gemm = Gemm::<S>::new(kernel);
-    let data: Vec<S> = numbers(run + 40, seed);
+    let data: Vec<S> = numbers(run + 50, seed);
     let zeros = vec![S::default(); run];
     let offsets: Vec<usize> = (0..rows * runs)
         .map(|at| match (at * 31 + seed * 17) % 50 {
+            _ if seed.is_multiple_of(3) => at / runs + at % runs,
             offset if offset <= 40 => offset,
             _ => ZEROS,
         })
@@ -195,11 +234,9 @@ quickcheck! {
         let (rows, n) = (rows as usize % 45 + 1, n as usize % 70 + 1);
         // Stretches of whole steps, so of an even length.
         let runs = [runs as usize % 5 + 1, run as usize % 40 * 2 + 2];
-        kernels().all(|k| {
-            windows_equal_copies::<f32>(k, rows, runs, n, seed.into())
-                && windows_equal_copies::<f64>(k, rows, runs, n, seed.into())
-                && windows_equal_copies::<Bf16>(k, rows, runs, n, seed.into())
-        })
+        all::<f32>(|gemm| windows_equal_copies(gemm, rows, runs, n, seed.into()))
+            && all::<f64>(|gemm| windows_equal_copies(gemm, rows, runs, n, seed.into()))
+            && all::<Bf16>(|gemm| windows_equal_copies(gemm, rows, runs, n, seed.into()))
     }
 }
 
@@ -209,11 +246,10 @@ fn a_stretch_that_is_not_there_is_refused() {
     let _ = Windows::new(&[1.0f32; 5], &[0.0; 2], &[0, 3, 4], [1, 2]);
 }
 
-fn packs_alike<S: Stored>(inner: usize, n: usize) -> bool {
+fn packs_alike<S: Tested>(inner: usize, n: usize) -> bool {
     let rows: Vec<S> = numbers(inner * n, 3);
     let columns: Vec<S> = (0..inner * n).map(|at| rows[at % inner * n + at / inner]).collect();
-    kernels().all(|kernel| {
-        let gemm = Gemm::<S>::new(kernel);
+    all::<S>(|gemm| {
         let mut packed = [(); 2].map(|()| vec![number(9.0); gemm.packed_len(inner, n)]);
         gemm.pack(Right::Rows(Rows::new(&rows, n)), &mut packed[0]);
         gemm.pack(Right::Columns(Rows::new(&columns, inner)), &mut packed[1]);
@@ -230,16 +266,15 @@ quickcheck! {
 
 #[test]
 fn sizes_at_the_edges_of_tiles() {
-    for kernel in kernels() {
-        for rows in [1, 2, 13, 14, 15, 28, 29, 31] {
-            for n in [1, 7, 15, 16, 17, 31, 32, 33, 64] {
-                for inner in [1, 2, 3, 31, 32, 33] {
-                    let case = Case { rows, inner: [inner, 1], n, factors: 1, gap: 0, options: 0b100_1011 };
-                    assert!(multiplies::<f32>(kernel, case), "{kernel} f32 {rows} {inner} {n}");
-                    assert!(multiplies::<Bf16>(kernel, case), "{kernel} bf16 {rows} {inner} {n}");
-                    assert!(multiplies_transposed::<f32>(kernel, [inner, rows, n], 0, false));
-                    assert!(multiplies_transposed::<Bf16>(kernel, [inner, rows, n], 0, true));
-                }
+    for rows in [1, 2, 13, 14, 15, 16, 17, 28, 29, 31, 32, 33] {
+        for n in [1, 7, 15, 16, 17, 31, 32, 33, 64] {
+            for inner in [1, 2, 3, 31, 32, 33] {
+                let case = Case { rows, inner: [inner, 1], n, factors: 1, gap: 0, options: 0b100_1011 };
+                assert!(all::<f32>(|gemm| multiplies(gemm, case)), "{rows} {inner} {n}");
+                assert!(all::<Bf16>(|gemm| multiplies(gemm, case)), "{rows} {inner} {n}");
+                let sizes = [inner, rows, n];
+                assert!(all::<f32>(|gemm| multiplies_transposed(gemm, sizes, 0, false)), "{sizes:?}");
+                assert!(all::<Bf16>(|gemm| multiplies_transposed(gemm, sizes, 0, true)), "{sizes:?}");
             }
         }
     }
@@ -247,19 +282,46 @@ fn sizes_at_the_edges_of_tiles() {
 
 #[test]
 fn nan_passes_the_relu_and_stays_out_of_other_rows() {
-    for kernel in kernels() {
-        let gemm = Gemm::<Bf16>::new(kernel);
-        // An odd inner length: the step that ends the first row must not touch the second one's NaN.
-        let left: Vec<Bf16> = [1.0, 2.0, 3.0, f32::NAN, 1.0, 1.0].map(Bf16::from_real).to_vec();
-        let mut packed = vec![Bf16::default(); gemm.packed_len(3, 1)];
-        let ones = [Bf16::from_real(1.0); 3];
-        gemm.pack(Right::Columns(Rows::new(&ones, 3)), &mut packed);
-        let mut result = [0.0f32; 2];
-        let factor = Factor { left: Rows::new(&left, 3).into(), right: &packed };
-        let finish = Finish { relu: true, ..Finish::default() };
-        gemm.multiply(&[factor], 1, finish, Destination::Real(&mut result));
-        assert_eq!(result[0], 6.0, "{kernel}");
-        assert!(result[1].is_nan(), "{kernel}");
+    // Odd inner lengths: the step that ends the first row must not touch the second one's NaN.
+    for inner in [3, 31, 33, 67] {
+        for (kernel, gemm) in gemms::<Bf16>() {
+            let mut left = vec![Bf16::from_real(1.0); 2 * inner];
+            left[inner] = Bf16::from_real(f32::NAN);
+            let mut packed = vec![Bf16::default(); gemm.packed_len(inner, 1)];
+            let ones = vec![Bf16::from_real(1.0); inner];
+            gemm.pack(Right::Columns(Rows::new(&ones, inner)), &mut packed);
+            let mut result = [0.0f32; 2];
+            let factor = Factor { left: Rows::new(&left, inner).into(), right: &packed };
+            let finish = Finish { relu: true, ..Finish::default() };
+            gemm.multiply(&[factor], 1, finish, Destination::Real(&mut result));
+            assert_eq!(result[0], inner as f32, "{kernel}");
+            assert!(result[1].is_nan(), "{kernel}");
+        }
+    }
+}
+
+/// A right factor's NaN or infinity meets nothing but its own column, although steps are padded with zeros.
+#[test]
+fn nan_stays_out_of_other_columns_and_runs() {
+    let one = Bf16::from_real(1.0);
+    for (kernel, gemm) in gemms::<Bf16>() {
+        let (runs, run, n) = (3, 6, 33);
+        let data = vec![one; run];
+        let offsets = vec![0; 5 * runs];
+        let left = Left::Windows(Windows::new(&data, &data, &offsets, [runs, run]));
+        for (row, column) in [(0, 0), (run, 15), (2 * run + 1, 16), (run * runs - 1, 32)] {
+            let mut right = vec![one; runs * run * n];
+            right[row * n + column] = Bf16::from_real(f32::INFINITY);
+            let mut packed = vec![Bf16::default(); gemm.packed_len(runs * run, n)];
+            gemm.pack(Right::Rows(Rows::new(&right, n)), &mut packed);
+            let mut result = vec![0.0f32; 5 * n];
+            let factor = Factor { left, right: &packed };
+            gemm.multiply(&[factor], n, Finish::default(), Destination::Real(&mut result));
+            for (at, &sum) in result.iter().enumerate() {
+                let expected = if at % n == column { f32::INFINITY } else { (runs * run) as f32 };
+                assert_eq!(sum, expected, "{kernel}: {row}, {column}, {at}");
+            }
+        }
     }
 }
 
@@ -269,4 +331,133 @@ fn a_factor_packed_for_other_sizes_is_refused() {
     let gemm = Gemm::<f32>::new(Kernel::Portable);
     let factor = Factor { left: Rows::new(&[1.0, 2.0], 2).into(), right: &[0.0; 3] };
     gemm.multiply(&[factor], 1, Finish::default(), Destination::Real(&mut [0.0]));
+}
+
+/// Memory that ends where no more may be touched.
+#[cfg(target_os = "linux")]
+mod ended {
+    use std::ffi::{c_int, c_long, c_void};
+    use std::ops::{Deref, DerefMut};
+    use std::{ptr, slice};
+
+    use super::Stored;
+
+    /// A multiple of every page size.
+    const PAGE: usize = 1 << 16;
+
+    unsafe extern "C" {
+        fn mmap(
+            at: *mut c_void,
+            length: usize,
+            protection: c_int,
+            flags: c_int,
+            file: c_int,
+            offset: c_long,
+        ) -> *mut c_void;
+        fn mprotect(at: *mut c_void, length: usize, protection: c_int) -> c_int;
+        fn munmap(at: *mut c_void, length: usize) -> c_int;
+    }
+
+    /// Values with a page after the last one that ends the process when it is read or written.
+    pub(super) struct Ended<S> {
+        map: *mut c_void,
+        mapped: usize,
+        first: *mut S,
+        length: usize,
+    }
+
+    impl<S: Stored> Ended<S> {
+        pub(super) fn new(values: &[S]) -> Self {
+            const READ_AND_WRITE: c_int = 3;
+            const PRIVATE_AND_ANONYMOUS: c_int = 0x22;
+            let used = size_of_val(values).next_multiple_of(PAGE);
+            let mapped = used + PAGE;
+            // SAFETY: new memory, of whole pages; the values end where its last page begins.
+            unsafe {
+                let map = mmap(ptr::null_mut(), mapped, READ_AND_WRITE, PRIVATE_AND_ANONYMOUS, -1, 0);
+                assert_ne!(map.addr(), usize::MAX, "memory");
+                assert_eq!(mprotect(map.byte_add(used), PAGE, 0), 0, "a page that can't be read");
+                let first = map.byte_add(used).cast::<S>().sub(values.len());
+                first.copy_from_nonoverlapping(values.as_ptr(), values.len());
+                Self { map, mapped, first, length: values.len() }
+            }
+        }
+    }
+
+    impl<S> Deref for Ended<S> {
+        type Target = [S];
+
+        fn deref(&self) -> &[S] {
+            // SAFETY: see `new`.
+            unsafe { slice::from_raw_parts(self.first, self.length) }
+        }
+    }
+
+    impl<S> DerefMut for Ended<S> {
+        fn deref_mut(&mut self) -> &mut [S] {
+            // SAFETY: see `new`.
+            unsafe { slice::from_raw_parts_mut(self.first, self.length) }
+        }
+    }
+
+    impl<S> Drop for Ended<S> {
+        fn drop(&mut self) {
+            // SAFETY: mapped by `new`, and borrowed no more.
+            unsafe { munmap(self.map, self.mapped) };
+        }
+    }
+}
+
+/// All that a product reads and writes lies at the end of its memory.
+#[cfg(target_os = "linux")]
+fn stays_within<S: Tested>([rows, inner, n]: [usize; 3]) {
+    use ended::Ended;
+
+    let gap = 3;
+    let left = Ended::new(&numbers::<S>(rows * (inner + gap) - gap, 1));
+    let rights = Ended::new(&numbers::<S>(inner * n, 2));
+    let zeros = Ended::new(&vec![S::default(); inner]);
+    let reals = Ended::new(&numbers::<S::Real>(n, 3));
+    let maps = Ended::new(&numbers::<S>(rows * n, 4));
+    // The last row's stretch ends with the data, and a stretch of zeros is among them.
+    let offsets: Vec<usize> =
+        (0..rows).map(|row| if row == rows / 2 { ZEROS } else { row * (inner + gap) }).collect();
+    let lefts = [
+        Left::Rows(Rows::strided(&left, inner + gap, inner)),
+        Left::Windows(Windows::new(&left, &zeros, &offsets, [1, inner])),
+    ];
+    for (_, gemm) in gemms::<S>() {
+        let mut packed = Ended::new(&vec![S::default(); gemm.packed_len(inner, n)]);
+        gemm.pack(Right::Rows(Rows::new(&rights, n)), &mut packed);
+        let finish = Finish {
+            bias: Some(&reals),
+            add: Some(Addend::Stored(Rows::new(&maps, n))),
+            accumulate: true,
+            relu: true,
+            mask: Some(Rows::new(&maps, n)),
+        };
+        for left in lefts {
+            let (mut stored, mut real) =
+                (Ended::new(&vec![S::default(); rows * n]), Ended::new(&vec![S::Real::default(); rows * n]));
+            let factors = [Factor { left, right: &packed }; 2];
+            gemm.multiply(&factors, n, finish, Destination::Stored(&mut stored));
+            gemm.multiply(&factors, n, finish, Destination::Real(&mut real));
+            let mut scratch = Ended::new(&vec![S::default(); gemm.transposed_scratch(rows, n)]);
+            let mut gradient = Ended::new(&vec![S::Real::default(); n * inner]);
+            gemm.multiply_transposed(Rows::new(&maps, n), left, &mut gradient, true, &mut scratch);
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn nothing_beyond_the_operands_is_touched() {
+    for rows in [1, 2, 15, 16, 17, 33, 63] {
+        for inner in [1, 2, 31, 32, 33, 66] {
+            for n in [1, 15, 17, 32, 45] {
+                stays_within::<f32>([rows, inner, n]);
+                stays_within::<Bf16>([rows, inner, n]);
+            }
+        }
+    }
 }

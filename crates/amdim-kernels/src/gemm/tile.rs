@@ -42,6 +42,25 @@ impl<S> Clone for Inner<S> {
 impl<S> Copy for Inner<S> {}
 
 impl<S> Inner<S> {
+    /// Where run number `run` of left row `row` begins, counted from the tile's first row.
+    ///
+    /// # Safety
+    /// The row and the run are there; the left factor is not transposed.
+    #[inline(always)]
+    pub(super) unsafe fn row_start(&self, row: usize, run: usize) -> *const S {
+        // SAFETY: the caller's contract.
+        unsafe {
+            if self.offsets.is_null() {
+                self.left.add(row * self.left_stride)
+            } else {
+                match *self.offsets.add(row * self.runs + run) {
+                    ZEROS => self.zeros,
+                    offset => self.left.add(offset),
+                }
+            }
+        }
+    }
+
     /// Moves on to the tile `rows` below.
     #[inline(always)]
     fn advance<const TRANSPOSED: bool>(&mut self, rows: usize, depth: usize) {
@@ -96,7 +115,7 @@ pub(crate) struct Tile<S: Stored> {
 impl<S: Stored> Tile<S> {
     /// Moves on to the tile `rows` below.
     #[inline(always)]
-    fn advance<const TRANSPOSED: bool>(&mut self, rows: usize, depth: usize) {
+    pub(super) fn advance<const TRANSPOSED: bool>(&mut self, rows: usize, depth: usize) {
         for inner in &mut self.factors {
             inner.advance::<TRANSPOSED>(rows, depth);
         }
@@ -157,18 +176,7 @@ unsafe fn left_rows<V: Products<S>, S: Stored, const ROWS: usize, const TRANSPOS
 ) -> [*const S; ROWS] {
     std::array::from_fn(|row| {
         // SAFETY: the caller of `run` vouches for the pointers.
-        unsafe {
-            if TRANSPOSED {
-                inner.left.add(row * V::DEPTH)
-            } else if inner.offsets.is_null() {
-                inner.left.add(row * inner.left_stride)
-            } else {
-                match *inner.offsets.add(row * inner.runs + run) {
-                    ZEROS => inner.zeros,
-                    offset => inner.left.add(offset),
-                }
-            }
-        }
+        unsafe { if TRANSPOSED { inner.left.add(row * V::DEPTH) } else { inner.row_start(row, run) } }
     })
 }
 

@@ -5,6 +5,8 @@
 //! instructions (`#[target_feature]`), which [`crate::Kernel::is_supported`] guards.
 
 #[cfg(target_arch = "x86_64")]
+pub(crate) mod amx;
+#[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx512;
