@@ -309,16 +309,23 @@ fn nan_stays_out_of_other_columns_and_runs() {
         let data = vec![one; run];
         let offsets = vec![0; 5 * runs];
         let left = Left::Windows(Windows::new(&data, &data, &offsets, [runs, run]));
+        // A second, shorter factor: it must not meet what the first one left behind.
+        let second = vec![one; 5 * 3];
+        let mut second_packed = vec![Bf16::default(); gemm.packed_len(3, n)];
+        gemm.pack(Right::Rows(Rows::new(&vec![one; 3 * n], n)), &mut second_packed);
         for (row, column) in [(0, 0), (run, 15), (2 * run + 1, 16), (run * runs - 1, 32)] {
             let mut right = vec![one; runs * run * n];
             right[row * n + column] = Bf16::from_real(f32::INFINITY);
             let mut packed = vec![Bf16::default(); gemm.packed_len(runs * run, n)];
             gemm.pack(Right::Rows(Rows::new(&right, n)), &mut packed);
             let mut result = vec![0.0f32; 5 * n];
-            let factor = Factor { left, right: &packed };
-            gemm.multiply(&[factor], n, Finish::default(), Destination::Real(&mut result));
+            let factors = [
+                Factor { left, right: &packed },
+                Factor { left: Rows::new(&second, 3).into(), right: &second_packed },
+            ];
+            gemm.multiply(&factors, n, Finish::default(), Destination::Real(&mut result));
             for (at, &sum) in result.iter().enumerate() {
-                let expected = if at % n == column { f32::INFINITY } else { (runs * run) as f32 };
+                let expected = if at % n == column { f32::INFINITY } else { (runs * run + 3) as f32 };
                 assert_eq!(sum, expected, "{kernel}: {row}, {column}, {at}");
             }
         }
