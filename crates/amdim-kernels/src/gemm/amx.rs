@@ -1,16 +1,17 @@
 //! Products of bf16 by a matrix unit: blocks of 32 rows times a panel, in four tiles of sums.
 //!
-//! A right panel lies in memory as a tile wants it: pairs of inner values, 64 bytes apart for sixteen columns. Left rows
-//! are read where they lie if they are evenly spaced, and copied together, a tile at a time, otherwise. What is left of
-//! a stretch after whole steps is copied and padded with zeros. Sums leave the unit through memory, and are finished in
-//! registers like those of any other kernel.
+//! A right panel lies in memory as tiles want it: a tile's row is a pair of inner values of sixteen columns, 64 of the
+//! panel's 128 bytes. Left rows are read where they lie if they are evenly spaced, and copied together, a tile at a time,
+//! otherwise. What is left of a stretch after whole steps is copied and padded with zeros. Sums leave the unit through
+//! memory, and are finished in registers like those of any other kernel.
 
 use std::arch::x86_64::{
     __m512i, _mm256_maskz_loadu_epi16, _mm512_cvtepu16_epi32, _mm512_loadu_si512, _mm512_maskz_loadu_epi16,
     _mm512_or_si512, _mm512_setzero_si512, _mm512_shuffle_i32x4, _mm512_slli_epi32, _mm512_storeu_si512,
     _mm512_unpackhi_epi32, _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
 };
-use std::array;
+use std::mem::MaybeUninit;
+use std::{array, slice};
 
 use super::Rows;
 use super::table::{InterleaveFunction, MatrixUnit, Table, TileFunction};
@@ -69,13 +70,17 @@ unsafe fn end<U: TileUnit>() {
     unsafe { U::release() }
 }
 
-/// What tiles are written to and put together in.
+/// What tiles are written to and put together in: each part is written before it is read, so that calls for few rows
+/// need not fill all of it first.
 #[repr(C, align(64))]
 struct Buffers {
-    sums: [[f32; PANEL]; BLOCK],
-    left: [[[Bf16; STEP]; TILE_ROWS]; 2],
-    right: [[Bf16; 2 * PANEL]; STEP / 2],
+    sums: MaybeUninit<[[f32; PANEL]; BLOCK]>,
+    left: [LeftBuffer; 2],
+    right: MaybeUninit<[[Bf16; 2 * PANEL]; STEP / 2]>,
 }
+
+/// A left tile.
+type LeftBuffer = MaybeUninit<[[Bf16; STEP]; TILE_ROWS]>;
 
 /// Computes `tile.tiles` rows.
 ///
@@ -84,21 +89,21 @@ struct Buffers {
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma")]
 unsafe fn blocks<U: TileUnit, V: Products<Bf16>, const EDGE: bool>(tile: &Tile<Bf16>) {
     let mut buffers = Buffers {
-        sums: [[0.0; PANEL]; BLOCK],
-        left: [[[Bf16(0); STEP]; TILE_ROWS]; 2],
-        right: [[Bf16(0); 2 * PANEL]; STEP / 2],
+        sums: MaybeUninit::uninit(),
+        left: [MaybeUninit::uninit(); 2],
+        right: MaybeUninit::uninit(),
     };
     let mut tile = *tile;
     while tile.tiles > 0 {
         let rows = tile.tiles.min(BLOCK);
-        // SAFETY: the caller's contract; `rows` of its rows are left.
+        // SAFETY: the caller's contract; `rows` of its rows are left, whose sums `sum_block` writes.
         unsafe {
             if rows > TILE_ROWS {
                 sum_block::<U, true>(&tile, rows, &mut buffers);
             } else {
                 sum_block::<U, false>(&tile, rows, &mut buffers);
             }
-            let mut sums = &buffers.sums[..rows];
+            let mut sums = slice::from_raw_parts(buffers.sums.as_ptr().cast::<[f32; PANEL]>(), rows);
             while !sums.is_empty() {
                 let finished = match sums.len() {
                     8.. => finish_rows::<V, 8, EDGE>(&mut tile, sums),
@@ -137,7 +142,7 @@ unsafe fn sum_block<U: TileUnit, const TALL: bool>(tile: &Tile<Bf16>, rows: usiz
         U::store::<{ SUMS[0] }>(sums, PANEL_BYTES);
         U::store::<{ SUMS[1] }>(sums.add(ROW_BYTES), PANEL_BYTES);
         if TALL {
-            let sums: *mut u8 = buffers.sums[TILE_ROWS..].as_mut_ptr().cast();
+            let sums = sums.offset(TILE_ROWS as isize * PANEL_BYTES);
             U::store::<{ SUMS[2] }>(sums, PANEL_BYTES);
             U::store::<{ SUMS[3] }>(sums.add(ROW_BYTES), PANEL_BYTES);
         }
@@ -171,12 +176,12 @@ unsafe fn add_run<U: TileUnit, const TALL: bool>(
         if rest > 0 {
             // Zeros on both sides: what lies beyond may be a NaN, or not there.
             let pairs = rest.div_ceil(2);
-            let (used, unused) = buffers.right.split_at_mut(pairs);
-            right.cast::<[Bf16; 2 * PANEL]>().copy_to_nonoverlapping(used.as_mut_ptr(), pairs);
-            unused.fill([Bf16(0); 2 * PANEL]);
+            let copy: *mut [Bf16; 2 * PANEL] = buffers.right.as_mut_ptr().cast();
+            copy.copy_from_nonoverlapping(right.cast(), pairs);
+            copy.add(pairs).write_bytes(0, STEP / 2 - pairs);
             let upper = upper.rest(steps * STEP, rest, upper_copy);
             let lower = if TALL { lower.rest(steps * STEP, rest, lower_copy) } else { upper };
-            multiply_tiles::<U, TALL>([upper, lower], buffers.right.as_ptr().cast());
+            multiply_tiles::<U, TALL>([upper, lower], copy.cast());
             right = right.add(2 * pairs * PANEL);
         }
         right
@@ -241,15 +246,15 @@ impl LeftRows {
     /// # Safety
     /// A step's values are there in every row.
     #[inline(always)]
-    unsafe fn step(&self, at: usize, copy: &mut [[Bf16; STEP]; TILE_ROWS]) -> LeftTile {
+    unsafe fn step(&self, at: usize, copy: &mut LeftBuffer) -> LeftTile {
         // SAFETY: the caller's contract.
         unsafe {
             if let Some(stride) = self.stride {
                 return LeftTile { from: self.rows[0].add(at).cast(), stride };
             }
-            for (to, row) in copy.iter_mut().zip(self.rows) {
-                let values = _mm512_loadu_si512(row.add(at).cast());
-                _mm512_storeu_si512(to.as_mut_ptr().cast(), values);
+            let to: *mut __m512i = copy.as_mut_ptr().cast();
+            for (i, row) in self.rows.iter().enumerate() {
+                _mm512_storeu_si512(to.add(i), _mm512_loadu_si512(row.add(at).cast()));
             }
         }
         LeftTile { from: copy.as_ptr().cast(), stride: ROW_BYTES as isize }
@@ -260,12 +265,13 @@ impl LeftRows {
     /// # Safety
     /// `count` values are there in every row.
     #[inline(always)]
-    unsafe fn rest(&self, at: usize, count: usize, copy: &mut [[Bf16; STEP]; TILE_ROWS]) -> LeftTile {
-        for (to, row) in copy.iter_mut().zip(self.rows) {
-            // SAFETY: the caller's contract; values that are masked out are not read.
+    unsafe fn rest(&self, at: usize, count: usize, copy: &mut LeftBuffer) -> LeftTile {
+        let to: *mut __m512i = copy.as_mut_ptr().cast();
+        for (i, row) in self.rows.iter().enumerate() {
+            // SAFETY: the caller's contract; values that are masked out are not read. A register is a row of a tile.
             unsafe {
                 let values = _mm512_maskz_loadu_epi16((1 << count) - 1, row.add(at).cast());
-                _mm512_storeu_si512(to.as_mut_ptr().cast(), values);
+                _mm512_storeu_si512(to.add(i), values);
             }
         }
         LeftTile { from: copy.as_ptr().cast(), stride: ROW_BYTES as isize }

@@ -34,8 +34,8 @@ pub(crate) struct Table<S: Stored> {
     pub(crate) unit: Option<MatrixUnit<S>>,
 }
 
-/// A matrix unit wants left rows as they are, so the left factor of a transposed product is transposed for it first, and
-/// its functions for both kinds of product are the same.
+/// A matrix unit wants left rows as they are. So the left factor of a transposed product is transposed for it first,
+/// and its functions for both kinds of product are the same.
 pub(crate) struct MatrixUnit<S: Stored> {
     /// Called before the first tile function of a product ...
     pub(crate) begin: unsafe fn(),

@@ -65,8 +65,8 @@ pub(crate) trait TileUnit {
 /// The processor's own tiles: AMX-TILE and AMX-BF16.
 pub(crate) struct Amx;
 
-// SAFETY (all `unsafe` blocks): the trait's contract. None of these instructions touches a flag, the stack or a register
-// beside the tiles.
+// SAFETY (all `unsafe` blocks): the trait's contract. None of these instructions touches a flag, the stack or a
+// register beside the tiles.
 impl TileUnit for Amx {
     #[inline(always)]
     unsafe fn configure(shapes: &Shapes) {
