@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use amdim_kernels::gemm::{Gemm, Right, Rows};
-use amdim_kernels::{Real, Stored, vectorized};
+use amdim_kernels::{Buffer, Real, Stored, vectorized};
 use amdim_network::{Network, ParameterId};
 
 use crate::CpuError;
@@ -110,7 +110,7 @@ impl Filter {
     pub(crate) fn add_gradients<S: Stored>(
         &self,
         workers: &Workers<S>,
-        partials: &[Vec<S::Real>],
+        partials: &[Buffer<S::Real>],
         offset: usize,
         gradients: &mut [S::Real],
     ) {
@@ -133,7 +133,7 @@ impl Filter {
 
 /// `sum[i] = partials[0][offset + i] + partials[1][offset + i] + ...`, in this order.
 #[inline(always)]
-fn sum_partials<R: Real>(partials: &[Vec<R>], offset: usize, sum: &mut [R]) {
+fn sum_partials<R: Real>(partials: &[Buffer<R>], offset: usize, sum: &mut [R]) {
     let length = sum.len();
     for (index, partial) in partials.iter().enumerate() {
         let values = &partial[offset..offset + length];

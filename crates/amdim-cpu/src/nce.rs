@@ -10,7 +10,7 @@ use std::array;
 use std::mem::take;
 
 use amdim_kernels::gemm::{Destination, Factor, Finish, Gemm, Right, Rows};
-use amdim_kernels::{Kernel, Pool, Real, Stored, resize, vectorized};
+use amdim_kernels::{Buffer, Kernel, Pool, Real, Stored, vectorized};
 
 use crate::CpuError;
 use crate::error::check_length;
@@ -93,35 +93,35 @@ pub struct Nce<S: Stored> {
 #[derive(Debug)]
 struct Memory<S: Stored> {
     /// Stacked source vectors, `[sources, embedding]`.
-    sources: Vec<S>,
+    sources: Buffer<S>,
     /// The same, packed as `[embedding, sources]` and as `[sources, embedding]`.
-    packed: [Vec<S>; 2],
+    packed: [Buffer<S>; 2],
     /// `[picture, term, location]`: clipped scores of the positives, then the derivatives of their losses by them.
-    positives: Vec<S::Real>,
+    positives: Buffer<S::Real>,
     /// What is subtracted from each source's scores before `exp`.
-    shifts: Vec<S::Real>,
+    shifts: Buffer<S::Real>,
     /// Derivative of each source's losses by its negatives' scores, over `exp(score - shift)`.
-    negative_weights: Vec<S::Real>,
+    negative_weights: Buffer<S::Real>,
     /// Gradients of the stacked sources.
-    gradients: Vec<S::Real>,
+    gradients: Buffer<S::Real>,
 }
 
 /// A group's own memory.
 #[derive(Debug)]
 struct Group<S: Stored> {
     /// Scores of a block before clipping, `[rows, sources]`.
-    scores: Vec<S::Real>,
+    scores: Buffer<S::Real>,
     /// Their derivatives.
-    derivatives: Vec<S>,
-    packed: Vec<S>,
+    derivatives: Buffer<S>,
+    packed: Buffer<S>,
     /// Gradients of the stacked sources.
-    gradients: Vec<S::Real>,
+    gradients: Buffer<S::Real>,
     /// Four values a source: sum of `exp` over the negatives, its shift, sum of scores, sum of their squares.
-    sums: [Vec<f64>; 4],
+    sums: [Buffer<f64>; 4],
     /// Largest negative, and largest absolute score, of each source.
-    largest: [Vec<S::Real>; 2],
+    largest: [Buffer<S::Real>; 2],
     /// Sums over a block.
-    block: [Vec<S::Real>; 4],
+    block: [Buffer<S::Real>; 4],
 }
 
 /// A group's part of a walk.
@@ -197,12 +197,12 @@ impl<S: Stored> Nce<S> {
             gemm: Gemm::new(kernel),
             targets,
             memory: Memory {
-                sources: vec![],
-                packed: [vec![], vec![]],
-                positives: vec![],
-                shifts: vec![],
-                negative_weights: vec![],
-                gradients: vec![],
+                sources: Buffer::default(),
+                packed: [Buffer::default(), Buffer::default()],
+                positives: Buffer::default(),
+                shifts: Buffer::default(),
+                negative_weights: Buffer::default(),
+                gradients: Buffer::default(),
             },
             groups: vec![],
             totals: Totals::default(),
@@ -439,30 +439,30 @@ impl<S: Stored> Nce<S> {
         if memory.shifts.len() >= count {
             return;
         }
-        resize(&mut memory.sources, count * embedding);
+        memory.sources.resize(count * embedding);
         let [columns, rows] = &mut memory.packed;
-        resize(columns, gemm.packed_len(embedding, count));
-        resize(rows, gemm.packed_len(count, embedding));
-        resize(&mut memory.positives, batch * positives.unwrap_or(0));
-        resize(&mut memory.shifts, count);
-        resize(&mut memory.negative_weights, count);
-        resize(&mut memory.gradients, count * embedding);
+        columns.resize(gemm.packed_len(embedding, count));
+        rows.resize(gemm.packed_len(count, embedding));
+        memory.positives.resize(batch * positives.unwrap_or(0));
+        memory.shifts.resize(count);
+        memory.negative_weights.resize(count);
+        memory.gradients.resize(count * embedding);
         self.groups.resize_with(MAX_GROUPS, || Group {
-            scores: vec![],
-            derivatives: vec![],
-            packed: vec![],
-            gradients: vec![],
-            sums: array::from_fn(|_| vec![]),
-            largest: array::from_fn(|_| vec![]),
-            block: array::from_fn(|_| vec![]),
+            scores: Buffer::default(),
+            derivatives: Buffer::default(),
+            packed: Buffer::default(),
+            gradients: Buffer::default(),
+            sums: array::from_fn(|_| Buffer::default()),
+            largest: array::from_fn(|_| Buffer::default()),
+            block: array::from_fn(|_| Buffer::default()),
         });
         for group in &mut self.groups {
-            resize(&mut group.scores, BLOCK * count);
-            resize(&mut group.derivatives, BLOCK * count);
-            resize(&mut group.packed, gemm.transposed_scratch(BLOCK, count));
-            resize(&mut group.gradients, count * embedding);
-            group.sums.iter_mut().for_each(|values| resize(values, count));
-            group.largest.iter_mut().chain(&mut group.block).for_each(|values| resize(values, count));
+            group.scores.resize(BLOCK * count);
+            group.derivatives.resize(BLOCK * count);
+            group.packed.resize(gemm.transposed_scratch(BLOCK, count));
+            group.gradients.resize(count * embedding);
+            group.sums.iter_mut().for_each(|values| values.resize(count));
+            group.largest.iter_mut().chain(&mut group.block).for_each(|values| values.resize(count));
         }
     }
 

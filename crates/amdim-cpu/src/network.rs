@@ -4,7 +4,7 @@ use std::mem::take;
 use std::sync::Arc;
 
 use amdim_kernels::gemm::Gemm;
-use amdim_kernels::{Kernel, KernelError, Pool, Stored, resize, vectorized, zeros};
+use amdim_kernels::{Buffer, Kernel, KernelError, Pool, Stored, vectorized};
 use amdim_network::{MapShape, Network, Node, Source};
 
 use crate::CpuError;
@@ -68,14 +68,14 @@ pub struct CpuNetwork<S: Stored> {
     slots: Vec<Slot<S>>,
     /// Normalisation by running statistics.
     running: Vec<NormState<S::Real>>,
-    parameters: Vec<S::Real>,
+    parameters: Buffer<S::Real>,
     /// The filters as the products read them, forward and backward.
-    packed: [Vec<S>; 2],
+    packed: [Buffer<S>; 2],
     /// A filter on its way there.
-    unpacked: Vec<S>,
+    unpacked: Buffer<S>,
     workspace: Workspace<S>,
     /// Gradients of the maps, a register each.
-    map_gradients: Vec<Vec<S>>,
+    map_gradients: Vec<Buffer<S>>,
     /// Whether gradients of a node's map have been left in its register.
     has_gradients: Vec<bool>,
 }
@@ -117,13 +117,13 @@ impl<S: Stored> CpuNetwork<S> {
             workers: Workers::new(pool, kernel, scratch, trains),
             slots: (0..slots).map(|_| Slot::new(states.clone())).collect(),
             running: states,
-            parameters: zeros(network.parameter_len()),
-            packed: [zeros(forward), zeros(if trains { backward } else { 0 })],
-            unpacked: zeros(longest),
+            parameters: Buffer::zeros(network.parameter_len()),
+            packed: [forward, if trains { backward } else { 0 }].map(Buffer::zeros),
+            unpacked: Buffer::zeros(longest),
             workspace: Workspace {
                 sums: vec![0.0; 2 * scratch.channels * MAX_GROUPS],
                 partials: vec![],
-                hidden_gradients: vec![],
+                hidden_gradients: Buffer::default(),
             },
             registers: Registers::new(&network),
             map_gradients: vec![],
@@ -311,8 +311,8 @@ impl<S: Stored> CpuNetwork<S> {
         let groups =
             network.nodes.iter().map(|node| Groups::new(batch, node.shape.locations()).count()).max();
         if workspace.partials.len() < groups.unwrap_or(0) {
-            workspace.partials.resize_with(groups.unwrap_or(0), Vec::new);
-            workspace.partials.iter_mut().for_each(|values| resize(values, partial));
+            workspace.partials.resize_with(groups.unwrap_or(0), Buffer::default);
+            workspace.partials.iter_mut().for_each(|values| values.resize(partial));
         }
         let hidden = layers
             .iter()
@@ -321,7 +321,7 @@ impl<S: Stored> CpuNetwork<S> {
             .max()
             .unwrap_or(0);
         if workspace.hidden_gradients.len() < hidden {
-            resize(&mut workspace.hidden_gradients, hidden);
+            workspace.hidden_gradients.resize(hidden);
         }
     }
 
@@ -380,7 +380,7 @@ impl<S: Stored> Infer<'_, S> {
         let batch = images.len() / network.input.len();
         let mut pictures = take(&mut scratch.pictures);
         let mut maps = take(&mut scratch.maps);
-        pictures.resize(images.len(), S::default());
+        pictures.resize(images.len());
         registers.resize(&mut maps, batch);
         channels_last(network.input, images, &mut pictures);
         for (index, (layer, node)) in layers.iter().zip(&network.nodes).enumerate() {
@@ -408,12 +408,12 @@ fn weights<'a, S: Stored>(
     gemm: Gemm<S>,
     workers: &Workers<S>,
     parameters: &'a [S::Real],
-    [forward, backward]: &'a [Vec<S>; 2],
+    [forward, backward]: &'a [Buffer<S>; 2],
 ) -> Weights<'a, S> {
     Weights { gemm, instructions: workers.instructions(), parameters, forward, backward }
 }
 
-fn input_map<'a, T>(node: &Node, pictures: &'a [T], maps: &'a [Vec<T>]) -> &'a [T] {
+fn input_map<'a, T>(node: &Node, pictures: &'a [T], maps: &'a [Buffer<T>]) -> &'a [T] {
     match node.input {
         Source::Picture => pictures,
         Source::Node(input) => &maps[input],

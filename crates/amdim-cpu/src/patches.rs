@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use amdim_kernels::gemm::{Left, Rows, Windows, ZEROS};
-use amdim_kernels::{Real, Stored};
+use amdim_kernels::{Buffer, Real, Stored};
 use amdim_network::{MapShape, PadMode, Window};
 
 use crate::elementwise::{add_both, add_converted, add_rows, convert, scale};
@@ -210,11 +210,11 @@ impl Patches {
 #[derive(Debug)]
 pub(crate) struct PatchRoom<S> {
     /// Patches, copied together.
-    columns: Vec<S>,
+    columns: Buffer<S>,
     /// Where the stretches of patches begin.
     offsets: Vec<usize>,
     /// What lies beyond the border.
-    zeros: Vec<S>,
+    zeros: Buffer<S>,
 }
 
 /// Lengths of a [`PatchRoom`].
@@ -249,9 +249,9 @@ impl PatchRoomSize {
 impl<S: Stored> PatchRoom<S> {
     pub(crate) fn new(size: PatchRoomSize) -> Self {
         Self {
-            columns: vec![S::default(); size.columns],
+            columns: Buffer::zeros(size.columns),
             offsets: vec![0; size.offsets],
-            zeros: vec![S::default(); size.zeros],
+            zeros: Buffer::zeros(size.zeros),
         }
     }
 }

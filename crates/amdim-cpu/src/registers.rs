@@ -1,6 +1,6 @@
 //! Maps that are not needed at the same time share memory.
 
-use amdim_kernels::resize;
+use amdim_kernels::Buffer;
 use amdim_network::{Network, Source};
 
 /// Which register holds each node's map (or its gradients).
@@ -40,11 +40,11 @@ impl Registers {
     }
 
     /// Makes room for `pictures` in every register of `maps`.
-    pub(crate) fn resize<T: Copy + Default>(&self, maps: &mut Vec<Vec<T>>, pictures: usize) {
-        maps.resize(self.lens.len(), vec![]);
+    pub(crate) fn resize<T: Copy + Default>(&self, maps: &mut Vec<Buffer<T>>, pictures: usize) {
+        maps.resize_with(self.lens.len(), Buffer::default);
         for (map, len) in maps.iter_mut().zip(&self.lens) {
             if map.len() < len * pictures {
-                resize(map, len * pictures);
+                map.resize(len * pictures);
             }
         }
     }

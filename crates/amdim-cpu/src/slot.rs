@@ -1,6 +1,6 @@
 //! What a training pass keeps until its backward.
 
-use amdim_kernels::{Stored, resize};
+use amdim_kernels::{Buffer, Stored};
 use amdim_network::Network;
 
 use crate::layer::{Kept, Layer};
@@ -14,9 +14,9 @@ pub(crate) struct Slot<S: Stored> {
     /// Whether the pass waits for its backward.
     pub(crate) open: bool,
     /// The pictures, channels last.
-    pub(crate) pictures: Vec<S>,
+    pub(crate) pictures: Buffer<S>,
     /// The maps of the nodes.
-    pub(crate) maps: Vec<Vec<S>>,
+    pub(crate) maps: Vec<Buffer<S>>,
     /// What else the nodes keep.
     pub(crate) kept: Vec<Kept<S>>,
     /// Batch statistics.
@@ -25,20 +25,20 @@ pub(crate) struct Slot<S: Stored> {
 
 impl<S: Stored> Slot<S> {
     pub(crate) fn new(norms: Vec<NormState<S::Real>>) -> Self {
-        Self { batch: 0, open: false, pictures: vec![], maps: vec![], kept: vec![], norms }
+        Self { batch: 0, open: false, pictures: Buffer::default(), maps: vec![], kept: vec![], norms }
     }
 
     /// Makes room for `batch` pictures. Allocates only if the last batch was smaller.
     pub(crate) fn resize(&mut self, network: &Network, layers: &[Layer], batch: usize) {
-        resize(&mut self.pictures, batch * network.input.len());
-        self.maps.resize_with(layers.len(), Vec::new);
-        self.kept.resize_with(layers.len(), || Kept { hidden: vec![], sum: vec![] });
+        self.pictures.resize(batch * network.input.len());
+        self.maps.resize_with(layers.len(), Buffer::default);
+        self.kept.resize_with(layers.len(), || Kept { hidden: Buffer::default(), sum: Buffer::default() });
         let stored = self.maps.iter_mut().zip(&mut self.kept);
         for ((map, kept), (layer, node)) in stored.zip(layers.iter().zip(&network.nodes)) {
             let [hidden, sum, _] = layer.kept_channels().map(|n| n * node.shape.locations() * batch);
-            resize(map, batch * node.shape.len());
-            resize(&mut kept.hidden, hidden);
-            resize(&mut kept.sum, sum);
+            map.resize(batch * node.shape.len());
+            kept.hidden.resize(hidden);
+            kept.sum.resize(sum);
         }
     }
 }

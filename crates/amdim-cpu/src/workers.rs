@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use amdim_kernels::{Kernel, Pool, Stored};
+use amdim_kernels::{Buffer, Kernel, Pool, Stored};
 
 use crate::patches::{PatchRoom, PatchRoomSize};
 
@@ -49,33 +49,33 @@ pub(crate) struct Scratch<S: Stored> {
     /// Patches.
     pub(crate) patches: PatchRoom<S>,
     /// Gradients of patches.
-    pub(crate) column_gradients: Vec<S::Real>,
+    pub(crate) column_gradients: Buffer<S::Real>,
     /// A chunk of hidden activations, or their gradients.
-    pub(crate) hidden: Vec<S>,
+    pub(crate) hidden: Buffer<S>,
     /// A chunk of hidden activations that were not kept.
-    pub(crate) activation: Vec<S>,
+    pub(crate) activation: Buffer<S>,
     /// Rows packed for the gradients of weights.
-    pub(crate) packed: Vec<S>,
+    pub(crate) packed: Buffer<S>,
     /// Averages over the windows of a chunk.
-    pub(crate) averages: Vec<S::Real>,
+    pub(crate) averages: Buffer<S::Real>,
     /// Gradients of the maps that a chunk's windows touch.
-    pub(crate) open_maps: Vec<S::Real>,
+    pub(crate) open_maps: Buffer<S::Real>,
     /// Two sums a channel.
-    pub(crate) sums: [Vec<S::Real>; 2],
+    pub(crate) sums: [Buffer<S::Real>; 2],
     /// One value a channel.
-    pub(crate) centre: Vec<S::Real>,
+    pub(crate) centre: Buffer<S::Real>,
     /// Weights of one output channel.
-    pub(crate) weights: Vec<S::Real>,
+    pub(crate) weights: Buffer<S::Real>,
     /// A few pictures, channels last.
-    pub(crate) pictures: Vec<S>,
+    pub(crate) pictures: Buffer<S>,
     /// Maps of a few pictures.
-    pub(crate) maps: Vec<Vec<S>>,
+    pub(crate) maps: Vec<Buffer<S>>,
 }
 
 impl<S: Stored> Scratch<S> {
     fn new(size: ScratchSize, trains: bool) -> Self {
-        let stored = |length| vec![S::default(); length];
-        let real = |length| vec![S::Real::default(); length];
+        let stored = Buffer::<S>::zeros;
+        let real = Buffer::<S::Real>::zeros;
         let for_training = |length| if trains { length } else { 0 };
         Self {
             patches: PatchRoom::new(size.patches),
@@ -88,7 +88,7 @@ impl<S: Stored> Scratch<S> {
             sums: [real(size.channels), real(size.channels)],
             centre: real(size.channels),
             weights: real(for_training(size.weights)),
-            pictures: vec![],
+            pictures: Buffer::default(),
             maps: vec![],
         }
     }

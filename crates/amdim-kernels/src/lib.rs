@@ -3,7 +3,7 @@
 //! - [`Kernel`]: the instruction set, found at run time or forced by `AMDIM_KERNEL`.
 //! - [`Real`] and [`Stored`]: the number types; bf16 is stored, f32 and f64 are computed with.
 //! - [`gemm`]: products of matrices, with what follows them done on the way out.
-//! - [`resize`] and [`zeros`]: long buffers on large pages.
+//! - [`Buffer`]: values that begin on a cache line, on large pages.
 //! - [`Pool`]: threads that share out tasks without an allocation.
 //!
 //! `unsafe` stays in here, in small files, each function with its contract; crates above are safe code.
@@ -24,6 +24,6 @@ mod stored;
 
 pub use error::KernelError;
 pub use kernel::{KERNEL_VARIABLE, Kernel};
-pub use memory::{resize, zeros};
+pub use memory::Buffer;
 pub use pool::Pool;
 pub use stored::{Bf16, Real, Stored};

@@ -5,7 +5,7 @@ use std::mem::take;
 use std::ops::Range;
 
 use amdim_kernels::gemm::{Addend, Destination, Factor, Finish, Gemm, Rows};
-use amdim_kernels::{Stored, vectorized};
+use amdim_kernels::{Buffer, Stored, vectorized};
 use amdim_network::{Network, Padding, ParameterId, Projection, ResidualBlock, Window};
 
 use super::patch_product::{Incoming, PatchProduct, Round};
@@ -325,7 +325,7 @@ impl Block {
         pass: Pass<S>,
         maps: Maps<S>,
         (y_gradients, hidden_gradients, x_gradients): (&mut [S], &mut [S], &mut [S]),
-        partials: &mut [Vec<S::Real>],
+        partials: &mut [Buffer<S::Real>],
         work: impl Fn(&mut BackwardTask<S>, &mut Scratch<S>) + Sync,
     ) {
         let groups = pass.groups;
@@ -350,7 +350,12 @@ impl Block {
         pass.workers.for_each(&mut tasks[..groups.count()], |_, task, scratch| work(task, scratch));
     }
 
-    fn add_gradients<S: Stored>(&self, pass: Pass<S>, partials: &[Vec<S::Real>], gradients: &mut [S::Real]) {
+    fn add_gradients<S: Stored>(
+        &self,
+        pass: Pass<S>,
+        partials: &[Buffer<S::Real>],
+        gradients: &mut [S::Real],
+    ) {
         let partials = &partials[..pass.groups.count()];
         let mut offset = 0;
         for filter in self.filters() {

@@ -113,7 +113,7 @@ impl Convolution {
             y: ys[group],
             y_gradients: take(&mut y_parts[group]),
             x_gradients: take(&mut x_parts[group]),
-            partial: partials.next().map(Vec::as_mut_slice).unwrap_or_default(),
+            partial: partials.next().map(|partial| &mut partial[..]).unwrap_or_default(),
         });
         pass.workers.for_each(&mut tasks[..groups.count()], |_, task, scratch| {
             self.backward_group(pass.weights, task, write, scratch);

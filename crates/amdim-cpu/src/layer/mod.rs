@@ -12,7 +12,7 @@ use std::mem::take;
 use std::ops::Range;
 
 use amdim_kernels::gemm::Gemm;
-use amdim_kernels::{Kernel, Real, Stored, vectorized};
+use amdim_kernels::{Buffer, Kernel, Real, Stored, vectorized};
 use amdim_network::{BatchNorm, Layer as Description, Network, ParameterId, Window};
 
 use crate::CpuError;
@@ -101,9 +101,9 @@ impl<'a, S: Stored> Pass<'a, S> {
 #[derive(Debug, Default)]
 pub(crate) struct Kept<S> {
     /// Hidden activations; before the batch norm, where there is one.
-    pub(crate) hidden: Vec<S>,
+    pub(crate) hidden: Buffer<S>,
     /// The result before its batch norm.
-    pub(crate) sum: Vec<S>,
+    pub(crate) sum: Buffer<S>,
 }
 
 /// Memory that layers take turns in.
@@ -112,9 +112,9 @@ pub(crate) struct Workspace<S: Stored> {
     /// Channel sums of each group.
     pub(crate) sums: Vec<f64>,
     /// Weight gradients of each group.
-    pub(crate) partials: Vec<Vec<S::Real>>,
+    pub(crate) partials: Vec<Buffer<S::Real>>,
     /// Gradients of a block's hidden activations, `[batch, locations, channels]`.
-    pub(crate) hidden_gradients: Vec<S>,
+    pub(crate) hidden_gradients: Buffer<S>,
 }
 
 /// Where a layer leaves the gradients of its input.
@@ -354,7 +354,7 @@ fn vector(network: &Network, id: ParameterId, len: usize, layer: &str) -> Result
 }
 
 /// Adds the groups' shares of a vector, at `offset` of each partial, group after group.
-fn add_vector<R: Real>(partials: &[Vec<R>], offset: usize, to: &mut [R]) {
+fn add_vector<R: Real>(partials: &[Buffer<R>], offset: usize, to: &mut [R]) {
     for (at, to) in to.iter_mut().enumerate() {
         *to += partials.iter().map(|partial| partial[offset + at]).sum();
     }
