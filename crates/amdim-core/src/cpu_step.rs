@@ -11,7 +11,7 @@ use amdim_cpu::adam::{AdamStep, adam_update, gradient_norm};
 use amdim_cpu::classifiers::{ClassifierSettings, HeadReport, OnlineClassifiers};
 use amdim_cpu::nce::{Nce, NceConfig, NceReport, NceTerm};
 use amdim_kernels::{Bf16, Kernel, Pool, Stored};
-use amdim_network::{Network, Parameter};
+use amdim_network::{MapShape, Network, Parameter};
 use amdim_random::{Purpose, Stream};
 use candle_core::{DType, Device, Tensor};
 
@@ -21,12 +21,15 @@ use crate::loss::{ObjectiveConfig, SourcePositions};
 use crate::model::Model;
 use crate::nn::{Classifiers, draw_mask};
 use crate::optim::{Adam, AdamConfig, clip_factor};
+use crate::step_memory::StepMemory;
 use crate::train_state::TrainState;
 use crate::train_step::{CLASSIFIERS, ClassifierReport, ENCODER, ObjectiveReport, StepReport};
 use crate::{Error, Result, tensors};
 
 /// Views of a picture.
 const VIEWS: usize = 2;
+/// Value of the maps of a rehearsed loss. Any that is not 0 takes as long.
+const REHEARSED: f32 = 0.1;
 
 /// A fast training step of some precision. It holds what it trains; [`FastStep::load`] and [`FastStep::store`] exchange
 /// it with the model and the optimisers' state.
@@ -58,6 +61,12 @@ pub(crate) trait FastStep: Send {
 
     /// The maps of both views of the last `compute`.
     fn features(&self, batch: usize) -> Result<[Features; VIEWS]>;
+
+    /// Bytes that steps of this batch size hold; nothing is allocated for them.
+    fn memory(&self, batch: usize) -> StepMemory;
+
+    /// The loss and its gradients alone, over and over until `lap`, called after each time, says false.
+    fn rehearse_loss(&mut self, batch: usize, lap: &mut dyn FnMut() -> bool) -> Result<()>;
 }
 
 /// A fast step for a model, or none where its placement or type has none.
@@ -103,6 +112,11 @@ impl Learnt {
         self.square = tensors::to_vec(&adam.square)?;
         self.steps = adam.steps;
         Ok(())
+    }
+
+    /// Bytes that it holds: values, gradient and the two moments.
+    fn bytes(&self) -> usize {
+        4 * self.values.len() * size_of::<f32>()
     }
 
     fn store(&self) -> Result<(Tensor, Adam)> {
@@ -160,6 +174,14 @@ impl Heads {
             masks: [vec![], vec![]],
             learns: false,
         })
+    }
+
+    /// Bytes beside [`Learnt`] that a step of this batch size holds.
+    fn bytes(&self, batch: usize, threads: usize) -> usize {
+        let rows = VIEWS * batch;
+        let masks = if self.dropout > 0.0 { self.embedding + self.hidden } else { 0 };
+        let values = rows * (self.embedding + masks) + 2 * VIEWS * self.hidden;
+        values * size_of::<f32>() + self.classifiers.bytes(rows, threads)
     }
 
     fn compute(
@@ -252,13 +274,7 @@ impl<S: Stored<Real = f32>> CpuStep<S> {
         for (slot, view) in views.into_iter().enumerate() {
             self.engine.forward(slot, &mut self.running[0], view, batch)?;
         }
-        let outputs = self.network.outputs.len();
-        for view in &mut self.map_gradients {
-            view.resize_with(outputs, Vec::new);
-            for (map, &node) in view.iter_mut().zip(&self.network.outputs) {
-                map.resize(batch * self.network.nodes[node].shape.len(), 0.0);
-            }
-        }
+        self.resize_map_gradients(batch);
         let engine = &self.engine;
         let maps: [[&[S]; 3]; VIEWS] = [0, 1].map(|slot| [0, 1, 2].map(|output| engine.output(slot, output)));
         let positions = [0, 1].map(|view| Scale::ALL.map(|scale| positions.of(scale, view)));
@@ -290,6 +306,16 @@ impl<S: Stored<Real = f32>> CpuStep<S> {
             }
         }
         Ok(StepReport { objective: Some(objective), classifier, gradient_norm: norm })
+    }
+
+    fn resize_map_gradients(&mut self, batch: usize) {
+        let outputs = self.network.outputs.len();
+        for view in &mut self.map_gradients {
+            view.resize_with(outputs, Vec::new);
+            for (map, &node) in view.iter_mut().zip(&self.network.outputs) {
+                map.resize(batch * self.network.nodes[node].shape.len(), 0.0);
+            }
+        }
     }
 
     /// Copies the global features of both views for the classifiers.
@@ -392,6 +418,42 @@ impl<S: Stored<Real = f32>> FastStep for CpuStep<S> {
             Features::new(maps.into_iter().collect::<Result<_>>()?)
         };
         Ok([features(0)?, features(1)?])
+    }
+
+    fn memory(&self, batch: usize) -> StepMemory {
+        let network = self.engine.memory(batch);
+        let threads = self.pool.threads();
+        let outputs: usize = self.network.output_shapes().iter().map(MapShape::len).sum();
+        let running = self.running.len() * self.network.buffer_len();
+        let heads = self.heads.as_ref();
+        let learnt = || [&self.encoder].into_iter().chain(heads.map(|heads| &heads.learnt));
+        StepMemory {
+            parameters: network.parameters
+                + learnt().map(Learnt::bytes).sum::<usize>()
+                + running * size_of::<f32>(),
+            maps: network.maps + VIEWS * batch * outputs * size_of::<f32>(),
+            loss: self.nce.bytes(batch) + heads.map_or(0, |heads| heads.bytes(batch, threads)),
+            scratch: network.scratch,
+            // Parameters and two moments, in three forms.
+            checkpoint: learnt().map(|learnt| 9 * learnt.values.len() * size_of::<f32>()).sum(),
+        }
+    }
+
+    fn rehearse_loss(&mut self, batch: usize, lap: &mut dyn FnMut() -> bool) -> Result<()> {
+        self.resize_map_gradients(batch);
+        let map = |shape: &MapShape| vec![S::from_real(REHEARSED); batch * shape.len()];
+        let maps: Vec<Vec<S>> = self.network.output_shapes().iter().map(map).collect();
+        let maps: [&[S]; 3] = [0, 1, 2].map(|output| &maps[output][..]);
+        let drawn = SourcePositions::draw(batch, 0, 0);
+        let positions = [0, 1].map(|view| Scale::ALL.map(|scale| drawn.of(scale, view)));
+        let positions = [&positions[0][..], &positions[1][..]];
+        loop {
+            let [first, second] = &mut self.map_gradients;
+            self.nce.run(&self.pool, batch, [&maps, &maps], positions, [first, second])?;
+            if !lap() {
+                return Ok(());
+            }
+        }
     }
 }
 

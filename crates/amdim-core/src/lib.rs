@@ -40,6 +40,7 @@ pub mod model;
 pub mod nn;
 pub mod optim;
 pub mod parameters;
+pub mod step_memory;
 pub mod tensors;
 pub mod train_state;
 pub mod train_step;

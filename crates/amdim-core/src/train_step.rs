@@ -13,6 +13,7 @@ use crate::loss::{ObjectiveConfig, SourcePositions, Term, multiscale_loss};
 use crate::model::Model;
 use crate::nn::{ClassifierPass, Mode};
 use crate::optim::{Adam, AdamConfig, clip_factor, norm};
+use crate::step_memory::StepMemory;
 use crate::train_state::TrainState;
 use crate::{Error, Result, parameters, tensors};
 
@@ -178,6 +179,23 @@ impl Learner {
     /// The settings.
     pub fn config(&self) -> &StepConfig {
         &self.config
+    }
+
+    /// Bytes that updates on `batch` pictures (at least 2) hold beside the pictures, exactly; nothing is allocated for
+    /// them. None on candle, whose tensors come and go.
+    pub fn memory(&self, batch: usize) -> Option<StepMemory> {
+        self.fast.as_ref().map(|fast| fast.memory(batch))
+    }
+
+    /// The loss and its gradients alone, for `batch` pictures (at least 2) and on maps of no meaning: the part of an
+    /// update that grows with the square of the batch, for those who time it. It is repeated until `lap`, called after
+    /// each time, returns false. Nothing is learnt.
+    ///
+    /// Returns false, and does nothing, on candle, where the loss has no form of its own.
+    pub fn rehearse_loss(&mut self, batch: usize, lap: &mut dyn FnMut() -> bool) -> Result<bool> {
+        let Some(fast) = &mut self.fast else { return Ok(false) };
+        fast.rehearse_loss(batch, lap)?;
+        Ok(true)
     }
 
     /// One update at learning rate `rate`: [`compute`](Self::compute), then [`apply`](Self::apply).

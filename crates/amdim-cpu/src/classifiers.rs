@@ -148,6 +148,14 @@ impl<R: Real> OnlineClassifiers<R> {
         self.places.linear_bias.end
     }
 
+    /// Bytes that [`OnlineClassifiers::train`] holds for `rows` rows on `threads` threads; nothing is allocated for them.
+    pub fn bytes(&self, rows: usize, threads: usize) -> usize {
+        let ClassifierSettings { embedding, hidden, classes, .. } = self.settings;
+        let of_rows = rows * (embedding + 3 * hidden + classes);
+        let scratch = threads * self.gemm.transposed_scratch(rows, OUTPUTS);
+        (of_rows + scratch + self.packed.len() + 4 * hidden) * size_of::<R>()
+    }
+
     /// Losses and hits of a batch, and the gradient of the sum of both losses, which replaces what `gradient` held.
     /// The running statistics move.
     ///

@@ -36,4 +36,4 @@ mod slot;
 mod workers;
 
 pub use error::CpuError;
-pub use network::CpuNetwork;
+pub use network::{CpuNetwork, NetworkMemory};

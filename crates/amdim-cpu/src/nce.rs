@@ -252,6 +252,26 @@ impl<S: Stored> Nce<S> {
         Ok(report)
     }
 
+    /// Bytes that [`Nce::run`] holds for a batch of this size; nothing is allocated for them.
+    pub fn bytes(&self, batch: usize) -> usize {
+        let [terms, positives] = self.widest();
+        let (count, embedding, gemm) = (batch * terms, self.embedding, self.gemm);
+        let (sources, scores) = (count * embedding, BLOCK * count);
+        let packed = gemm.packed_len(embedding, count) + gemm.packed_len(count, embedding);
+        let of_group = scores + gemm.transposed_scratch(BLOCK, count);
+        let stored = sources + packed + MAX_GROUPS * of_group;
+        let real = batch * positives + 2 * count + sources + MAX_GROUPS * (scores + sources + 6 * count);
+        let sums = MAX_GROUPS * 4 * count;
+        stored * size_of::<S>() + real * size_of::<S::Real>() + sums * size_of::<f64>()
+    }
+
+    /// The most terms that share a target map, and the most positives a picture of any.
+    fn widest(&self) -> [usize; 2] {
+        let most = |count: &dyn Fn(&(usize, Vec<usize>)) -> usize| self.targets.iter().map(count).max();
+        let positives = most(&|(map, terms)| terms.len() * self.locations[*map]);
+        [most(&|(_, terms)| terms.len()).unwrap_or(0), positives.unwrap_or(0)]
+    }
+
     fn direction(
         &mut self,
         pool: &Pool,
@@ -432,8 +452,7 @@ impl<S: Stored> Nce<S> {
     }
 
     fn resize(&mut self, batch: usize) {
-        let terms = self.targets.iter().map(|(_, terms)| terms.len()).max().unwrap_or(0);
-        let positives = self.targets.iter().map(|(map, terms)| terms.len() * self.locations[*map]).max();
+        let [terms, positives] = self.widest();
         let (count, embedding, gemm) = (batch * terms, self.embedding, self.gemm);
         let memory = &mut self.memory;
         if memory.shifts.len() >= count {
@@ -443,7 +462,7 @@ impl<S: Stored> Nce<S> {
         let [columns, rows] = &mut memory.packed;
         columns.resize(gemm.packed_len(embedding, count));
         rows.resize(gemm.packed_len(count, embedding));
-        memory.positives.resize(batch * positives.unwrap_or(0));
+        memory.positives.resize(batch * positives);
         memory.shifts.resize(count);
         memory.negative_weights.resize(count);
         memory.gradients.resize(count * embedding);

@@ -27,6 +27,17 @@ const INFER_PARTS: usize = 16;
 /// Values that a thread copies at a time.
 const COPIED: usize = 1 << 14;
 
+/// Bytes that a [`CpuNetwork`] takes to train; see [`CpuNetwork::memory`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NetworkMemory {
+    /// Its copies of the parameters: flat and packed; state of the batch norms.
+    pub parameters: usize,
+    /// Maps of all slots, and gradients of maps: proportional to the batch.
+    pub maps: usize,
+    /// What threads work in, and each group's share of weight gradients.
+    pub scratch: usize,
+}
+
 /// A network ready to run on the CPU, with all the memory that it needs.
 ///
 /// `S` is what maps are kept as: `f32`, `f64`, or [`Bf16`](amdim_kernels::Bf16) with parameters, running statistics,
@@ -304,25 +315,49 @@ impl<S: Stored> CpuNetwork<S> {
         Ok(())
     }
 
+    /// Bytes that training passes and their backward over `batch` pictures (at least one) need, in all slots; nothing
+    /// is allocated for them.
+    pub fn memory(&self, batch: usize) -> NetworkMemory {
+        let (stored, real) = (size_of::<S>(), size_of::<S::Real>());
+        let norms: usize = self.layers.iter().flat_map(Layer::norms).map(|norm| norm.channels()).sum();
+        let packed = self.packed.iter().map(|packed| packed.len()).sum::<usize>() + self.unpacked.len();
+        let slots = self.slots.len() * Slot::<S>::bytes(&self.network, &self.layers, batch);
+        let gradients = batch * self.registers.total_len() + self.hidden_gradients_len(batch);
+        let [groups, partial] = self.partials_len(batch);
+        NetworkMemory {
+            parameters: self.parameters.len() * real + packed * stored + NormState::<S::Real>::bytes(norms),
+            maps: slots + gradients * stored,
+            scratch: self.workers.scratch_bytes()
+                + self.workspace.sums.len() * size_of::<f64>()
+                + groups * partial * real,
+        }
+    }
+
     fn resize_workspace(&mut self, batch: usize) {
-        let Self { network, layers, workspace, .. } = self;
+        let ([groups, partial], hidden) = (self.partials_len(batch), self.hidden_gradients_len(batch));
         self.registers.resize(&mut self.map_gradients, batch);
-        let partial = layers.iter().map(Layer::partial_len).max().unwrap_or(0);
-        let groups =
-            network.nodes.iter().map(|node| Groups::new(batch, node.shape.locations()).count()).max();
-        if workspace.partials.len() < groups.unwrap_or(0) {
-            workspace.partials.resize_with(groups.unwrap_or(0), Buffer::default);
+        let workspace = &mut self.workspace;
+        if workspace.partials.len() < groups {
+            workspace.partials.resize_with(groups, Buffer::default);
             workspace.partials.iter_mut().for_each(|values| values.resize(partial));
         }
-        let hidden = layers
-            .iter()
-            .zip(&network.nodes)
-            .map(|(layer, node)| layer.kept_channels()[2] * node.shape.locations() * batch)
-            .max()
-            .unwrap_or(0);
         if workspace.hidden_gradients.len() < hidden {
             workspace.hidden_gradients.resize(hidden);
         }
+    }
+
+    /// Number of [`Workspace::partials`] for `batch` pictures, and the length of each.
+    fn partials_len(&self, batch: usize) -> [usize; 2] {
+        let groups = |node: &Node| Groups::new(batch, node.shape.locations()).count();
+        let partial = self.layers.iter().map(Layer::partial_len).max();
+        [self.network.nodes.iter().map(groups).max().unwrap_or(0), partial.unwrap_or(0)]
+    }
+
+    /// Length of [`Workspace::hidden_gradients`] for `batch` pictures.
+    fn hidden_gradients_len(&self, batch: usize) -> usize {
+        let nodes = self.layers.iter().zip(&self.network.nodes);
+        let lens = nodes.map(|(layer, node)| layer.kept_channels()[2] * node.shape.locations() * batch);
+        lens.max().unwrap_or(0)
     }
 
     /// Returns the slot's number of pictures.

@@ -55,6 +55,11 @@ impl<R: Real> NormState<R> {
         }
     }
 
+    /// Bytes of the states of norms with this many channels together.
+    pub(crate) fn bytes(channels: usize) -> usize {
+        6 * channels * size_of::<R>()
+    }
+
     /// Replaces `x` by `y` in `rows`, `[rows, channels]`.
     pub(crate) fn apply<S: Stored<Real = R>>(&self, instructions: Kernel, rows: &mut [S]) {
         let channels = self.mean.len();

@@ -247,6 +247,12 @@ impl PatchRoomSize {
 }
 
 impl<S: Stored> PatchRoom<S> {
+    /// Bytes that it holds.
+    pub(crate) fn bytes(&self) -> usize {
+        let Self { columns, offsets, zeros } = self;
+        (columns.len() + zeros.len()) * size_of::<S>() + offsets.len() * size_of::<usize>()
+    }
+
     pub(crate) fn new(size: PatchRoomSize) -> Self {
         Self {
             columns: Buffer::zeros(size.columns),

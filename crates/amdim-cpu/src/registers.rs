@@ -39,6 +39,11 @@ impl Registers {
         registers
     }
 
+    /// Values a picture, of all registers together.
+    pub(crate) fn total_len(&self) -> usize {
+        self.lens.iter().sum()
+    }
+
     /// Makes room for `pictures` in every register of `maps`.
     pub(crate) fn resize<T: Copy + Default>(&self, maps: &mut Vec<Buffer<T>>, pictures: usize) {
         maps.resize_with(self.lens.len(), Buffer::default);

@@ -1,7 +1,7 @@
 //! What a training pass keeps until its backward.
 
 use amdim_kernels::{Buffer, Stored};
-use amdim_network::Network;
+use amdim_network::{Network, Node};
 
 use crate::layer::{Kept, Layer};
 use crate::norm::NormState;
@@ -26,6 +26,17 @@ pub(crate) struct Slot<S: Stored> {
 impl<S: Stored> Slot<S> {
     pub(crate) fn new(norms: Vec<NormState<S::Real>>) -> Self {
         Self { batch: 0, open: false, pictures: Buffer::default(), maps: vec![], kept: vec![], norms }
+    }
+
+    /// Bytes of a slot with room for `batch` pictures.
+    pub(crate) fn bytes(network: &Network, layers: &[Layer], batch: usize) -> usize {
+        let per_picture = |(layer, node): (&Layer, &Node)| {
+            let [hidden, sum, _] = layer.kept_channels();
+            node.shape.len() + (hidden + sum) * node.shape.locations()
+        };
+        let maps: usize = layers.iter().zip(&network.nodes).map(per_picture).sum();
+        let norms: usize = layers.iter().flat_map(Layer::norms).map(|norm| norm.channels()).sum();
+        batch * (network.input.len() + maps) * size_of::<S>() + NormState::<S::Real>::bytes(norms)
     }
 
     /// Makes room for `batch` pictures. Allocates only if the last batch was smaller.

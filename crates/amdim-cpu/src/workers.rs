@@ -92,6 +92,30 @@ impl<S: Stored> Scratch<S> {
             maps: vec![],
         }
     }
+
+    /// Bytes that it holds. Every field is named, so that a new one is not forgotten.
+    fn bytes(&self) -> usize {
+        let Self {
+            patches,
+            column_gradients,
+            hidden,
+            activation,
+            packed,
+            averages,
+            open_maps,
+            sums,
+            centre,
+            weights,
+            pictures,
+            maps,
+        } = self;
+        let maps: usize = maps.iter().map(|map| map.len()).sum();
+        let stored = [hidden, activation, packed, pictures].map(|values| values.len()).iter().sum::<usize>();
+        let [first, second] = sums;
+        let real = [column_gradients, averages, open_maps, first, second, centre, weights];
+        let real = real.map(|values| values.len()).iter().sum::<usize>();
+        patches.bytes() + (stored + maps) * size_of::<S>() + real * size_of::<S::Real>()
+    }
 }
 
 /// A pool of threads, with a [`Scratch`] for each.
@@ -111,6 +135,11 @@ impl<S: Stored> Workers<S> {
 
     pub(crate) fn pool(&self) -> &Pool {
         &self.pool
+    }
+
+    /// Bytes of the memory of all threads.
+    pub(crate) fn scratch_bytes(&self) -> usize {
+        self.scratch.iter().map(|own| own.lock().unwrap_or_else(PoisonError::into_inner).bytes()).sum()
     }
 
     /// What loops are compiled for.

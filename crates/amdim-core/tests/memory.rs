@@ -1,0 +1,123 @@
+//! The memory of a step as it is foretold, against what is really allocated; and the rehearsal of its loss.
+
+mod common;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use amdim_core::encoder::EncoderConfig;
+use amdim_core::executor::{ExecutorKind, Precision};
+use amdim_core::loss::{ObjectiveConfig, Term};
+use amdim_core::model::{Model, ModelConfig, Placement};
+use amdim_core::optim::AdamConfig;
+use amdim_core::train_step::{Learner, StepConfig};
+use candle_core::{DType, Device, Tensor};
+use common::{classifiers, encoder, tensor};
+
+/// Counts the bytes that are held.
+struct Counting;
+
+static HELD: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: all work is the system allocator's.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        HELD.fetch_add(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller's contract is the same.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        HELD.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller's contract is the same.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Held by a test, so that no other allocates beside it.
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// Descriptions, names, tables of windows, running statistics outside the step.
+const BOOKKEEPING: usize = 128 << 10;
+
+fn learner(executor: ExecutorKind, precision: Precision, encoder: EncoderConfig) -> Learner {
+    let config = ModelConfig { encoder, classifiers: classifiers(), classes: 3 };
+    let placement = Placement { device: Device::Cpu, dtype: DType::F32, executor, precision, threads: 2 };
+    let model = Model::new(config, 5, placement).unwrap();
+    let terms = vec![Term::GlobalTo5, Term::GlobalTo7, Term::Local5To5];
+    let objective = ObjectiveConfig { score_clip: 20.0, logit_penalty: 0.04, terms };
+    let optimizer = AdamConfig {
+        learning_rate: 1e-3,
+        beta1: 0.8,
+        beta2: 0.999,
+        epsilon: 1e-4,
+        weight_decay: 1e-5,
+        gradient_clip: None,
+    };
+    Learner::new(model, StepConfig { objective, optimizer, encoder_frozen: false, seed: 3 }).unwrap()
+}
+
+fn pictures(batch: usize, size: usize) -> ([Tensor; 2], Vec<i64>) {
+    let view = |seed| tensor(&[batch, 3, size, size], 1.0, seed).to_dtype(DType::F32).unwrap();
+    ([view(1), view(2)], (0..batch as i64).map(|picture| picture % 3).collect())
+}
+
+#[test]
+fn a_step_holds_what_was_foretold() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    for (precision, batch_norm, size) in [
+        (Precision::F32, false, 32),
+        (Precision::F32, true, 32),
+        (Precision::Bf16, false, 32),
+        (Precision::Bf16, true, 64),
+    ] {
+        let what = format!("{precision}, batch norm {batch_norm}, {size} pixels");
+        // So many more that vectors, which at least double, grow to just what is needed.
+        let [few, many] = [8, 64].map(|batch| (batch, pictures(batch, size)));
+        let before = HELD.load(Ordering::Relaxed);
+        let mut learner = learner(ExecutorKind::Cpu, precision, encoder(size, batch_norm));
+        let mut held = [&few, &many].map(|(batch, ([first, second], labels))| {
+            let foretold = learner.memory(*batch).unwrap();
+            learner.step([first, second], labels, 1e-3).unwrap();
+            assert_eq!(learner.memory(*batch).unwrap(), foretold, "{what}: a step changes nothing about it");
+            (HELD.load(Ordering::Relaxed) - before, foretold.step())
+        });
+        for (held, foretold) in held {
+            let extra = held.checked_sub(foretold);
+            assert!(
+                extra.is_some_and(|extra| extra < BOOKKEEPING),
+                "{what}: {foretold} foretold, {held} held"
+            );
+        }
+        held.reverse();
+        let [(held, foretold), (held_few, foretold_few)] = held;
+        assert_eq!(held - held_few, foretold - foretold_few, "{what}: growth with the batch");
+    }
+    assert_eq!(learner(ExecutorKind::Candle, Precision::F32, encoder(32, false)).memory(8), None);
+}
+
+#[test]
+fn a_loss_is_rehearsed_as_often_as_asked_and_nothing_is_learnt() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let ([first, second], labels) = pictures(8, 32);
+    let reports = [0, 3].map(|laps| {
+        let mut learner = learner(ExecutorKind::Cpu, Precision::F32, encoder(32, false));
+        let mut left = laps;
+        if laps > 0 {
+            let mut lap = || {
+                left -= 1;
+                left > 0
+            };
+            assert!(learner.rehearse_loss(12, &mut lap).unwrap());
+        }
+        assert_eq!(left, 0);
+        learner.step([&first, &second], &labels, 1e-3).unwrap()
+    });
+    assert_eq!(reports[0], reports[1]);
+    let mut candle = learner(ExecutorKind::Candle, Precision::F32, encoder(32, false));
+    assert!(!candle.rehearse_loss(8, &mut || panic!("nothing is done")).unwrap());
+}
