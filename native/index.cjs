@@ -839,6 +839,7 @@ module.exports.NativeDataset = nativeBinding.NativeDataset
 module.exports.NativeEmbedding = nativeBinding.NativeEmbedding
 module.exports.NativeEvaluation = nativeBinding.NativeEvaluation
 module.exports.NativeModel = nativeBinding.NativeModel
+module.exports.NativePlan = nativeBinding.NativePlan
 module.exports.NativeTraining = nativeBinding.NativeTraining
 module.exports.addonInfo = nativeBinding.addonInfo
 module.exports.bench = nativeBinding.bench

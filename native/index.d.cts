@@ -40,6 +40,13 @@ export declare class NativeModel {
   dispose(): void
 }
 
+/** A prediction under way. */
+export declare class NativePlan {
+  static start(request: string): NativePlan | Failure
+  cancel(): void
+  finished(): Promise<string | Failure>
+}
+
 /** A training run; it goes on whether or not anybody waits for it. */
 export declare class NativeTraining {
   static start(request: string, train: NativeDataset, test: NativeDataset | null, onEvent: (event: string) => void, transform: ((image: NativeImage) => NativeImage) | null): NativeTraining | Failure

@@ -104,6 +104,13 @@ struct State {
 }
 
 impl Loader {
+    /// Bytes of the views of a loader whose queue is full: `prefetch` batches made ahead, and the one in use, which
+    /// comes back by [`Loader::recycle`]. Pictures that a data set keeps are not counted.
+    pub fn queue_bytes(augment: &AugmentConfig, batch: usize, prefetch: usize) -> usize {
+        let view = usize::from(augment.channels) * (augment.pixels as usize).pow(2);
+        (prefetch + 1) * 2 * batch * view * size_of::<f32>()
+    }
+
     /// Starts making the batches from `options.epoch` and `options.position` on.
     ///
     /// `transform` is applied to every decoded picture first, on the loader's threads.

@@ -17,6 +17,7 @@ pub mod evaluation;
 pub mod failure;
 mod job;
 pub mod model;
+pub mod plan;
 pub mod search;
 pub mod training;
 pub mod transform;

@@ -21,6 +21,8 @@ use crate::{Result, RunError};
 
 /// Seed of weights, pictures and labels.
 const SEED: u64 = 1;
+/// Learning rate, at which no encoder diverges within a few steps on noise.
+pub(crate) const RATE: f64 = 2e-4;
 /// Classes of the online classifiers, as of CIFAR-10.
 const CLASSES: usize = 10;
 
@@ -79,12 +81,11 @@ pub fn bench(request: &BenchRequest) -> Result<BenchResult> {
 fn time_training(model: Model, request: &BenchRequest) -> Result<(Vec<f64>, Option<f64>)> {
     let batch = request.batch_size;
     let views = [random_images(&model, batch, 1)?, random_images(&model, batch, 2)?];
-    let mut stream = Stream::new(SEED, Purpose::HeadOrder, 0);
-    let labels: Vec<i64> = (0..batch).map(|_| stream.below(CLASSES as u64) as i64).collect();
+    let labels = random_labels(batch, CLASSES);
     let mut learner = Learner::new(model, reference_step())?;
     let mut last_loss = None;
     let seconds = time(request, || {
-        let report = learner.step([&views[0], &views[1]], &labels, 2e-4)?;
+        let report = learner.step([&views[0], &views[1]], &labels, RATE)?;
         last_loss = report.objective.map(|objective| objective.total);
         Ok(())
     })?;
@@ -127,13 +128,7 @@ fn summary(
     Place { device, executor, precision }: Place,
     last_loss: Option<f64>,
 ) -> BenchResult {
-    seconds.sort_by(f64::total_cmp);
-    let middle = seconds.len() / 2;
-    let median_s = if seconds.len() % 2 == 1 {
-        seconds[middle]
-    } else {
-        f64::midpoint(seconds[middle - 1], seconds[middle])
-    };
+    let median_s = median(&mut seconds);
     BenchResult {
         images_per_s: request.batch_size as f64 / median_s,
         median_s,
@@ -147,6 +142,20 @@ fn summary(
         threads: request.threads,
         last_loss,
     }
+}
+
+/// The median of at least one value, which are sorted by the way.
+pub(crate) fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    if values.len() % 2 == 1 { values[middle] } else { f64::midpoint(values[middle - 1], values[middle]) }
+}
+
+/// Labels of so many classes; -1 where there are none.
+pub(crate) fn random_labels(batch: usize, classes: usize) -> Vec<i64> {
+    let mut stream = Stream::new(SEED, Purpose::HeadOrder, 0);
+    let mut draw = || if classes == 0 { -1 } else { stream.below(classes as u64) as i64 };
+    (0..batch).map(|_| draw()).collect()
 }
 
 /// Pictures of uniform noise with mean 0 and variance 1, as normalised pictures have.

@@ -15,6 +15,7 @@
 //! | [`pictures`] | data sets opened from a description or from memory |
 //! | [`search`] | nearest neighbours among features |
 //! | [`bench`](mod@bench) | timing of the bare step |
+//! | [`plan`](mod@plan) | time and memory that a run will take |
 //! | [`about`] | what this build is and finds: version, device, processor, an encoder's size |
 //! | [`self_test`](mod@self_test) | a few checks of an installation |
 
@@ -30,6 +31,7 @@ mod labels;
 pub mod model;
 pub mod pictures;
 pub mod place;
+pub mod plan;
 pub mod record;
 pub mod run;
 pub mod search;

@@ -18,7 +18,7 @@ use crate::{Result, RunError};
 pub use length::Length;
 pub use request::{
     BadImage, BenchMode, BenchRequest, ClassifierTask, EmbedRequest, EvaluateRequest, Head, LinearHead,
-    LinearMethod, Protocol, TrainRequest,
+    LinearMethod, PlanRequest, Protocol, TrainRequest,
 };
 
 /// Everything that a run's numbers depend on.

@@ -82,6 +82,47 @@ impl TrainRequest {
     }
 }
 
+/// A prediction of what a run takes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PlanRequest {
+    /// What the run's numbers depend on.
+    pub config: AmdimConfig,
+    /// Number of training pictures, at least a batch; none where it is not known.
+    pub pictures: Option<usize>,
+    /// Classes of the labels; 0 without labels.
+    pub classes: usize,
+    /// As in [`TrainRequest::device`].
+    pub device: String,
+    /// What runs the encoder.
+    pub executor: ExecutorKind,
+    /// How the encoder keeps its maps.
+    pub precision: Precision,
+    /// Threads of the computation, at least 1.
+    pub threads: usize,
+    /// Batches made ahead, at least 1.
+    pub prefetch: usize,
+}
+
+impl PlanRequest {
+    /// Checks every range.
+    ///
+    /// # Errors
+    /// `AMDIM_INVALID_ARGUMENT` for a value out of range, or fewer pictures than a batch.
+    pub fn validate(&self) -> Result<()> {
+        self.config.validate()?;
+        at_least_one("threads", self.threads)?;
+        at_least_one("prefetch", self.prefetch)?;
+        match self.pictures {
+            Some(pictures) if pictures < self.config.batch_size => {
+                let expected = format!("at least a batch ({})", self.config.batch_size);
+                Err(RunError::argument("pictures", expected, pictures))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 /// What to do about a picture that can't be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
