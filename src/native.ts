@@ -65,6 +65,11 @@ export interface NativeEvaluation {
   finished(): Promise<string | Failure>
 }
 
+export interface NativePlan {
+  cancel(): void
+  finished(): Promise<string | Failure>
+}
+
 export interface Addon {
   addonInfo(): string
   checkDevice(name: string): string | Failure
@@ -108,6 +113,9 @@ export interface Addon {
       test: NativeDataset,
       onEvent: (event: string) => void,
     ): NativeEvaluation | Failure
+  }
+  NativePlan: {
+    start(request: string): NativePlan | Failure
   }
   searchNeighbours(
     queries: Float32Array,

@@ -5,6 +5,7 @@ import { runCli } from '../../src/cli/run-cli.js'
 import { Terminal } from '../../src/cli/terminal.js'
 import { temporaryFolder, write } from '../support/folder.js'
 import { MemoryStream } from '../support/memory-stream.js'
+import { TINY_FLAGS } from '../support/tiny.js'
 
 async function run(...args: string[]) {
   const [out, err] = [new MemoryStream(), new MemoryStream()]
@@ -12,7 +13,7 @@ async function run(...args: string[]) {
   return { code, out: out.text, err: err.text }
 }
 
-const COMMANDS = ['train', 'embed', 'evaluate', 'inspect', 'doctor', 'bench']
+const COMMANDS = ['train', 'embed', 'evaluate', 'inspect', 'plan', 'doctor', 'bench']
 
 describe('amdim', () => {
   it('prints its version', async () => {
@@ -67,6 +68,14 @@ describe('amdim', () => {
     [['evaluate', 'model'], '--data is missing'],
     [['inspect'], 'FILE is missing'],
     [['inspect', 'a', 'b'], 'unexpected argument "b"'],
+    [['plan'], 'CONFIG is missing'],
+    [['plan', 'cifar11'], 'CONFIG: expected one of tiny, cifar10'],
+    [
+      ['plan', 'tiny', '--picture', '3'],
+      'unknown option --picture for "amdim plan"; did you mean --pictures?',
+    ],
+    [['plan', 'tiny', '--pictures', '63'], 'pictures: expected at least a batch (64), got 63'],
+    [['plan', 'tiny', '--base-width', '0'], 'encoder.baseWidth: expected a whole number >= 1'],
     [['bench', '--size', '33'], 'encoder.encoderSize: expected one of 32, 64, 128, got 33'],
     [['bench', '--precision', 'f16'], 'precision: expected one of auto, f32, bf16, got "f16"'],
     [['bench', '--batch', '1'], 'batchSize: expected a whole number >= 2'],
@@ -79,6 +88,22 @@ describe('amdim', () => {
       expect.stringMatching(/^amdim: /),
       expect.stringMatching(/^hint: /),
     ])
+  })
+
+  it('plans a run from a preset or a file, and flags', async () => {
+    const length = ['--epochs', '2', '--pictures', '80']
+    const { code, out, err } = await run('plan', 'tiny', ...TINY_FLAGS, ...length)
+    expect({ code, err }).toEqual({ code: 0, err: '' })
+    expect(out).toMatch(/^speed {7}[\d.]+ pairs\/s: .* an update of 8 pictures/)
+    expect(out).toMatch(/^length {6}20 updates, 2 epochs of 10 updates, /m)
+    expect(out).toMatch(/^memory .* at its peak/m)
+    expect(out).toMatch(/^maps and their gradients /m)
+    const file = write(join(temporaryFolder(), 'a.yaml'), 'preset: cifar10\nlength: { updates: 7 }\n')
+    const json = await run('plan', file, ...TINY_FLAGS, '--json')
+    expect(json).toMatchObject({ code: 0, err: '' })
+    expect(JSON.parse(json.out)).toMatchObject({ batchSize: 8, updates: 7, epochs: null })
+    const missing = await run('plan', join(temporaryFolder(), 'none.yaml'))
+    expect(missing).toMatchObject({ code: 1, err: expect.stringContaining('[AMDIM_IO]') })
   })
 
   it('fails with 1 when the data is not there', async () => {

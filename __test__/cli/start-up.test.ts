@@ -13,7 +13,7 @@ function run(...args: string[]) {
 }
 
 describe('start-up', () => {
-  it.each([['--help'], ['--version'], ['train', '--help']])(
+  it.each([['--help'], ['--version'], ['train', '--help'], ['plan', '--help']])(
     'amdim %s %s does not load the addon',
     async (...args) => {
       const ended = await run(PROGRAM, ...args)

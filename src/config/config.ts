@@ -34,8 +34,11 @@ export async function resolveConfig({ preset, config }: ResolveConfigOptions = {
   return resolveSources({ preset, overrides: config })
 }
 
-/** Which options a JSON schema describes: a run's configuration, the settings of a run, or an evaluation plan. */
-export type SchemaName = 'config' | 'run' | 'evaluate'
+/**
+ * Which options a JSON schema describes: a run's configuration, the settings of a run, an evaluation plan, or what a
+ * prediction ({@link plan}) is told beside the configuration.
+ */
+export type SchemaName = 'config' | 'run' | 'evaluate' | 'plan'
 
 /**
  * The JSON schema (draft 2020-12) of a set of options, with descriptions, ranges and defaults. The key `flag` is the
@@ -63,7 +66,9 @@ async function schemaOf(name: SchemaName) {
       return (await import('./run-schema.js')).runSchema
     case 'evaluate':
       return (await import('./evaluate-schema.js')).evaluateSchema
+    case 'plan':
+      return (await import('./plan-schema.js')).planSchema
     default:
-      throw invalidArgument('name', 'one of config, run, evaluate', name)
+      throw invalidArgument('name', 'one of config, run, evaluate, plan', name)
   }
 }

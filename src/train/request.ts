@@ -81,8 +81,18 @@ function pickSettings(options: TrainOptions): Partial<RunSettings> {
   return Object.fromEntries(Object.entries(options).filter(([key]) => !own.includes(key)))
 }
 
-/** The configuration's overrides, with those that have an option of their own. */
-function overridesOf(options: TrainOptions): ConfigOverrides | undefined {
+/** Options that stand for parts of the configuration. */
+type ConfigOptions = Pick<
+  TrainOptions,
+  'config' | 'epochs' | 'updates' | 'minutes' | 'seed' | 'freezeEncoder'
+>
+
+/**
+ * The configuration's overrides, with those that have an option of their own.
+ *
+ * @throws {@link AmdimError} `AMDIM_INVALID_ARGUMENT` for two lengths
+ */
+export function overridesOf(options: ConfigOptions): ConfigOverrides | undefined {
   const lengths = (['epochs', 'updates', 'minutes'] as const).filter((name) => options[name] !== undefined)
   if (lengths.length > 1) throw conflict(lengths[0] ?? '', lengths[1] ?? '', 'a run has one length')
   const [length] = lengths
