@@ -267,9 +267,9 @@ impl<S: Stored> Nce<S> {
 
     /// The most terms that share a target map, and the most positives a picture of any.
     fn widest(&self) -> [usize; 2] {
-        let most = |count: &dyn Fn(&(usize, Vec<usize>)) -> usize| self.targets.iter().map(count).max();
-        let positives = most(&|(map, terms)| terms.len() * self.locations[*map]);
-        [most(&|(_, terms)| terms.len()).unwrap_or(0), positives.unwrap_or(0)]
+        let terms = self.targets.iter().map(|(_, terms)| terms.len()).max();
+        let positives = self.targets.iter().map(|(map, terms)| terms.len() * self.locations[*map]).max();
+        [terms.unwrap_or(0), positives.unwrap_or(0)]
     }
 
     fn direction(

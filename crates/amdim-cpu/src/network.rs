@@ -13,7 +13,7 @@ use crate::error::check_length;
 use crate::filter::Filter;
 use crate::groups::{Groups, MAX_GROUPS};
 use crate::layer::{InputGradients, Layer, Layout, Maps, Pass, Weights, Workspace, Write};
-use crate::norm::NormState;
+use crate::norm::{Norm, NormState};
 use crate::registers::Registers;
 use crate::slot::Slot;
 use crate::workers::{Scratch, ScratchSize, Workers};
@@ -319,13 +319,14 @@ impl<S: Stored> CpuNetwork<S> {
     /// is allocated for them.
     pub fn memory(&self, batch: usize) -> NetworkMemory {
         let (stored, real) = (size_of::<S>(), size_of::<S::Real>());
-        let norms: usize = self.layers.iter().flat_map(Layer::norms).map(|norm| norm.channels()).sum();
+        let channels: usize = self.layers.iter().flat_map(Layer::norms).map(Norm::channels).sum();
+        let norms = (self.slots.len() + 1) * NormState::<S::Real>::bytes(channels);
         let packed = self.packed.iter().map(|packed| packed.len()).sum::<usize>() + self.unpacked.len();
         let slots = self.slots.len() * Slot::<S>::bytes(&self.network, &self.layers, batch);
         let gradients = batch * self.registers.total_len() + self.hidden_gradients_len(batch);
         let [groups, partial] = self.partials_len(batch);
         NetworkMemory {
-            parameters: self.parameters.len() * real + packed * stored + NormState::<S::Real>::bytes(norms),
+            parameters: self.parameters.len() * real + packed * stored + norms,
             maps: slots + gradients * stored,
             scratch: self.workers.scratch_bytes()
                 + self.workspace.sums.len() * size_of::<f64>()

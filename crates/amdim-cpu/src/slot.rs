@@ -28,15 +28,14 @@ impl<S: Stored> Slot<S> {
         Self { batch: 0, open: false, pictures: Buffer::default(), maps: vec![], kept: vec![], norms }
     }
 
-    /// Bytes of a slot with room for `batch` pictures.
+    /// Bytes of a slot with room for `batch` pictures, batch statistics aside: proportional to the batch.
     pub(crate) fn bytes(network: &Network, layers: &[Layer], batch: usize) -> usize {
         let per_picture = |(layer, node): (&Layer, &Node)| {
             let [hidden, sum, _] = layer.kept_channels();
             node.shape.len() + (hidden + sum) * node.shape.locations()
         };
         let maps: usize = layers.iter().zip(&network.nodes).map(per_picture).sum();
-        let norms: usize = layers.iter().flat_map(Layer::norms).map(|norm| norm.channels()).sum();
-        batch * (network.input.len() + maps) * size_of::<S>() + NormState::<S::Real>::bytes(norms)
+        batch * (network.input.len() + maps) * size_of::<S>()
     }
 
     /// Makes room for `batch` pictures. Allocates only if the last batch was smaller.

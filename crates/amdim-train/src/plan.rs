@@ -14,6 +14,7 @@ use amdim_core::step_memory::StepMemory;
 use amdim_core::train_step::Learner;
 use amdim_data::Loader;
 use amdim_kernels::Kernel;
+use candle_core::Tensor;
 use serde::Serialize;
 
 use crate::bench::{RATE, median, random_images, random_labels};
@@ -21,12 +22,14 @@ use crate::config::{Length, PlanRequest};
 use crate::place::{on_threads, placement};
 use crate::{Result, RunError};
 
-/// Seconds after which no further step on a batch size is begun; the first step, which takes memory, is not counted.
-const STEPS_SECONDS: f64 = 4.0;
-/// The same of the loss by itself.
-const LOSS_SECONDS: f64 = 2.0;
-/// Most steps that are timed on a batch size, and most losses.
-const MOST_LAPS: usize = 50;
+/// Seconds of timing after which no further step or loss is begun.
+const SECONDS: f64 = 8.0;
+/// The same of one turn on a batch size, whose first step, which takes memory, is not counted.
+const TURN_SECONDS: f64 = 1.0;
+/// Most turns on a batch size.
+const TURNS: usize = 4;
+/// Most steps, or losses, that are timed in a turn.
+const MOST_LAPS: usize = 15;
 /// Most pictures that the loss is timed on; more of them only make the square plainer.
 const MOST_LOSS_PICTURES: usize = 256;
 
@@ -167,36 +170,49 @@ impl Timer<'_> {
         let small = if pixels > 64 { 8 } else { 16 };
         let has_timed_loss = self.learner.memory(batch).is_some();
         if batch <= 2 * small || !has_timed_loss {
-            return Ok((self.steps(batch)?, vec![batch]));
+            let [seconds] = self.steps([batch])?;
+            return Ok((seconds, vec![batch]));
         }
         let sizes = [small, 2 * small];
-        let times = [self.steps(sizes[0])?, self.steps(sizes[1])?];
+        let times = self.steps(sizes)?;
         let loss = batch.min(MOST_LOSS_PICTURES);
         let square = self.losses(loss)? / (loss as f64).powi(2);
         Ok((extrapolate(sizes.map(|size| size as f64), times, square, batch as f64), sizes.to_vec()))
     }
 
-    /// Seconds of a whole step.
-    fn steps(&mut self, batch: usize) -> Result<f64> {
-        let model = self.learner.model()?;
-        let views = [random_images(model, batch, 1)?, random_images(model, batch, 2)?];
-        let labels = random_labels(batch, self.classes);
-        let mut laps = Laps::new(STEPS_SECONDS);
-        loop {
-            self.learner.step([&views[0], &views[1]], &labels, RATE)?;
-            self.check_cancelled()?;
-            if !laps.add() {
-                return Ok(laps.median());
+    /// Seconds of whole steps on batches of these sizes. They take turns, so that a machine that is busy for a while
+    /// slows all of them down.
+    fn steps<const N: usize>(&mut self, sizes: [usize; N]) -> Result<[f64; N]> {
+        let (began, model) = (Instant::now(), self.learner.model()?);
+        let views = |batch| Ok([random_images(model, batch, 1)?, random_images(model, batch, 2)?]);
+        let views: Vec<[Tensor; 2]> = sizes.into_iter().map(views).collect::<Result<_>>()?;
+        let mut seconds = [const { vec![] }; N];
+        for _ in 0..TURNS {
+            for ((views, &batch), seconds) in views.iter().zip(&sizes).zip(&mut seconds) {
+                let labels = random_labels(batch, self.classes);
+                let mut laps = Laps::new(TURN_SECONDS);
+                loop {
+                    self.learner.step([&views[0], &views[1]], &labels, RATE)?;
+                    self.check_cancelled()?;
+                    if !laps.add() {
+                        break;
+                    }
+                }
+                seconds.append(&mut laps.seconds);
+            }
+            if began.elapsed().as_secs_f64() > SECONDS {
+                break;
             }
         }
+        Ok(seconds.map(|mut seconds| median(&mut seconds)))
     }
 
     /// Seconds of the loss and its gradients.
     fn losses(&mut self, batch: usize) -> Result<f64> {
-        let (cancel, mut laps) = (self.cancel, Laps::new(LOSS_SECONDS));
+        let (cancel, mut laps) = (self.cancel, Laps::new(2.0 * TURN_SECONDS));
         self.learner.rehearse_loss(batch, &mut || laps.add() && !cancel.load(Ordering::Relaxed))?;
         self.check_cancelled()?;
-        Ok(laps.median())
+        Ok(median(&mut laps.seconds))
     }
 
     fn check_cancelled(&self) -> Result<()> {
@@ -242,11 +258,6 @@ impl Laps {
         }
         self.is_warm = true;
         self.seconds.len() < MOST_LAPS && self.seconds.iter().sum::<f64>() < self.limit
-    }
-
-    /// Call it after at least two of [`Laps::add`].
-    fn median(mut self) -> f64 {
-        median(&mut self.seconds)
     }
 }
 
