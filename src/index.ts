@@ -45,7 +45,13 @@ export {
   type DoctorReport,
   doctor,
 } from './diagnose/doctor.js'
-export { type PlannedMemory, type PlanOptions, plan, type RunPlan } from './diagnose/plan.js'
+export {
+  type Calibration,
+  type PlannedMemory,
+  type PlanOptions,
+  plan,
+  type RunPlan,
+} from './diagnose/plan.js'
 export { AmdimError, type AmdimErrorCode, ERROR_CODES, type ErrorDetails } from './errors.js'
 export { type EvaluateOptions, type EvaluateProgress, evaluate, type Head } from './evaluate/evaluate.js'
 export type { ClassReport, EvaluationReport, HeadReport } from './evaluate/report.js'

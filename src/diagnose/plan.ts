@@ -66,6 +66,14 @@ export interface PlannedMemory {
   checkpoint: number
 }
 
+/** How {@link plan} found the speed. */
+export interface Calibration {
+  /** Pictures of the batches that whole steps were timed on. */
+  batchSizes: number[]
+  /** Seconds that all of it took. */
+  seconds: number
+}
+
 /** What a run takes, as {@link plan} predicts it. */
 export interface RunPlan {
   /** Pictures an update. */
@@ -94,8 +102,8 @@ export interface RunPlan {
   kernel: string
   /** Threads of the computation. */
   threads: number
-  /** How the speed was found: the sizes of the batches that were timed, and the seconds that it took. */
-  calibration: { batchSizes: number[]; seconds: number }
+  /** How the speed was found. */
+  calibration: Calibration
 }
 
 type NativeRunPlan = Omit<RunPlan, 'memory'> & { memory: Omit<PlannedMemory, 'total' | 'base'> | null }
