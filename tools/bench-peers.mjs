@@ -9,12 +9,14 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { lastLine, median } from './lib/measure.mjs'
 import { capture, root } from './lib/process.mjs'
+import { comparePipeline } from './peers/pipeline.mjs'
 import { compareProbes } from './peers/probes.mjs'
 
 /** `gflop`: of a step's convolutions and matrix products, for one pair (one picture when encoding). */
 const CASES = [
   {
     name: 'a',
+    gflop: 0.457,
     size: 32,
     ndf: 32,
     rkhs: 256,
@@ -25,6 +27,7 @@ const CASES = [
   },
   {
     name: 'b',
+    gflop: 1.772,
     size: 32,
     ndf: 64,
     rkhs: 512,
@@ -35,6 +38,7 @@ const CASES = [
   },
   {
     name: 'c',
+    gflop: 6.938,
     size: 32,
     ndf: 128,
     rkhs: 1024,
@@ -45,6 +49,7 @@ const CASES = [
   },
   {
     name: 'd',
+    gflop: 1.941,
     size: 64,
     ndf: 32,
     rkhs: 256,
@@ -55,6 +60,7 @@ const CASES = [
   },
   {
     name: 'e',
+    gflop: 2.413,
     size: 128,
     ndf: 32,
     rkhs: 256,
@@ -65,6 +71,7 @@ const CASES = [
   },
   {
     name: 'encode-a',
+    gflop: 0.0731,
     mode: 'encode',
     size: 32,
     ndf: 32,
@@ -76,6 +83,7 @@ const CASES = [
   },
   {
     name: 'encode-b',
+    gflop: 0.2892,
     mode: 'encode',
     size: 32,
     ndf: 64,
@@ -93,6 +101,8 @@ const { values } = parseArgs({
     only: { type: 'string' },
     rounds: { type: 'string', default: '5' },
     precision: { type: 'string' },
+    cifar: { type: 'string' },
+    jpegs: { type: 'string' },
   },
 })
 const rounds = Number(values.rounds)
@@ -147,6 +157,8 @@ function compare(which, precision) {
   const of = (side, key) => median(pairs.map((pair) => pair[side][key]))
   return {
     name: which.name,
+    gflops: of(0, 'images_per_s') * which.gflop,
+    share: (of(0, 'images_per_s') * which.gflop) / limit[precision],
     precision,
     ours: of(0, 'images_per_s'),
     theirs: of(1, 'images_per_s'),
@@ -174,16 +186,21 @@ function row(result) {
     ? ''
     : ` ${verdict(result.memory, floor, goal, (x, y) => x <= y)}`
   return (
-    `| ${result.name} | ${result.precision} | ${result.ours.toFixed(1)} | ${result.theirs.toFixed(1)} (${result.layout}) | ` +
+    `| ${result.name} | ${result.precision} | ${result.ours.toFixed(1)} | ${result.gflops.toFixed(0)} | ${(100 * result.share).toFixed(0)} % | ${result.theirs.toFixed(1)} (${result.layout}) | ` +
     `**${result.ratio.toFixed(2)}** | ${result.floor} / ${result.goal} | ${speed} | ` +
     `${result.oursMb.toFixed(0)} / ${result.theirsMb.toFixed(0)} = ${result.memory.toFixed(2)}${memory} |`
   )
 }
 
 const HEAD = [
-  '| config | precision | amdim, /s | PyTorch, /s | ratio | floor / goal | reached | memory, MiB |',
-  '| --- | --- | --- | --- | --- | --- | --- | --- |',
+  '| config | precision | amdim, /s | GFLOP/s | of the limit | PyTorch, /s | ratio | floor / goal | reached | memory, MiB |',
+  '| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |',
 ]
+/** GFLOP/s that the shares are shares of. */
+const limit = lastLine('cargo', [
+  ...['run', '--release', '--quiet', '--package', 'amdim-kernels', '--example', 'limit'],
+  ...['--manifest-path', join(root, 'Cargo.toml'), '--', '2'],
+])
 if (chosen.length) console.log(HEAD.join('\n'))
 const results = []
 for (const which of chosen)
@@ -191,6 +208,13 @@ for (const which of chosen)
     results.push(compare(which, precision))
     console.log(row(results.at(-1)))
   }
+const { cifar, jpegs } = values
+const hasFiles = cifar !== undefined || jpegs !== undefined
+if (isChosen('pipeline') && !hasFiles)
+  console.error('bench:peers: the input pipeline is left out: give --cifar ARCHIVE or --jpegs FOLDER')
+const pipeline =
+  isChosen('pipeline') && hasFiles ? comparePipeline(python, reference, { cifar, jpegs }, rounds) : []
+if (pipeline.length) console.log(['', ...pipeline].join('\n'))
 const probes = isChosen('probes') ? await compareProbes(python, rounds) : []
 if (probes.length) console.log(['', ...probes].join('\n'))
 
@@ -213,6 +237,10 @@ function page() {
     'a, b, c: 32 pixels, baseWidth 32, 64, 128, embeddingDim 256, 512, 1024, batch 64, 64, 32. d, e: 64 and 128 pixels,',
     'baseWidth 32, embeddingDim 256, batch 32 and 16. All with blockDepth 3.',
     '',
+    `Limit: ${limit.f32} GFLOP/s in f32 and ${limit.bf16} in bf16, products of our own kernel whose factors stay in the first`,
+    'cache, on both threads. GFLOP/s count convolutions and matrix products, by torch’s counter.',
+    '',
+    ...pipeline,
     ...probes,
   ]
 }

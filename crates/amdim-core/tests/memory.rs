@@ -42,7 +42,7 @@ static ALLOCATOR: Counting = Counting;
 static ALONE: Mutex<()> = Mutex::new(());
 
 /// Descriptions, names, tables of windows, running statistics outside the step.
-const BOOKKEEPING: usize = 128 << 10;
+const BOOKKEEPING: usize = 512 << 10;
 
 fn learner(executor: ExecutorKind, precision: Precision, encoder: EncoderConfig) -> Learner {
     let config = ModelConfig { encoder, classifiers: classifiers(), classes: 3 };

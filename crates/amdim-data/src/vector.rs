@@ -4,14 +4,15 @@
 //! Nothing here changes a result: the loops are integer arithmetic or single operations of floats, which Rust never
 //! fuses or reorders.
 
-use std::sync::LazyLock;
-
-use amdim_kernels::Kernel;
-
 /// Whether the AVX2 version runs: the processor has it, and `AMDIM_KERNEL` does not ask for less.
 ///
 /// A wrong `AMDIM_KERNEL` is reported by the executor; here it counts as none.
+#[cfg(target_arch = "x86_64")]
 pub(crate) fn has_avx2() -> bool {
+    use std::sync::LazyLock;
+
+    use amdim_kernels::Kernel;
+
     static HAS_AVX2: LazyLock<bool> = LazyLock::new(|| {
         let selected = Kernel::selected().unwrap_or_else(|_| Kernel::best());
         matches!(selected, Kernel::Amx | Kernel::Avx512 | Kernel::Avx2) && is_detected()
@@ -25,11 +26,6 @@ fn is_detected() -> bool {
         && is_x86_feature_detected!("bmi1")
         && is_x86_feature_detected!("bmi2")
         && is_x86_feature_detected!("lzcnt")
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-fn is_detected() -> bool {
-    false
 }
 
 /// Cuts a number from 0 up to 2^22 to a whole one.
