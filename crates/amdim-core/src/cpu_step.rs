@@ -203,7 +203,7 @@ impl Heads {
         let Learnt { values, gradient, .. } = &mut self.learnt;
         let running = &mut self.running[0];
         let report =
-            self.classifiers.train(pool, values, running, &self.features, labels, masks, gradient)?;
+            self.classifiers.train(pool, values, running, &self.features, labels, masks, gradient, None)?;
         self.passes += 1;
         self.learns = true;
         let top1 = |head: HeadReport| head.correct as f64 / head.labelled.max(1) as f64;

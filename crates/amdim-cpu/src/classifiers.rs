@@ -125,7 +125,14 @@ impl<R: Real> OnlineClassifiers<R> {
             linear_bias: place(classes),
         };
         let gemm = Gemm::new(kernel);
-        let sizes = [[embedding, hidden], [hidden, classes], [embedding, classes], [classes, hidden]];
+        let sizes = [
+            [embedding, hidden],
+            [hidden, classes],
+            [embedding, classes],
+            [classes, hidden],
+            [classes, embedding],
+            [hidden, embedding],
+        ];
         let packed = sizes.iter().map(|&[inner, n]| gemm.packed_len(inner, n)).max().unwrap_or(0);
         Ok(Self {
             settings,
@@ -156,11 +163,12 @@ impl<R: Real> OnlineClassifiers<R> {
         (of_rows + scratch + self.packed.len() + 4 * hidden) * size_of::<R>()
     }
 
-    /// Losses and hits of a batch, and the gradient of the sum of both losses, which replaces what `gradient` held.
-    /// The running statistics move.
+    /// Losses and hits of a batch, and the gradient of the sum of both losses, which replaces what `gradient` held, and
+    /// what `feature_gradient` held where the features want theirs. The running statistics move.
     ///
     /// # Shapes
     /// - parameters, gradient: `[parameter_len]`; running: `[2, hidden]` (mean, variance)
+    /// - feature gradient: `[rows, embedding]`
     /// - features: `[rows, embedding]`; labels: `[rows]`, -1 for none
     /// - masks: factors of the features, `[rows, embedding]`, and of the hidden activations, `[rows, hidden]` (dropout)
     ///
@@ -175,9 +183,13 @@ impl<R: Real> OnlineClassifiers<R> {
         labels: &[i64],
         masks: Option<[&[R]; 2]>,
         gradient: &mut [R],
+        mut feature_gradient: Option<&mut [R]>,
     ) -> Result<ClassifierReport, CpuError> {
         let rows = labels.len();
         self.check(parameters, running, features, labels, masks, gradient)?;
+        if let Some(feature_gradient) = &feature_gradient {
+            check_length("gradient of the features", feature_gradient.len(), features.len())?;
+        }
         self.resize(pool, rows);
         let Places { hidden, norm_scale, norm_shift, mlp, mlp_bias, linear, linear_bias } =
             self.places.clone();
@@ -195,7 +207,10 @@ impl<R: Real> OnlineClassifiers<R> {
             &mut logits,
         );
         let linear_report = self.cross_entropy(&mut logits, labels);
-        self.weight_gradient(pool, &logits, classes, features, embedding, &mut gradient[linear]);
+        self.weight_gradient(pool, &logits, classes, features, embedding, &mut gradient[linear.clone()]);
+        if let Some(feature_gradient) = &mut feature_gradient {
+            self.backward_product(pool, &logits, classes, &parameters[linear], feature_gradient);
+        }
         column_sums(&logits, &mut gradient[linear_bias]);
 
         // The hidden layer.
@@ -240,7 +255,7 @@ impl<R: Real> OnlineClassifiers<R> {
         column_sums(&logits, &mut gradient[mlp_bias]);
 
         // Back to the hidden layer: `before` becomes the gradient of the activation, then of the product.
-        self.backward_product(pool, &logits, &parameters[mlp], &mut before);
+        self.backward_product(pool, &logits, classes, &parameters[mlp], &mut before);
         vectorized!(kernel, {
             // A dropped unit's activation is 0 as well, so that one comparison serves ReLU and dropout.
             for (gradient, &active) in before.iter_mut().zip(&activation) {
@@ -258,7 +273,17 @@ impl<R: Real> OnlineClassifiers<R> {
         );
         gradient[norm_shift].copy_from_slice(sums);
         gradient[norm_scale].copy_from_slice(products);
-        self.weight_gradient(pool, &before, units, &input, embedding, &mut gradient[hidden]);
+        self.weight_gradient(pool, &before, units, &input, embedding, &mut gradient[hidden.clone()]);
+        if let Some(feature_gradient) = feature_gradient {
+            // `input` has served; it becomes the gradient of what dropout let through.
+            self.backward_product(pool, &before, units, &parameters[hidden], &mut input);
+            vectorized!(kernel, {
+                if let Some([mask, _]) = masks {
+                    input.iter_mut().zip(mask).for_each(|(gradient, &factor)| *gradient *= factor);
+                }
+                feature_gradient.iter_mut().zip(&input).for_each(|(sum, &gradient)| *sum += gradient);
+            });
+        }
 
         (self.logits, self.input, self.hidden, self.activation) = (logits, input, before, activation);
         Ok(ClassifierReport { linear: linear_report, mlp: mlp_report })
@@ -282,13 +307,19 @@ impl<R: Real> OnlineClassifiers<R> {
         self.multiply(pool, from, inner, n, bias, result);
     }
 
-    /// `result = gradients weights`; weights `[classes, hidden]`.
-    fn backward_product(&mut self, pool: &Pool, gradients: &[R], weights: &[R], result: &mut [R]) {
-        let (gemm, classes) = (self.gemm, self.settings.classes);
-        let n = weights.len() / classes;
-        let packed = &mut self.packed[..gemm.packed_len(classes, n)];
+    /// `result = gradients weights`; weights `[outputs, n]`.
+    fn backward_product(
+        &mut self,
+        pool: &Pool,
+        gradients: &[R],
+        outputs: usize,
+        weights: &[R],
+        result: &mut [R],
+    ) {
+        let (gemm, n) = (self.gemm, weights.len() / outputs);
+        let packed = &mut self.packed[..gemm.packed_len(outputs, n)];
         gemm.pack(Right::Rows(Rows::new(weights, n)), packed);
-        self.multiply(pool, gradients, classes, n, None, result);
+        self.multiply(pool, gradients, outputs, n, None, result);
     }
 
     fn multiply(

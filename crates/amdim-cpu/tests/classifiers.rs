@@ -10,6 +10,7 @@ use common::{Random, kernels, to_f32};
 const SETTINGS: ClassifierSettings =
     ClassifierSettings { embedding: 5, hidden: 37, classes: 3, logit_clip: 2.0, logit_penalty: 0.1 };
 
+#[derive(Clone)]
 struct Problem {
     parameters: Vec<f64>,
     features: Vec<f64>,
@@ -31,15 +32,25 @@ impl Problem {
         Self { parameters, features, labels, masks }
     }
 
-    /// Sum of both losses, the gradient, and the running statistics.
+    /// Sum of both losses, the gradients of the parameters and then of the features, and the running statistics.
     fn run(&self, parameters: &[f64], kernel: Kernel, threads: usize) -> (f64, Vec<f64>, Vec<f64>) {
         let mut classifiers = OnlineClassifiers::new(SETTINGS, kernel).unwrap();
         let pool = Pool::new(threads).unwrap();
         let mut running = [vec![0.5; SETTINGS.hidden], vec![2.0; SETTINGS.hidden]].concat();
-        let mut gradient = vec![f64::NAN; parameters.len()];
+        let mut gradient = vec![f64::NAN; parameters.len() + self.features.len()];
+        let (own, features) = gradient.split_at_mut(parameters.len());
         let masks = Some([&self.masks[0][..], &self.masks[1]]);
         let report = classifiers
-            .train(&pool, parameters, &mut running, &self.features, &self.labels, masks, &mut gradient)
+            .train(
+                &pool,
+                parameters,
+                &mut running,
+                &self.features,
+                &self.labels,
+                masks,
+                own,
+                Some(features),
+            )
             .unwrap();
         (report.linear.loss + report.mlp.loss, gradient, running)
     }
@@ -53,9 +64,12 @@ fn the_gradient_is_the_slope() {
     for (at, &gradient) in gradient.iter().enumerate() {
         let slope = |step: f64| {
             let total = |shift: f64| {
-                let mut parameters = problem.parameters.clone();
-                parameters[at] += shift;
-                problem.run(&parameters, Kernel::Portable, 1).0
+                let mut moved = problem.clone();
+                match at.checked_sub(moved.parameters.len()) {
+                    None => moved.parameters[at] += shift,
+                    Some(feature) => moved.features[feature] += shift,
+                }
+                moved.run(&moved.parameters, Kernel::Portable, 1).0
             };
             (total(step) - total(-step)) / (2.0 * step)
         };
@@ -77,6 +91,7 @@ fn kernels_and_threads_agree() {
         let mut classifiers = OnlineClassifiers::<f32>::new(SETTINGS, kernel).unwrap();
         let mut running = [vec![0.5; SETTINGS.hidden], vec![2.0; SETTINGS.hidden]].concat();
         let mut single = vec![0.0; gradient.len()];
+        let (own, features) = single.split_at_mut(problem.parameters.len());
         let masks = problem.masks.each_ref().map(|mask| to_f32(mask));
         let report = classifiers
             .train(
@@ -86,7 +101,8 @@ fn kernels_and_threads_agree() {
                 &to_f32(&problem.features),
                 &problem.labels,
                 Some([&masks[0], &masks[1]]),
-                &mut single,
+                own,
+                Some(features),
             )
             .unwrap();
         assert!((report.linear.loss + report.mlp.loss - loss).abs() < 1e-5, "{kernel}");
@@ -106,7 +122,7 @@ fn what_does_not_fit_is_refused() {
         let (mut running, mut gradient) =
             (vec![0.0; 2 * SETTINGS.hidden], vec![0.0; problem.parameters.len()]);
         classifiers
-            .train(&pool, &problem.parameters, &mut running, features, labels, None, &mut gradient)
+            .train(&pool, &problem.parameters, &mut running, features, labels, None, &mut gradient, None)
             .unwrap_err()
     };
     assert!(matches!(refused(&problem.features[1..], &problem.labels), CpuError::Length { .. }));
