@@ -7,7 +7,7 @@ use amdim_core::loss::{ObjectiveConfig, SourcePositions, Term, multiscale_loss};
 use amdim_core::model::{Model, ModelConfig, Placement};
 use amdim_core::nn::{ClassifierConfig, Classifiers, Mode};
 use amdim_core::optim::{Adam, AdamConfig};
-use amdim_core::train_step::{Learner, StepConfig};
+use amdim_core::train_step::{Learner, Learns, StepConfig};
 use candle_core::{DType, Device, Tensor, Var};
 use criterion::{Criterion, criterion_group, criterion_main};
 
@@ -63,7 +63,7 @@ fn step(c: &mut Criterion) {
         let placement = Placement { executor, ..Placement::cpu(2) };
         let model = Model::new(config, 1, placement).unwrap();
         let config =
-            StepConfig { objective: objective(), optimizer: optimizer(), encoder_frozen: false, seed: 1 };
+            StepConfig { objective: objective(), optimizer: optimizer(), learns: Learns::FromViews, seed: 1 };
         let mut learner = Learner::new(model, config).unwrap();
         c.bench_function(&format!("step/{name}"), |b| {
             b.iter(|| learner.step([&views[0], &views[1]], &labels, 2e-4).unwrap());

@@ -23,7 +23,9 @@ use crate::nn::{Classifiers, draw_mask};
 use crate::optim::{Adam, AdamConfig, clip_factor};
 use crate::step_memory::StepMemory;
 use crate::train_state::TrainState;
-use crate::train_step::{CLASSIFIERS, ClassifierReport, ENCODER, ObjectiveReport, StepReport};
+use crate::train_step::{
+    CLASSIFIERS, ClassifierReport, ENCODER, Learns, ObjectiveReport, StepReport, no_labels,
+};
 use crate::{Error, Result, tensors};
 
 /// Views of a picture.
@@ -70,14 +72,18 @@ pub(crate) trait FastStep: Send {
 }
 
 /// A fast step for a model, or none where its placement or type has none.
-pub(crate) fn build(model: &Model, objective: &ObjectiveConfig) -> Result<Option<Box<dyn FastStep>>> {
+pub(crate) fn build(
+    model: &Model,
+    objective: &ObjectiveConfig,
+    learns: Learns,
+) -> Result<Option<Box<dyn FastStep>>> {
     let placement = model.placement();
-    if !placement.is_fast() || placement.dtype != DType::F32 {
+    if learns == Learns::ClassifiersAlone || !placement.is_fast() || placement.dtype != DType::F32 {
         return Ok(None);
     }
     Ok(Some(match placement.precision {
-        Precision::Bf16 => Box::new(CpuStep::<Bf16>::new(model, objective)?),
-        Precision::Auto | Precision::F32 => Box::new(CpuStep::<f32>::new(model, objective)?),
+        Precision::Bf16 => Box::new(CpuStep::<Bf16>::new(model, objective, learns)?),
+        Precision::Auto | Precision::F32 => Box::new(CpuStep::<f32>::new(model, objective, learns)?),
     }))
 }
 
@@ -147,6 +153,8 @@ struct Heads {
     hidden: usize,
     /// `[2 * batch, embedding]`
     features: Vec<f32>,
+    /// Of a supervised run, `[2 * batch, embedding]`.
+    feature_gradient: Vec<f32>,
     masks: [Vec<f32>; 2],
     /// Whether the last step had labels.
     learns: bool,
@@ -171,24 +179,28 @@ impl Heads {
             embedding,
             hidden: config.hidden_units,
             features: vec![],
+            feature_gradient: vec![],
             masks: [vec![], vec![]],
             learns: false,
         })
     }
 
     /// Bytes beside [`Learnt`] that a step of this batch size holds.
-    fn bytes(&self, batch: usize, threads: usize) -> usize {
+    fn bytes(&self, batch: usize, threads: usize, learns: Learns) -> usize {
         let rows = VIEWS * batch;
         let masks = if self.dropout > 0.0 { self.embedding + self.hidden } else { 0 };
-        let values = rows * (self.embedding + masks) + 2 * VIEWS * self.hidden;
+        let features = if learns == Learns::FromLabels { 2 * self.embedding } else { self.embedding };
+        let values = rows * (features + masks) + 2 * VIEWS * self.hidden;
         values * size_of::<f32>() + self.classifiers.bytes(rows, threads)
     }
 
+    /// Losses and gradients; with `learns` from labels that of the features too.
     fn compute(
         &mut self,
         pool: &Pool,
         labels: &[i64],
         (seed, update): (u64, u64),
+        learns: Learns,
     ) -> Result<ClassifierReport> {
         let masks = if self.dropout > 0.0 {
             let mut stream = Stream::new(seed, Purpose::Dropout, update);
@@ -201,9 +213,14 @@ impl Heads {
             None
         };
         let Learnt { values, gradient, .. } = &mut self.learnt;
-        let running = &mut self.running[0];
+        let (features, running) = (&self.features[..], &mut self.running[0]);
+        let feature_gradient = (learns == Learns::FromLabels).then(|| {
+            self.feature_gradient.resize(features.len(), 0.0);
+            &mut self.feature_gradient[..]
+        });
+        let heads = &mut self.classifiers;
         let report =
-            self.classifiers.train(pool, values, running, &self.features, labels, masks, gradient, None)?;
+            heads.train(pool, values, running, features, labels, masks, gradient, feature_gradient)?;
         self.passes += 1;
         self.learns = true;
         let top1 = |head: HeadReport| head.correct as f64 / head.labelled.max(1) as f64;
@@ -224,6 +241,7 @@ struct CpuStep<S: Stored<Real = f32>> {
     engine: CpuNetwork<S>,
     nce: Nce<S>,
     objective: ObjectiveConfig,
+    learns: Learns,
     encoder: Learnt,
     /// Running statistics, and as they were before the step.
     running: [Vec<f32>; 2],
@@ -234,7 +252,7 @@ struct CpuStep<S: Stored<Real = f32>> {
 }
 
 impl<S: Stored<Real = f32>> CpuStep<S> {
-    fn new(model: &Model, objective: &ObjectiveConfig) -> Result<Self> {
+    fn new(model: &Model, objective: &ObjectiveConfig, learns: Learns) -> Result<Self> {
         let (kernel, network) = (Kernel::selected()?, Arc::clone(model.network()));
         let pool = Arc::new(Pool::new(model.placement().threads)?);
         let embedding = model.config().encoder.embedding_dim;
@@ -252,6 +270,7 @@ impl<S: Stored<Real = f32>> CpuStep<S> {
             engine: CpuNetwork::new(Arc::clone(&network), kernel, Arc::clone(&pool), VIEWS)?,
             nce: Nce::new(config, &Scale::ALL.map(Scale::locations), embedding, kernel)?,
             objective: objective.clone(),
+            learns,
             encoder: Learnt::new(&network.parameters),
             running: [vec![], vec![]],
             map_gradients: [vec![], vec![]],
@@ -275,6 +294,32 @@ impl<S: Stored<Real = f32>> CpuStep<S> {
             self.engine.forward(slot, &mut self.running[0], view, batch)?;
         }
         self.resize_map_gradients(batch);
+        self.keep_features(batch);
+        let mut report = StepReport { objective: None, classifier: None, gradient_norm: 0.0 };
+        if self.learns == Learns::FromLabels {
+            report.classifier = self.classify(labels, key)?;
+            self.spread_feature_gradient(batch)?;
+        } else {
+            let objective = self.objective(batch, positions)?;
+            check_finite("the loss", objective.total, key.1)?;
+            report.objective = Some(objective);
+        }
+        self.encoder.gradient.fill(0.0);
+        for (slot, gradients) in self.map_gradients.iter().enumerate() {
+            let gradients: [&[f32]; 3] = [0, 1, 2].map(|map| &gradients[map][..]);
+            self.engine.backward(slot, &gradients, &mut self.encoder.gradient)?;
+        }
+        report.gradient_norm =
+            gradient_norm(&self.pool, self.kernel, &self.encoder.gradient, &mut self.partials);
+        check_finite("the gradient", report.gradient_norm, key.1)?;
+        if self.learns == Learns::FromViews {
+            report.classifier = self.classify(labels, key)?;
+        }
+        Ok(report)
+    }
+
+    /// The objective on the maps of both views; their gradients go to `map_gradients`.
+    fn objective(&mut self, batch: usize, positions: &SourcePositions) -> Result<ObjectiveReport> {
         let engine = &self.engine;
         let maps: [[&[S]; 3]; VIEWS] = [0, 1].map(|slot| [0, 1, 2].map(|output| engine.output(slot, output)));
         let positions = [0, 1].map(|view| Scale::ALL.map(|scale| positions.of(scale, view)));
@@ -286,26 +331,40 @@ impl<S: Stored<Real = f32>> CpuStep<S> {
             [&positions[0], &positions[1]],
             [first, second],
         )?;
-        let objective = objective_report(&self.objective, report);
-        check_finite("the loss", objective.total, key.1)?;
-        self.keep_features(batch);
-        self.encoder.gradient.fill(0.0);
-        for (slot, gradients) in self.map_gradients.iter().enumerate() {
-            let gradients: [&[f32]; 3] = [0, 1, 2].map(|map| &gradients[map][..]);
-            self.engine.backward(slot, &gradients, &mut self.encoder.gradient)?;
+        Ok(objective_report(&self.objective, report))
+    }
+
+    /// The classifiers on the features kept, where there are labels.
+    fn classify(&mut self, labels: &[i64], key: (u64, u64)) -> Result<Option<ClassifierReport>> {
+        let Some(heads) = &mut self.heads else { return Ok(None) };
+        heads.learns = false;
+        if labels.iter().all(|&label| label < 0) {
+            return Ok(None);
         }
-        let norm = gradient_norm(&self.pool, self.kernel, &self.encoder.gradient, &mut self.partials);
-        check_finite("the gradient", norm, key.1)?;
-        let mut classifier = None;
-        if let Some(heads) = &mut self.heads {
-            heads.learns = false;
-            if labels.iter().any(|&label| label >= 0) {
-                let report = heads.compute(&self.pool, labels, key)?;
-                check_finite("the classifiers' loss", report.linear_loss + report.mlp_loss, key.1)?;
-                classifier = Some(report);
+        let report = heads.compute(&self.pool, labels, key, self.learns)?;
+        check_finite("the classifiers' loss", report.linear_loss + report.mlp_loss, key.1)?;
+        Ok(Some(report))
+    }
+
+    /// The classifiers' gradient of the features as that of the global maps; the others get none.
+    fn spread_feature_gradient(&mut self, batch: usize) -> Result<()> {
+        let heads = self.heads.as_ref().filter(|heads| heads.learns).ok_or_else(no_labels)?;
+        let views = heads.feature_gradient.chunks_exact(batch * heads.embedding);
+        for (maps, gradient) in self.map_gradients.iter_mut().zip(views) {
+            for (place, map) in maps.iter_mut().enumerate() {
+                if place == Scale::Global as usize {
+                    map.copy_from_slice(gradient);
+                } else {
+                    map.fill(0.0);
+                }
             }
         }
-        Ok(StepReport { objective: Some(objective), classifier, gradient_norm: norm })
+        Ok(())
+    }
+
+    /// Bytes of the objective's own memory.
+    fn loss_bytes(&self, batch: usize) -> usize {
+        if self.learns == Learns::FromViews { self.nce.bytes(batch) } else { 0 }
     }
 
     fn resize_map_gradients(&mut self, batch: usize) {
@@ -432,7 +491,7 @@ impl<S: Stored<Real = f32>> FastStep for CpuStep<S> {
                 + learnt().map(Learnt::bytes).sum::<usize>()
                 + running * size_of::<f32>(),
             maps: network.maps + VIEWS * batch * outputs * size_of::<f32>(),
-            loss: self.nce.bytes(batch) + heads.map_or(0, |heads| heads.bytes(batch, threads)),
+            loss: self.loss_bytes(batch) + heads.map_or(0, |heads| heads.bytes(batch, threads, self.learns)),
             scratch: network.scratch,
             // Parameters and two moments, in three forms.
             checkpoint: learnt().map(|learnt| 9 * learnt.values.len() * size_of::<f32>()).sum(),

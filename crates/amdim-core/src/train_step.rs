@@ -22,6 +22,18 @@ pub(crate) const ENCODER: &str = "encoder";
 /// Name of the classifiers' group of parameters in the optimiser.
 pub(crate) const CLASSIFIERS: &str = "classifiers";
 
+/// What moves the encoder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Learns {
+    /// The objective, from two views; classifiers watch.
+    FromViews,
+    /// The classifiers' losses, from labels (the paper's rows "sup"); the objective is not computed.
+    FromLabels,
+    /// Nothing: the classifiers learn alone, and the encoder runs with its running statistics.
+    ClassifiersAlone,
+}
+
 /// What an update does.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -30,8 +42,8 @@ pub struct StepConfig {
     pub objective: ObjectiveConfig,
     /// The optimiser.
     pub optimizer: AdamConfig,
-    /// Whether only the classifiers learn; the encoder then runs with its running statistics.
-    pub encoder_frozen: bool,
+    /// What moves the encoder.
+    pub learns: Learns,
     /// Seed of source positions and dropout.
     pub seed: u64,
 }
@@ -61,7 +73,7 @@ enum Newest {
 /// Averages and diagnostics of one update.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepReport {
-    /// The objective, if the encoder learns.
+    /// The objective, if the encoder learns from views.
     pub objective: Option<ObjectiveReport>,
     /// The online classifiers, if there are labels.
     pub classifier: Option<ClassifierReport>,
@@ -115,23 +127,20 @@ impl Learner {
     /// Starts to train a model.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for settings out of range, or a frozen encoder without classifiers.
+    /// [`Error::InvalidArgument`] for settings out of range, or no classifiers where only they, or from them, is learnt.
     pub fn new(model: Model, config: StepConfig) -> Result<Self> {
         config.objective.validate()?;
         config.optimizer.validate()?;
-        if config.encoder_frozen && model.classifiers.is_none() {
-            return Err(Error::argument(
-                "encoderFrozen",
-                "false, or labels and classifiers that can learn",
-                true,
-            ));
+        if config.learns != Learns::FromViews && model.classifiers.is_none() {
+            let name = if config.learns == Learns::FromLabels { "supervised" } else { "encoderFrozen" };
+            return Err(Error::argument(name, "false, or labels and classifiers that can learn", true));
         }
         let mut state = TrainState::default();
         state.optimizers.insert(ENCODER, Adam::new(&model.parameters)?);
         if let Some(heads) = &model.classifiers {
             state.optimizers.insert(CLASSIFIERS, Adam::new(&heads.values)?);
         }
-        let fast = if config.encoder_frozen { None } else { cpu_step::build(&model, &config.objective)? };
+        let fast = cpu_step::build(&model, &config.objective, config.learns)?;
         let placement = model.placement();
         let mask = || parameters::used_mask(&model.network().parameters, placement.dtype, &placement.device);
         let used = if fast.is_some() { None } else { Some(mask()?) };
@@ -256,27 +265,44 @@ impl Learner {
         labels: &[i64],
         positions: &SourcePositions,
     ) -> Result<Computed> {
-        let (features, objective, encoder_gradient) = if self.config.encoder_frozen {
-            let features = [self.model.embed(views[0])?, self.model.embed(views[1])?];
-            (features, None, None)
-        } else {
-            let (features, report, gradient) = self.objective(views, positions)?;
-            (features, Some(report), Some(gradient))
+        let computed = match self.config.learns {
+            Learns::FromViews => {
+                let (features, objective, gradient) = self.objective(views, positions)?;
+                let classifier = self.classify(&features, labels)?;
+                computed(features, Some(objective), classifier, Some(gradient))?
+            }
+            Learns::FromLabels => self.supervised(views, labels)?,
+            Learns::ClassifiersAlone => {
+                let features = [self.model.embed(views[0])?, self.model.embed(views[1])?];
+                let classifier = self.classify(&features, labels)?;
+                computed(features, None, classifier, None)?
+            }
         };
-        let gradient_norm = encoder_gradient.as_ref().map_or(Ok(0.0), norm)?;
+        let StepReport { objective, classifier, gradient_norm } = &computed.report;
         self.check_finite("the loss", objective.as_ref().map_or(0.0, |report| report.total))?;
-        self.check_finite("the gradient", gradient_norm)?;
-        let classifier_pass = self.classify(&features, labels)?;
-        let classifier = classifier_pass.as_ref().map(report_classifiers);
-        if let Some(report) = &classifier {
+        self.check_finite("the gradient", *gradient_norm)?;
+        if let Some(report) = classifier {
             self.check_finite("the classifiers' loss", report.linear_loss + report.mlp_loss)?;
         }
-        Ok(Computed {
-            report: StepReport { objective, classifier, gradient_norm },
-            encoder_gradient,
-            classifier_gradient: classifier_pass.map(|pass| pass.gradient),
-            features,
-        })
+        Ok(computed)
+    }
+
+    /// The classifiers' losses, and their gradient back through the global maps of both views.
+    fn supervised(&mut self, views: [&Tensor; 2], labels: &[i64]) -> Result<Computed> {
+        let passes = [self.model.forward(views[0])?, self.model.forward(views[1])?];
+        let features = [Features::new(passes[0].outputs.clone())?, Features::new(passes[1].outputs.clone())?];
+        let classifier = self.classify(&features, labels)?.ok_or_else(no_labels)?;
+        let batch = views[0].dims()[0];
+        let mut gradient: Option<Tensor> = None;
+        for (view, pass) in passes.into_iter().enumerate() {
+            let mut maps =
+                pass.outputs.iter().map(Tensor::zeros_like).collect::<candle_core::Result<Vec<_>>>()?;
+            let global = classifier.feature_gradient.narrow(0, view * batch, batch)?;
+            maps[0] = global.reshape(maps[0].shape())?;
+            let own = pass.backward(&maps)?;
+            gradient = Some(gradient.map_or(Ok(own.clone()), |sum| sum + own)?);
+        }
+        computed(features, None, Some(classifier), gradient)
     }
 
     fn compute_fast(
@@ -455,6 +481,24 @@ impl Learner {
             Err(Error::NonFinite { what: what.into(), update: self.update })
         }
     }
+}
+
+fn computed(
+    features: [Features; 2],
+    objective: Option<ObjectiveReport>,
+    classifier: Option<ClassifierPass>,
+    encoder_gradient: Option<Tensor>,
+) -> Result<Computed> {
+    let gradient_norm = encoder_gradient.as_ref().map_or(Ok(0.0), norm)?;
+    let report =
+        StepReport { objective, classifier: classifier.as_ref().map(report_classifiers), gradient_norm };
+    let classifier_gradient = classifier.map(|pass| pass.gradient);
+    Ok(Computed { report, encoder_gradient, classifier_gradient, features })
+}
+
+/// The error for a supervised batch in which nothing has a label.
+pub(crate) fn no_labels() -> Error {
+    Error::argument("labels", "at least one label in a batch of a supervised run", "none")
 }
 
 fn report_classifiers(pass: &ClassifierPass) -> ClassifierReport {

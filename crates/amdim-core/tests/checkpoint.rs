@@ -10,7 +10,7 @@ use amdim_core::executor::ExecutorKind;
 use amdim_core::loss::{ObjectiveConfig, Term};
 use amdim_core::optim::{Adam, AdamConfig};
 use amdim_core::train_state::TrainState;
-use amdim_core::train_step::{Learner, StepConfig};
+use amdim_core::train_step::{Learner, Learns, StepConfig};
 use candle_core::{DType, Tensor};
 use common::{encoder, flat, model, tensor};
 
@@ -28,7 +28,7 @@ fn learner(executor: ExecutorKind) -> Learner {
         logit_penalty: 0.04,
         terms: vec![Term::GlobalTo5, Term::Local5To5],
     };
-    let config = StepConfig { objective, optimizer, encoder_frozen: false, seed: 3 };
+    let config = StepConfig { objective, optimizer, learns: Learns::FromViews, seed: 3 };
     Learner::new(model(encoder(32, true), 3, executor, DType::F32), config).unwrap()
 }
 

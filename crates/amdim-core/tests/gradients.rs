@@ -8,7 +8,7 @@ use amdim_core::executor::ExecutorKind;
 use amdim_core::loss::{ObjectiveConfig, SourcePositions, Term, clipped_cross_entropy, multiscale_loss};
 use amdim_core::nn::{Classifiers, Mode};
 use amdim_core::optim::AdamConfig;
-use amdim_core::train_step::{Learner, StepConfig};
+use amdim_core::train_step::{Learner, Learns, StepConfig};
 use candle_core::{DType, Device, Tensor, Var};
 use common::{
     check_direction, check_directions, encoder, flat, model, reshaped, scalar, shake, tensor, values,
@@ -95,19 +95,23 @@ fn classifiers_by_their_parameters() {
 fn encoders_by_every_parameter() {
     for executor in [ExecutorKind::Cpu, ExecutorKind::Candle] {
         for (size, batch_norm) in [(32, false), (32, true), (64, false), (128, true)] {
-            encoder_by_every_parameter(executor, size, batch_norm);
+            encoder_by_every_parameter(executor, size, batch_norm, Learns::FromViews);
         }
+        encoder_by_every_parameter(executor, 32, true, Learns::FromLabels);
     }
 }
 
 /// The whole step's gradient, one parameter tensor at a time, so that a wrong one can't hide behind the others.
-fn encoder_by_every_parameter(executor: ExecutorKind, size: usize, batch_norm: bool) {
+fn encoder_by_every_parameter(executor: ExecutorKind, size: usize, batch_norm: bool, learns: Learns) {
     let batch = 2;
-    let mut model = model(encoder(size, batch_norm), 0, executor, DType::F64);
+    let classes = if learns == Learns::FromLabels { 3 } else { 0 };
+    let mut model = model(encoder(size, batch_norm), classes, executor, DType::F64);
     shake(&mut model, 6);
     let network = model.network().clone();
     let views = [tensor(&[batch, 3, size, size], 1.0, 11), tensor(&[batch, 3, size, size], 1.0, 12)];
     let positions = SourcePositions::draw(batch, 1, 0);
+    // The objective must not depend on labels, which only some of its steps have.
+    let labels = if learns == Learns::FromLabels { [0, 1, 2, 0] } else { [-1; 4] };
     let optimizer = AdamConfig {
         learning_rate: 1e-3,
         beta1: 0.8,
@@ -116,12 +120,12 @@ fn encoder_by_every_parameter(executor: ExecutorKind, size: usize, batch_norm: b
         weight_decay: 0.0,
         gradient_clip: None,
     };
-    let config = StepConfig { objective: objective(), optimizer, encoder_frozen: false, seed: 1 };
+    let config = StepConfig { objective: objective(), optimizer, learns, seed: 1 };
     let mut learner = Learner::new(model, config).unwrap();
     let at = flat(&learner.model().unwrap().parameters);
     let mut compute = |x: &[f64]| {
         learner.model().unwrap().parameters = reshaped(x, &[x.len()]);
-        learner.compute([&views[0], &views[1]], &[-1; 4], &positions).unwrap()
+        learner.compute([&views[0], &views[1]], &labels, &positions).unwrap()
     };
     let gradient = flat(&compute(&at).encoder_gradient.unwrap());
     for (index, parameter) in network.parameters.iter().enumerate().filter(|(_, parameter)| parameter.used) {
@@ -129,7 +133,12 @@ fn encoder_by_every_parameter(executor: ExecutorKind, size: usize, batch_norm: b
         direction[parameter.range()].copy_from_slice(&values(parameter.len(), 1.0, 50 + index as u64));
         let name = format!("{executor:?}, {size} pixels, batch norm {batch_norm}, {}", parameter.name);
         check_direction(&name, &at, &gradient, &direction, &mut |x| {
-            compute(x).report.objective.unwrap().total
+            let report = compute(x).report;
+            match (report.objective, report.classifier) {
+                (Some(objective), _) => objective.total,
+                (None, Some(heads)) => heads.linear_loss + heads.mlp_loss,
+                (None, None) => panic!("nothing was learnt"),
+            }
         });
     }
     let unused: f64 = network.parameters.iter().filter(|p| !p.used).flat_map(|p| &gradient[p.range()]).sum();

@@ -11,7 +11,7 @@ use amdim_core::executor::{ExecutorKind, Precision};
 use amdim_core::loss::{ObjectiveConfig, Term};
 use amdim_core::model::{Model, ModelConfig, Placement};
 use amdim_core::optim::AdamConfig;
-use amdim_core::train_step::{Learner, StepConfig};
+use amdim_core::train_step::{Learner, Learns, StepConfig};
 use candle_core::{DType, Device, Tensor};
 use common::{classifiers, encoder, tensor};
 
@@ -58,7 +58,7 @@ fn learner(executor: ExecutorKind, precision: Precision, encoder: EncoderConfig)
         weight_decay: 1e-5,
         gradient_clip: None,
     };
-    Learner::new(model, StepConfig { objective, optimizer, encoder_frozen: false, seed: 3 }).unwrap()
+    Learner::new(model, StepConfig { objective, optimizer, learns: Learns::FromViews, seed: 3 }).unwrap()
 }
 
 fn pictures(batch: usize, size: usize) -> ([Tensor; 2], Vec<i64>) {

@@ -41,16 +41,7 @@ impl Problem {
         let (own, features) = gradient.split_at_mut(parameters.len());
         let masks = Some([&self.masks[0][..], &self.masks[1]]);
         let report = classifiers
-            .train(
-                &pool,
-                parameters,
-                &mut running,
-                &self.features,
-                &self.labels,
-                masks,
-                own,
-                Some(features),
-            )
+            .train(&pool, parameters, &mut running, &self.features, &self.labels, masks, own, Some(features))
             .unwrap();
         (report.linear.loss + report.mlp.loss, gradient, running)
     }

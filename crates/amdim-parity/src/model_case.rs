@@ -11,7 +11,7 @@ use amdim_core::model::{CLASSIFIER_PREFIX, ENCODER_PREFIX, Model, ModelConfig, P
 use amdim_core::nn::{ClassifierConfig, ClassifierPass, Mode};
 use amdim_core::optim::AdamConfig;
 use amdim_core::tensors;
-use amdim_core::train_step::{Computed, Learner, StepConfig};
+use amdim_core::train_step::{Computed, Learner, Learns, StepConfig};
 use candle_core::Tensor;
 
 use crate::Setup;
@@ -64,7 +64,7 @@ impl Case {
                 weight_decay: adam.weight_decay,
                 gradient_clip: None,
             },
-            encoder_frozen: false,
+            learns: Learns::FromViews,
             seed: 0,
         };
         let learner = Learner::new(model, config)?;

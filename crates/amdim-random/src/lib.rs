@@ -33,6 +33,8 @@ pub enum Purpose {
     Dropout = 7,
     /// Order of the samples when heads are trained on stored features.
     HeadOrder = 8,
+    /// Which pictures keep their labels; a stream a class.
+    LabelFraction = 12,
 }
 
 /// One stream of random numbers.

@@ -9,7 +9,7 @@ use amdim_core::model::{Model, ModelConfig};
 use amdim_core::nn::ClassifierConfig;
 use amdim_core::optim::AdamConfig;
 use amdim_core::tensors;
-use amdim_core::train_step::{Learner, StepConfig};
+use amdim_core::train_step::{Learner, Learns, StepConfig};
 use amdim_kernels::Kernel;
 use amdim_random::{Purpose, Stream};
 use candle_core::Tensor;
@@ -195,7 +195,7 @@ pub(crate) fn reference_step() -> StepConfig {
             weight_decay: 1e-5,
             gradient_clip: None,
         },
-        encoder_frozen: false,
+        learns: Learns::FromViews,
         seed: SEED,
     }
 }

@@ -104,7 +104,7 @@ pub struct StepEvent {
     pub pairs_per_second: f64,
     /// Learning rate of the last update.
     pub learning_rate: f64,
-    /// Sum of terms and penalty, in nats; 0 with a frozen encoder.
+    /// Sum of terms and penalty, in nats; of the classifiers' losses where the objective is off (supervised, frozen encoder).
     pub loss: f64,
     /// Loss of each term, in nats.
     pub terms: BTreeMap<String, f64>,

@@ -4,7 +4,7 @@
 //! `MLPClassifier`).
 
 use amdim_network::{Init, Parameter};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Device, Tensor, Var};
 use serde::{Deserialize, Serialize};
 
 use super::batch_norm::{batch_statistics, moved, normalise};
@@ -123,6 +123,8 @@ pub struct ClassifierPass {
     pub linear: HeadResult,
     /// Gradient of the sum of both losses by the flat parameters.
     pub gradient: Tensor,
+    /// Gradient of the sum of both losses by the features, `[rows, embedding]`.
+    pub feature_gradient: Tensor,
 }
 
 impl Classifiers {
@@ -178,7 +180,8 @@ impl Classifiers {
     pub fn pass(&mut self, features: &Tensor, labels: &[i64], mode: Mode) -> Result<ClassifierPass> {
         let leaves = parameters::leaves(&self.values, &self.parameters)?;
         let views: Vec<Tensor> = leaves.iter().map(|leaf| leaf.as_tensor().clone()).collect();
-        let (mlp_logits, linear_logits, running) = self.forward(&views, &features.detach(), mode)?;
+        let features = Var::from_tensor(&features.detach())?;
+        let (mlp_logits, linear_logits, running) = self.forward(&views, features.as_tensor(), mode)?;
         let ClassifierConfig { logit_clip, logit_penalty, .. } = self.config;
         let mlp = clipped_cross_entropy(&mlp_logits, labels, logit_clip, logit_penalty)?;
         let linear = clipped_cross_entropy(&linear_logits, labels, logit_clip, logit_penalty)?;
@@ -188,7 +191,14 @@ impl Classifiers {
             self.running = running;
             self.passes += 1;
         }
-        Ok(ClassifierPass { mlp: head(&mlp_logits, &mlp)?, linear: head(&linear_logits, &linear)?, gradient })
+        let feature_gradient = gradients.get(&features).cloned();
+        let feature_gradient = feature_gradient.map_or_else(|| features.zeros_like(), Ok)?;
+        Ok(ClassifierPass {
+            mlp: head(&mlp_logits, &mlp)?,
+            linear: head(&linear_logits, &linear)?,
+            gradient,
+            feature_gradient,
+        })
     }
 
     /// Logits of both, and the moved running statistics in training modes.

@@ -9,6 +9,7 @@ pub mod image_folder;
 pub mod memory;
 pub mod source;
 pub mod stl10;
+pub mod subset;
 
 mod archive;
 mod records;
@@ -18,6 +19,7 @@ pub use cached::CachedDataset;
 pub use files::FileDataset;
 pub use memory::{MemoryDataset, MemoryPicture, PicturePixels};
 pub use source::{Cifar100Labels, DatasetSource, FolderLabels, Split, Stl10Split, open};
+pub use subset::{FewLabels, Subset};
 
 use crate::decode::{ChoosePart, Part};
 use crate::error::{DataError, Result};

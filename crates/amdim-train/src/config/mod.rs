@@ -8,7 +8,7 @@ use amdim_core::loss::ObjectiveConfig;
 use amdim_core::model::ModelConfig;
 use amdim_core::nn::ClassifierConfig;
 use amdim_core::optim::{AdamConfig, ScheduleConfig};
-use amdim_core::train_step::StepConfig;
+use amdim_core::train_step::{Learns, StepConfig};
 use amdim_data::AugmentConfig;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -45,6 +45,18 @@ pub struct AmdimConfig {
     pub seed: u64,
     /// Whether only the online classifiers learn.
     pub encoder_frozen: bool,
+    /// Whether the classifiers' losses move the encoder, in place of the objective. Files of the time before this
+    /// option mean false.
+    #[serde(default)]
+    pub supervised: bool,
+    /// Share of the labels that are used, above 0, at most 1, the same of every class. Files of the time before this
+    /// option mean 1.
+    #[serde(default = "all_labels")]
+    pub label_fraction: f64,
+}
+
+fn all_labels() -> f64 {
+    1.0
 }
 
 impl AmdimConfig {
@@ -60,6 +72,16 @@ impl AmdimConfig {
         self.classifiers.validate()?;
         self.augment.validate()?;
         self.length.validate()?;
+        if self.supervised && self.encoder_frozen {
+            return Err(RunError::argument("supervised", "false beside encoderFrozen", true));
+        }
+        if self.supervised && !self.classifiers.enabled {
+            return Err(RunError::argument("classifiers.enabled", "true in a supervised run", false));
+        }
+        if !(self.label_fraction > 0.0 && self.label_fraction <= 1.0) {
+            let expected = "a number above 0, at most 1";
+            return Err(RunError::argument("labelFraction", expected, self.label_fraction));
+        }
         if self.batch_size < 2 {
             return Err(RunError::argument("batchSize", "at least 2", self.batch_size));
         }
@@ -93,7 +115,11 @@ impl AmdimConfig {
         StepConfig {
             objective: self.objective.clone(),
             optimizer: self.optimizer.clone(),
-            encoder_frozen: self.encoder_frozen,
+            learns: match (self.supervised, self.encoder_frozen) {
+                (true, _) => Learns::FromLabels,
+                (false, true) => Learns::ClassifiersAlone,
+                (false, false) => Learns::FromViews,
+            },
             seed: self.seed,
         }
     }

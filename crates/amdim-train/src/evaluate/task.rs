@@ -19,8 +19,8 @@ use amdim_core::model::Model;
 use amdim_core::nn::{Classifiers, Mode};
 use amdim_core::optim::Adam;
 use amdim_core::{Error as CoreError, tensors};
-use amdim_data::decode::{ChoosePart, Part};
-use amdim_data::{AugmentConfig, Dataset, Image, Loader, LoaderOptions, load_eval_batch};
+use amdim_data::dataset::Subset;
+use amdim_data::{AugmentConfig, Loader, LoaderOptions, load_eval_batch};
 use amdim_random::{Purpose, Stream};
 use candle_core::{DType, Device, Tensor};
 
@@ -169,7 +169,7 @@ fn learn_from_features(evaluation: &mut Evaluation, heads: &mut Heads, train: &S
 fn learn_from_pictures(evaluation: &mut Evaluation, heads: &mut Heads, train: &Split) -> Result<()> {
     let request = evaluation.request;
     let ClassifierTask { epochs, batch_size, protocol, .. } = heads.settings;
-    let subset = Subset { inner: Arc::clone(&evaluation.data.train), indices: train.encoded.indices.clone() };
+    let subset = Subset::new(Arc::clone(&evaluation.data.train), train.encoded.indices.clone());
     let options = LoaderOptions {
         batch: batch_size,
         seed: heads.seed,
@@ -296,43 +296,4 @@ impl Logits {
 /// Rows of `[rows, dim]`, in the order asked for.
 fn gather(values: &[f32], dim: usize, rows: &[u32]) -> Vec<f32> {
     rows.iter().flat_map(|&row| &values[row as usize * dim..][..dim]).copied().collect()
-}
-
-/// Some pictures of a data set.
-struct Subset {
-    inner: Arc<dyn Dataset>,
-    indices: Vec<u32>,
-}
-
-impl Subset {
-    /// The place in the inner set; an index past the end is one past the end there, too.
-    fn inner_index(&self, index: usize) -> usize {
-        self.indices.get(index).map_or(usize::MAX, |&at| at as usize)
-    }
-}
-
-impl Dataset for Subset {
-    fn len(&self) -> usize {
-        self.indices.len()
-    }
-
-    fn label(&self, index: usize) -> Option<u32> {
-        self.inner.label(*self.indices.get(index)? as usize)
-    }
-
-    fn classes(&self) -> &[String] {
-        self.inner.classes()
-    }
-
-    fn name(&self, index: usize) -> String {
-        self.indices.get(index).map_or_else(|| index.to_string(), |&at| self.inner.name(at as usize))
-    }
-
-    fn image(&self, index: usize) -> amdim_data::error::Result<Image> {
-        self.inner.image(self.inner_index(index))
-    }
-
-    fn part(&self, index: usize, choose: &mut ChoosePart<'_>) -> amdim_data::error::Result<Part> {
-        self.inner.part(self.inner_index(index), choose)
-    }
 }

@@ -52,9 +52,14 @@ impl Meter {
     pub(crate) fn add(&mut self, report: &StepReport) {
         self.updates += 1;
         self.gradient_norm += report.gradient_norm;
+        self.loss += match (&report.objective, &report.classifier) {
+            (Some(objective), _) => objective.total,
+            // What is learnt are the classifiers, with or without the encoder.
+            (None, Some(heads)) => heads.linear_loss + heads.mlp_loss,
+            (None, None) => 0.0,
+        };
         if let Some(objective) = &report.objective {
             self.objectives += 1;
-            self.loss += objective.total;
             self.penalty += objective.penalty;
             for (term, loss, top1) in &objective.terms {
                 *self.terms.entry(term.to_string()).or_default() += loss;
@@ -86,7 +91,7 @@ impl Meter {
             seconds: at.seconds,
             pairs_per_second: rate(at.pairs - full.since.0, at.seconds - full.since.1),
             learning_rate: at.learning_rate,
-            loss: mean(full.loss),
+            loss: full.loss / full.updates.max(1) as f64,
             terms: means(&full.terms),
             penalty: mean(full.penalty),
             nce_top1: means(&full.nce_top1),

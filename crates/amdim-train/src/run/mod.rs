@@ -5,6 +5,7 @@
 
 mod clock;
 mod folder;
+mod labels;
 mod meter;
 mod online;
 mod prepare;

@@ -16,6 +16,7 @@ use amdim_kernels::Kernel;
 use super::TrainData;
 use super::clock::Clock;
 use super::folder::RunFolder;
+use super::labels::with_labels;
 use super::meter::Meter;
 use super::online::OnlineTest;
 use super::session::Session;
@@ -32,14 +33,15 @@ pub(super) fn prepare<'a>(
     events: &'a mut (dyn FnMut(&TrainEvent) + Send),
     cancel: &'a AtomicBool,
 ) -> Result<Session<'a>> {
-    check_sizes(request, data.train.as_ref())?;
     let config = &request.config;
-    let mut warnings = vec![];
-    let classes = classifier_classes(request, data.train.as_ref(), &mut warnings);
     let mut record = RunRecord::of_run(
         request,
         DataRecord { pictures: data.train.len(), classes: data.train.classes().to_vec() },
     )?;
+    let data = TrainData { train: with_labels(config, data.train)?, ..data };
+    check_sizes(request, data.train.as_ref())?;
+    let mut warnings = vec![];
+    let classes = classifier_classes(request, data.train.as_ref(), &mut warnings);
     let resumed = request.resume.as_deref().map(|path| read_resumed(path, &record)).transpose()?;
     let before = resumed.as_ref().and_then(|(_, record)| record.compute.clone());
     let precision = match (request.precision, &before) {
@@ -135,7 +137,7 @@ pub(super) fn prepare<'a>(
     Ok(session)
 }
 
-/// A batch must fit into the data set, and needs two pictures to tell apart.
+/// A batch must fit into the pictures that are used, and needs two to tell apart.
 fn check_sizes(request: &TrainRequest, train: &dyn Dataset) -> Result<()> {
     let (batch, pictures) = (request.config.batch_size, train.len());
     if pictures < 2 {
@@ -208,6 +210,9 @@ fn open_loader(request: &TrainRequest, data: TrainData, progress: &Progress) -> 
 
 fn chance_levels(request: &TrainRequest) -> BTreeMap<String, f64> {
     let config = &request.config;
+    if config.supervised || config.encoder_frozen {
+        return BTreeMap::new();
+    }
     let level = |&term| (format!("{term}"), chance_level(term, config.batch_size));
     config.objective.terms.iter().map(level).collect()
 }
