@@ -117,7 +117,7 @@ impl Learner {
     /// # Errors
     /// [`Error::InvalidArgument`] for settings out of range, or a frozen encoder without classifiers.
     pub fn new(model: Model, config: StepConfig) -> Result<Self> {
-        config.objective.validate()?;
+        config.objective.validate(model.scales())?;
         config.optimizer.validate()?;
         if config.encoder_frozen && model.classifiers.is_none() {
             return Err(Error::argument(
@@ -208,7 +208,7 @@ impl Learner {
     /// [`Error::NonFinite`] if a loss or the gradient is not finite; the model is left as it was before the update.
     pub fn step(&mut self, views: [&Tensor; 2], labels: &[i64], rate: f64) -> Result<StepReport> {
         let batch = views[0].dims()[0];
-        let positions = SourcePositions::draw(batch, self.config.seed, self.update);
+        let positions = SourcePositions::draw(self.model.scales(), batch, self.config.seed, self.update);
         let twice = [labels, labels].concat();
         if self.fast.is_some() {
             let report = self.compute_fast(views, &twice, &positions)?;
