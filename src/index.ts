@@ -4,6 +4,7 @@
  * @packageDocumentation
  */
 export { jsonSchema, type ResolveConfigOptions, resolveConfig, type SchemaName } from './config/config.js'
+export type { Layer } from './config/encoder-maps.js'
 export { type ConfigFile, loadConfig } from './config/load.js'
 export { PRESETS, type Preset } from './config/presets.js'
 export type {
@@ -61,7 +62,6 @@ export {
   type CreateModelOptions,
   type EmbedInput,
   type EmbedOptions,
-  type Layer,
   type ModelOptions,
   type PixelArray,
 } from './model/amdim-model.js'

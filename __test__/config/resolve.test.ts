@@ -177,9 +177,14 @@ describe('a bad configuration', () => {
     ],
     ['two lengths', { length: { epochs: 1, minutes: 1 } }, 'length: expected '],
     [
-      'an unknown term',
-      { objective: { terms: ['1->9'] } },
-      'objective.terms.0: expected one of 1->5, 1->7, 5->5, 5->7, 7->7, got "1->9"',
+      'a term over a map that is not there',
+      { objective: { terms: ['1->5', '1->9'] } },
+      `objective.terms.1: expected sides of the encoder's maps (1, 5, 7), got "1->9"`,
+    ],
+    [
+      'a term that is none',
+      { objective: { terms: ['1-5'] } },
+      'objective.terms.0: expected SOURCE->TARGET, the sides of two maps, such as 1->5, got "1-5"',
     ],
     ['a term twice', { objective: { terms: ['1->5', '1->5'] } }, 'objective.terms: expected each term once'],
     [

@@ -1,5 +1,6 @@
 /** The configuration of a run: types, defaults, ranges, JSON schema and command-line flags from one declaration. */
 import { z } from 'zod'
+import { mapSides, termSides } from './encoder-maps.js'
 import { count, field, group, nonNegative, positive, probability } from './field.js'
 
 const encoder = group(
@@ -26,7 +27,9 @@ const encoder = group(
   'the encoder network (paper appendix A; reference model.py)',
 )
 
-const term = z.enum(['1->5', '1->7', '5->5', '5->7', '7->7'])
+const term = z
+  .string()
+  .regex(/^[1-9][0-9]{0,3}->[1-9][0-9]{0,3}$/, 'expected SOURCE->TARGET, the sides of two maps, such as 1->5')
 
 const objective = group(
   {
@@ -38,7 +41,7 @@ const objective = group(
     ),
     terms: field(
       z.array(term).min(1).refine(isDistinct, 'expected each term once').default(['1->5', '1->7', '5->5']),
-      'which feature map predicts which, both directions',
+      'which feature map predicts which, by the sides of both, both directions',
       'terms',
     ),
   },
@@ -223,7 +226,11 @@ export const configSchema = z
   .superRefine((config, context) => {
     const mismatch = (path: (string | number)[], message: string) =>
       context.addIssue({ code: 'custom', path, message })
-    const { encoder, augment, schedule } = config
+    const { encoder, objective, augment, schedule } = config
+    const sides = mapSides(encoder)
+    for (const [i, term] of objective.terms.entries())
+      if (!termSides(term).every((side) => sides.includes(side)))
+        mismatch(['objective', 'terms', i], `expected sides of the encoder's maps (${sides.join(', ')})`)
     if (augment.pixels !== encoder.encoderSize)
       mismatch(['augment', 'pixels'], `expected encoder.encoderSize (${encoder.encoderSize})`)
     if (augment.channels !== encoder.inputChannels)

@@ -1,4 +1,5 @@
 import { resolveConfig } from '../config/config.js'
+import { type Layer, layerNames } from '../config/encoder-maps.js'
 import type { AmdimConfig, ConfigOverrides, PresetName } from '../config/types.js'
 import { assertKnownKeys } from '../config/validate-keys.js'
 import { assertOneOf, assertPath } from '../data/arguments.js'
@@ -52,13 +53,10 @@ export interface CreateModelOptions extends ModelOptions {
   config?: ConfigOverrides
 }
 
-/** Which feature map: the 1x1 vector, or the projected 5x5 or 7x7 map. */
-export type Layer = 'global' | 'local5' | 'local7'
-
 /** Options of {@link AmdimModel.embed}. */
 export interface EmbedOptions {
   /**
-   * Which feature map.
+   * Which feature map of the encoder: the 1x1 vector, or a projected local map by its side.
    *
    * @default 'global'
    */
@@ -189,7 +187,7 @@ export class AmdimModel {
    *
    * @param images - a data set, the path of one or of a picture, an array of pictures (paths, bytes of files,
    *   pixels), or pixels
-   * @returns for `global` `[pictures, embedding]`, for `local5` and `local7` `[pictures, embedding, side, side]`
+   * @returns for `global` `[pictures, embedding]`, for a local map `[pictures, embedding, side, side]`
    * @throws {@link AmdimError} `AMDIM_INVALID_ARGUMENT` for a bad option, `AMDIM_DATA` or `AMDIM_DECODE` for pictures
    *   that cannot be read, `AMDIM_CANCELLED` when the signal aborts
    * @example
@@ -203,7 +201,7 @@ export class AmdimModel {
    */
   async embed(images: EmbedInput, options: EmbedOptions = {}): Promise<Embedding> {
     const { native } = this
-    const request = await resolveEmbed(options)
+    const request = await resolveEmbed(options, layerNames(this.config.encoder))
     const opened = new OpenedDatasets()
     try {
       const dataset = await openImages(images, opened)
@@ -235,10 +233,10 @@ async function resolvePlace(options: ModelOptions) {
 
 type EmbedRequest = Required<Omit<EmbedOptions, 'signal' | 'onProgress'>>
 
-async function resolveEmbed(options: EmbedOptions): Promise<EmbedRequest> {
+async function resolveEmbed(options: EmbedOptions, layers: readonly Layer[]): Promise<EmbedRequest> {
   assertKnownKeys(options, ['layer', 'batchSize', 'threads', 'onBadImage', 'signal', 'onProgress'], 'embed')
   const { layer = 'global', batchSize = 256, signal: _signal, onProgress: _progress, ...rest } = options
-  assertOneOf('layer', layer, ['global', 'local5', 'local7'])
+  assertOneOf('layer', layer, layers)
   const [{ validate }, { decodeSchema }] = await Promise.all([
     import('../config/validate.js'),
     import('../config/run-schema.js'),

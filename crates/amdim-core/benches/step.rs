@@ -13,12 +13,13 @@ use criterion::{Criterion, criterion_group, criterion_main};
 
 const BATCH: usize = 64;
 const EMBEDDING: usize = 256;
+const SCALES: [Scale; 3] = [Scale::GLOBAL, Scale::new(5), Scale::new(7)];
 
 fn objective() -> ObjectiveConfig {
     ObjectiveConfig {
         score_clip: 20.0,
         logit_penalty: 0.04,
-        terms: vec![Term::GlobalTo5, Term::GlobalTo7, Term::Local5To5],
+        terms: vec![Term::new(1, 5), Term::new(1, 7), Term::new(5, 5)],
     }
 }
 
@@ -76,7 +77,7 @@ fn step(c: &mut Criterion) {
 
 fn loss(c: &mut Criterion) {
     let leaves = || -> Vec<Var> {
-        Scale::ALL
+        SCALES
             .iter()
             .map(|scale| Var::from_tensor(&normal(&[BATCH, scale.locations(), EMBEDDING])).unwrap())
             .collect()
@@ -84,7 +85,7 @@ fn loss(c: &mut Criterion) {
     let features =
         |leaves: &[Var]| Features::new(leaves.iter().map(|leaf| leaf.as_tensor().clone()).collect()).unwrap();
     let (first, second) = (leaves(), leaves());
-    let positions = SourcePositions::draw(BATCH, 1, 0);
+    let positions = SourcePositions::draw(&SCALES, BATCH, 1, 0);
     c.bench_function("multiscale loss and gradient", |b| {
         b.iter(|| {
             let views = [features(&first), features(&second)];

@@ -3,6 +3,7 @@
 //! The same step as the candle form in `train_step`, from other parts: the hand-written encoder, the fused loss, the
 //! classifiers and Adam of `amdim-cpu`. After the first step of a batch size it allocates nothing.
 
+use std::array;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ use candle_core::{DType, Device, Tensor};
 
 use crate::encoder::{Features, Scale};
 use crate::executor::Precision;
-use crate::loss::{ObjectiveConfig, SourcePositions};
+use crate::loss::{ObjectiveConfig, SourcePositions, Term};
 use crate::model::Model;
 use crate::nn::{Classifiers, draw_mask};
 use crate::optim::{Adam, AdamConfig, clip_factor};
@@ -30,6 +31,10 @@ use crate::{Error, Result, tensors};
 
 /// Views of a picture.
 const VIEWS: usize = 2;
+/// Place of the global map among those of any encoder.
+const GLOBAL: usize = 0;
+/// The most maps that an encoder may have: one more than the stages of a residual network.
+const MOST_MAPS: usize = 5;
 /// Value of the maps of a rehearsed loss. Any that is not 0 takes as long.
 const REHEARSED: f32 = 0.1;
 
@@ -240,6 +245,8 @@ struct CpuStep<S: Stored<Real = f32>> {
     network: Arc<Network>,
     engine: CpuNetwork<S>,
     nce: Nce<S>,
+    /// Those of the network's outputs.
+    scales: Vec<Scale>,
     objective: ObjectiveConfig,
     learns: Learns,
     encoder: Learnt,
@@ -256,19 +263,25 @@ impl<S: Stored<Real = f32>> CpuStep<S> {
         let (kernel, network) = (Kernel::selected()?, Arc::clone(model.network()));
         let pool = Arc::new(Pool::new(model.placement().threads)?);
         let embedding = model.config().encoder.embedding_dim;
-        let term = |term: &crate::loss::Term| NceTerm {
-            source: term.source() as usize,
-            target: term.target() as usize,
+        let scales = model.scales();
+        if scales.len() > MOST_MAPS {
+            return Err(Error::argument("encoder", format!("at most {MOST_MAPS} maps"), scales.len()));
+        }
+        let term = |term: &Term| -> Result<NceTerm> {
+            let place = |scale: Scale| scale.place("objective.terms", scales);
+            Ok(NceTerm { source: place(term.source())?, target: place(term.target())? })
         };
         let config = NceConfig {
             score_clip: objective.score_clip,
             logit_penalty: objective.logit_penalty,
-            terms: objective.terms.iter().map(term).collect(),
+            terms: objective.terms.iter().map(term).collect::<Result<_>>()?,
         };
+        let locations: Vec<usize> = scales.iter().map(|scale| scale.locations()).collect();
         let heads = model.classifiers.as_ref();
         Ok(Self {
             engine: CpuNetwork::new(Arc::clone(&network), kernel, Arc::clone(&pool), VIEWS)?,
-            nce: Nce::new(config, &Scale::ALL.map(Scale::locations), embedding, kernel)?,
+            nce: Nce::new(config, &locations, embedding, kernel)?,
+            scales: scales.to_vec(),
             objective: objective.clone(),
             learns,
             encoder: Learnt::new(&network.parameters),
@@ -305,9 +318,10 @@ impl<S: Stored<Real = f32>> CpuStep<S> {
             report.objective = Some(objective);
         }
         self.encoder.gradient.fill(0.0);
+        let count = self.scales.len();
         for (slot, gradients) in self.map_gradients.iter().enumerate() {
-            let gradients: [&[f32]; 3] = [0, 1, 2].map(|map| &gradients[map][..]);
-            self.engine.backward(slot, &gradients, &mut self.encoder.gradient)?;
+            let gradients: [&[f32]; MOST_MAPS] = each_map(count, |map| &gradients[map][..]);
+            self.engine.backward(slot, &gradients[..count], &mut self.encoder.gradient)?;
         }
         report.gradient_norm =
             gradient_norm(&self.pool, self.kernel, &self.encoder.gradient, &mut self.partials);
@@ -320,15 +334,15 @@ impl<S: Stored<Real = f32>> CpuStep<S> {
 
     /// The objective on the maps of both views; their gradients go to `map_gradients`.
     fn objective(&mut self, batch: usize, positions: &SourcePositions) -> Result<ObjectiveReport> {
-        let engine = &self.engine;
-        let maps: [[&[S]; 3]; VIEWS] = [0, 1].map(|slot| [0, 1, 2].map(|output| engine.output(slot, output)));
-        let positions = [0, 1].map(|view| Scale::ALL.map(|scale| positions.of(scale, view)));
+        let (engine, count) = (&self.engine, self.scales.len());
+        let maps = [0, 1].map(|slot| each_map(count, |map| engine.output(slot, map)));
+        let positions = positions_of(&self.scales, positions);
         let [first, second] = &mut self.map_gradients;
         let report = self.nce.run(
             &self.pool,
             batch,
-            [&maps[0], &maps[1]],
-            [&positions[0], &positions[1]],
+            [&maps[0][..count], &maps[1][..count]],
+            [&positions[0][..count], &positions[1][..count]],
             [first, second],
         )?;
         Ok(objective_report(&self.objective, report))
@@ -352,7 +366,7 @@ impl<S: Stored<Real = f32>> CpuStep<S> {
         let views = heads.feature_gradient.chunks_exact(batch * heads.embedding);
         for (maps, gradient) in self.map_gradients.iter_mut().zip(views) {
             for (place, map) in maps.iter_mut().enumerate() {
-                if place == Scale::Global as usize {
+                if place == GLOBAL {
                     map.copy_from_slice(gradient);
                 } else {
                     map.fill(0.0);
@@ -383,7 +397,7 @@ impl<S: Stored<Real = f32>> CpuStep<S> {
         let length = batch * heads.embedding;
         heads.features.resize(VIEWS * length, 0.0);
         for (slot, features) in heads.features.chunks_exact_mut(length).enumerate() {
-            for (to, value) in features.iter_mut().zip(self.engine.output(slot, Scale::Global as usize)) {
+            for (to, value) in features.iter_mut().zip(self.engine.output(slot, GLOBAL)) {
                 *to = value.to_real();
             }
         }
@@ -468,13 +482,13 @@ impl<S: Stored<Real = f32>> FastStep for CpuStep<S> {
 
     fn features(&self, batch: usize) -> Result<[Features; VIEWS]> {
         let features = |slot| {
-            let maps = Scale::ALL.map(|scale| -> Result<Tensor> {
-                let map = self.engine.output(slot, scale as usize);
+            let maps = self.scales.iter().enumerate().map(|(place, scale)| -> Result<Tensor> {
+                let map = self.engine.output(slot, place);
                 let values: Vec<f32> = map.iter().map(|value| value.to_real()).collect();
                 let embedding = values.len() / batch / scale.locations();
                 Ok(Tensor::from_vec(values, (batch, scale.locations(), embedding), &Device::Cpu)?)
             });
-            Features::new(maps.into_iter().collect::<Result<_>>()?)
+            Features::new(maps.collect::<Result<_>>()?)
         };
         Ok([features(0)?, features(1)?])
     }
@@ -502,18 +516,33 @@ impl<S: Stored<Real = f32>> FastStep for CpuStep<S> {
         self.resize_map_gradients(batch);
         let map = |shape: &MapShape| vec![S::from_real(REHEARSED); batch * shape.len()];
         let maps: Vec<Vec<S>> = self.network.output_shapes().iter().map(map).collect();
-        let maps: [&[S]; 3] = [0, 1, 2].map(|output| &maps[output][..]);
-        let drawn = SourcePositions::draw(batch, 0, 0);
-        let positions = [0, 1].map(|view| Scale::ALL.map(|scale| drawn.of(scale, view)));
-        let positions = [&positions[0][..], &positions[1][..]];
+        let count = maps.len();
+        let maps: [&[S]; MOST_MAPS] = each_map(count, |map| &maps[map][..]);
+        let maps = &maps[..count];
+        let drawn = SourcePositions::draw(&self.scales, batch, 0, 0);
+        let positions = positions_of(&self.scales, &drawn);
+        let positions = [&positions[0][..count], &positions[1][..count]];
         loop {
             let [first, second] = &mut self.map_gradients;
-            self.nce.run(&self.pool, batch, [&maps, &maps], positions, [first, second])?;
+            self.nce.run(&self.pool, batch, [maps, maps], positions, [first, second])?;
             if !lap() {
                 return Ok(());
             }
         }
     }
+}
+
+/// `value` of each of the first `count` maps, beside a step's memory: nothing is allocated.
+fn each_map<T: Default>(count: usize, mut value: impl FnMut(usize) -> T) -> [T; MOST_MAPS] {
+    array::from_fn(|map| if map < count { value(map) } else { T::default() })
+}
+
+/// The source positions of both views, a map at a time.
+fn positions_of<'a>(
+    scales: &[Scale],
+    positions: &'a SourcePositions,
+) -> [[Option<&'a [u32]>; MOST_MAPS]; VIEWS] {
+    [0, 1].map(|view| each_map(scales.len(), |map| positions.of(scales[map], view)))
 }
 
 fn objective_report(objective: &ObjectiveConfig, report: &NceReport) -> ObjectiveReport {

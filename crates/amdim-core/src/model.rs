@@ -8,7 +8,7 @@ use candle_core::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::Stored;
-use crate::encoder::{EncoderConfig, Features};
+use crate::encoder::{EncoderConfig, Features, Scale};
 use crate::executor::{self, Executor, ExecutorKind, Pass, Precision};
 use crate::nn::{ClassifierConfig, Classifiers};
 use crate::{Error, Result, parameters, tensors};
@@ -68,6 +68,7 @@ impl Placement {
 pub struct Model {
     config: ModelConfig,
     network: Arc<Network>,
+    scales: Vec<Scale>,
     placement: Placement,
     executor: Box<dyn Executor>,
     /// Flat parameters of the encoder, `[parameter_len]`.
@@ -88,6 +89,7 @@ impl Model {
     pub fn new(config: ModelConfig, seed: u64, mut placement: Placement) -> Result<Self> {
         placement.precision = placement.precision.resolve(placement.executor, &placement.device)?;
         let network = Arc::new(config.encoder.describe()?);
+        let scales = Scale::all_of(&network);
         let (dtype, device) = (placement.dtype, &placement.device);
         let drawn = parameters::draw(&network.parameters, &mut Stream::new(seed, Purpose::InitEncoder, 0));
         let parameters = tensors::from_slice(&drawn, &[drawn.len()], dtype, device)?;
@@ -103,7 +105,7 @@ impl Model {
             placement.threads,
         )?;
         let passes = vec![0; network.buffers.len()];
-        Ok(Self { config, network, placement, executor, parameters, running, passes, classifiers })
+        Ok(Self { config, network, scales, placement, executor, parameters, running, passes, classifiers })
     }
 
     /// What the model's shape depends on.
@@ -114,6 +116,11 @@ impl Model {
     /// The encoder's description.
     pub fn network(&self) -> &Arc<Network> {
         &self.network
+    }
+
+    /// The scales of the encoder's maps, in the order of its outputs.
+    pub fn scales(&self) -> &[Scale] {
+        &self.scales
     }
 
     /// Where the model runs.

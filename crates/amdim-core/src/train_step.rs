@@ -129,7 +129,7 @@ impl Learner {
     /// # Errors
     /// [`Error::InvalidArgument`] for settings out of range, or no classifiers where only they, or from them, is learnt.
     pub fn new(model: Model, config: StepConfig) -> Result<Self> {
-        config.objective.validate()?;
+        config.objective.validate(model.scales())?;
         config.optimizer.validate()?;
         if config.learns != Learns::FromViews && model.classifiers.is_none() {
             let name = if config.learns == Learns::FromLabels { "supervised" } else { "encoderFrozen" };
@@ -217,7 +217,7 @@ impl Learner {
     /// [`Error::NonFinite`] if a loss or the gradient is not finite; the model is left as it was before the update.
     pub fn step(&mut self, views: [&Tensor; 2], labels: &[i64], rate: f64) -> Result<StepReport> {
         let batch = views[0].dims()[0];
-        let positions = SourcePositions::draw(batch, self.config.seed, self.update);
+        let positions = SourcePositions::draw(self.model.scales(), batch, self.config.seed, self.update);
         let twice = [labels, labels].concat();
         if self.fast.is_some() {
             let report = self.compute_fast(views, &twice, &positions)?;

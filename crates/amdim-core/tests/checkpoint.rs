@@ -26,7 +26,7 @@ fn learner(executor: ExecutorKind) -> Learner {
     let objective = ObjectiveConfig {
         score_clip: 20.0,
         logit_penalty: 0.04,
-        terms: vec![Term::GlobalTo5, Term::Local5To5],
+        terms: vec![Term::new(1, 5), Term::new(5, 5)],
     };
     let config = StepConfig { objective, optimizer, learns: Learns::FromViews, seed: 3 };
     Learner::new(model(encoder(32, true), 3, executor, DType::F32), config).unwrap()

@@ -5,17 +5,17 @@ mod common;
 use amdim_core::encoder::{Features, Scale};
 use amdim_core::estimator::info_nce;
 use amdim_core::executor::ExecutorKind;
-use amdim_core::loss::{ObjectiveConfig, SourcePositions, Term, clipped_cross_entropy, multiscale_loss};
+use amdim_core::loss::{ObjectiveConfig, SourcePositions, clipped_cross_entropy, multiscale_loss};
 use amdim_core::nn::{Classifiers, Mode};
 use amdim_core::optim::AdamConfig;
 use amdim_core::train_step::{Learner, Learns, StepConfig};
 use candle_core::{DType, Device, Tensor, Var};
 use common::{
-    check_direction, check_directions, encoder, flat, model, reshaped, scalar, shake, tensor, values,
+    SCALES, check_direction, check_directions, encoder, flat, model, reshaped, scalar, shake, tensor, values,
 };
 
 fn objective() -> ObjectiveConfig {
-    ObjectiveConfig { score_clip: 3.0, logit_penalty: 0.04, terms: Term::ALL.to_vec() }
+    ObjectiveConfig { score_clip: 3.0, logit_penalty: 0.04, terms: common::TERMS.to_vec() }
 }
 
 #[test]
@@ -35,15 +35,15 @@ fn info_nce_by_its_scores() {
 #[test]
 fn multiscale_loss_by_every_map() {
     let (batch, embedding) = (3, 4);
-    let positions = SourcePositions::draw(batch, 1, 2);
+    let positions = SourcePositions::draw(&SCALES, batch, 1, 2);
     let views = [common::features(batch, embedding, 1.5, 1), common::features(batch, embedding, 1.5, 2)];
     for view in 0..2 {
-        for scale in Scale::ALL {
+        for scale in SCALES {
             let replaced = |map: Tensor| -> Features {
-                let maps = Scale::ALL
-                    .iter()
-                    .map(|&other| if other == scale { map.clone() } else { views[view].at(other).clone() })
-                    .collect();
+                let other = |&other: &Scale| {
+                    if other == scale { map.clone() } else { views[view].at(other).unwrap().clone() }
+                };
+                let maps = SCALES.iter().map(other).collect();
                 Features::new(maps).unwrap()
             };
             let loss = |map: Tensor| {
@@ -51,7 +51,7 @@ fn multiscale_loss_by_every_map() {
                 let pair = if view == 0 { [&changed, &views[1]] } else { [&views[0], &changed] };
                 multiscale_loss(pair, &positions, &objective()).unwrap().total
             };
-            let map = views[view].at(scale);
+            let map = views[view].at(scale).unwrap();
             let leaf = Var::from_tensor(map).unwrap();
             let gradients = loss(leaf.as_tensor().clone()).backward().unwrap();
             let gradient = flat(gradients.get(&leaf).unwrap());
@@ -109,7 +109,7 @@ fn encoder_by_every_parameter(executor: ExecutorKind, size: usize, batch_norm: b
     shake(&mut model, 6);
     let network = model.network().clone();
     let views = [tensor(&[batch, 3, size, size], 1.0, 11), tensor(&[batch, 3, size, size], 1.0, 12)];
-    let positions = SourcePositions::draw(batch, 1, 0);
+    let positions = SourcePositions::draw(&SCALES, batch, 1, 0);
     // The objective must not depend on labels, which only some of its steps have.
     let labels = if learns == Learns::FromLabels { [0, 1, 2, 0] } else { [-1; 4] };
     let optimizer = AdamConfig {

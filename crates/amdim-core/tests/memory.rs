@@ -48,7 +48,7 @@ fn learner(executor: ExecutorKind, precision: Precision, encoder: EncoderConfig)
     let config = ModelConfig { encoder, classifiers: classifiers(), classes: 3 };
     let placement = Placement { device: Device::Cpu, dtype: DType::F32, executor, precision, threads: 2 };
     let model = Model::new(config, 5, placement).unwrap();
-    let terms = vec![Term::GlobalTo5, Term::GlobalTo7, Term::Local5To5];
+    let terms = vec![Term::new(1, 5), Term::new(1, 7), Term::new(5, 5)];
     let objective = ObjectiveConfig { score_clip: 20.0, logit_penalty: 0.04, terms };
     let optimizer = AdamConfig {
         learning_rate: 1e-3,

@@ -10,10 +10,10 @@ use amdim_core::loss::{
     multiscale_loss,
 };
 use candle_core::{DType, Device, Tensor, Var};
-use common::{encoder, features, flat, model, scalar, shake, tensor};
+use common::{SCALES, TERMS, encoder, features, flat, model, scalar, shake, tensor};
 
 fn objective() -> ObjectiveConfig {
-    ObjectiveConfig { score_clip: 20.0, logit_penalty: 0.04, terms: Term::ALL.to_vec() }
+    ObjectiveConfig { score_clip: 20.0, logit_penalty: 0.04, terms: TERMS.to_vec() }
 }
 
 fn loss(views: [&Features; 2], positions: &SourcePositions) -> MultiscaleLoss {
@@ -24,14 +24,20 @@ fn assert_close(ours: f64, expected: f64) {
     assert!((ours - expected).abs() <= 1e-10 * expected.abs().max(1.0), "{ours}, {expected} expected");
 }
 
+/// The positions of each local map, from those of view 0 and 1.
+fn changed<'a>(
+    positions: &'a SourcePositions,
+    change: impl Fn(&dyn Fn(usize) -> &'a [u32]) -> [Vec<u32>; 2],
+) -> SourcePositions {
+    let of = |scale: Scale| (scale, change(&|view| positions.of(scale, view).unwrap()));
+    SourcePositions::new(SCALES[1..].iter().map(|&scale| of(scale)).collect())
+}
+
 #[test]
 fn swapping_the_views_leaves_the_loss() {
     let (a, b) = (features(4, 6, 1.0, 1), features(4, 6, 1.0, 2));
-    let positions = SourcePositions::draw(4, 7, 0);
-    let swapped = SourcePositions {
-        local5: [positions.local5[1].clone(), positions.local5[0].clone()],
-        local7: [positions.local7[1].clone(), positions.local7[0].clone()],
-    };
+    let positions = SourcePositions::draw(&SCALES, 4, 7, 0);
+    let swapped = changed(&positions, |of| [of(1).to_vec(), of(0).to_vec()]);
     let (forward, backward) = (loss([&a, &b], &positions), loss([&b, &a], &swapped));
     assert_close(scalar(&forward.total), scalar(&backward.total));
     assert_close(scalar(&forward.penalty), scalar(&backward.penalty));
@@ -40,7 +46,7 @@ fn swapping_the_views_leaves_the_loss() {
 #[test]
 fn permuting_the_batch_leaves_the_loss() {
     let (a, b) = (features(4, 6, 1.0, 1), features(4, 6, 1.0, 2));
-    let positions = SourcePositions::draw(4, 7, 0);
+    let positions = SourcePositions::draw(&SCALES, 4, 7, 0);
     let order = [2u32, 0, 3, 1];
     let permuted = |features: &Features| {
         let index = Tensor::new(&order, &Device::Cpu).unwrap();
@@ -48,10 +54,7 @@ fn permuting_the_batch_leaves_the_loss() {
             .unwrap()
     };
     let pick = |view: &[u32]| order.iter().map(|&i| view[i as usize]).collect::<Vec<_>>();
-    let moved = SourcePositions {
-        local5: [pick(&positions.local5[0]), pick(&positions.local5[1])],
-        local7: [pick(&positions.local7[0]), pick(&positions.local7[1])],
-    };
+    let moved = changed(&positions, |of| [pick(of(0)), pick(of(1))]);
     let expected = scalar(&loss([&a, &b], &positions).total);
     assert_close(scalar(&loss([&permuted(&a), &permuted(&b)], &moved).total), expected);
 }
@@ -60,9 +63,9 @@ fn permuting_the_batch_leaves_the_loss() {
 fn equal_embeddings_give_the_chance_level() {
     for batch in [2, 3, 16] {
         let maps =
-            Scale::ALL.map(|scale| Tensor::full(0.3, (batch, scale.locations(), 5), &Device::Cpu).unwrap());
+            SCALES.map(|scale| Tensor::full(0.3, (batch, scale.locations(), 5), &Device::Cpu).unwrap());
         let equal = Features::new(maps.to_vec()).unwrap();
-        let result = loss([&equal, &equal], &SourcePositions::draw(batch, 1, 1));
+        let result = loss([&equal, &equal], &SourcePositions::draw(&SCALES, batch, 1, 1));
         for report in &result.terms {
             assert_close(scalar(&report.loss), chance_level(report.term, batch));
             assert_eq!(scalar(&report.top1), 0.0, "a tie is no hit");
@@ -70,7 +73,7 @@ fn equal_embeddings_give_the_chance_level() {
         // The root magnifies the rounding of the mean square.
         assert!(scalar(&result.score_std) < 1e-6);
     }
-    assert_close(chance_level(Term::GlobalTo7, 64), (1.0 + 63.0 * 49.0f64).ln());
+    assert_close(chance_level(Term::new(1, 7), 64), (1.0 + 63.0 * 49.0f64).ln());
 }
 
 #[test]
@@ -87,7 +90,7 @@ fn any_finite_score_gives_a_finite_loss_and_gradient() {
     }
     // Through the clip, embeddings of any size: saturated, but finite.
     let (a, b) = (features(3, 4, 1e6, 1), features(3, 4, 1e6, 2));
-    assert!(scalar(&loss([&a, &b], &SourcePositions::draw(3, 1, 0)).total).is_finite());
+    assert!(scalar(&loss([&a, &b], &SourcePositions::draw(&SCALES, 3, 1, 0)).total).is_finite());
 }
 
 /// The objective as plain loops over numbers, straight from the definition.
@@ -95,21 +98,17 @@ fn any_finite_score_gives_a_finite_loss_and_gradient() {
 fn equals_a_slow_second_implementation() {
     let (batch, embedding) = (3, 4);
     let views = [features(batch, embedding, 2.0, 3), features(batch, embedding, 2.0, 4)];
-    let positions = SourcePositions::draw(batch, 9, 9);
+    let positions = SourcePositions::draw(&SCALES, batch, 9, 9);
     let result = loss([&views[0], &views[1]], &positions);
     let at = |view: usize, scale: Scale, i: usize, location: usize| -> Vec<f64> {
-        flat(&views[view].at(scale).get(i).unwrap().get(location).unwrap())
+        flat(&views[view].at(scale).unwrap().get(i).unwrap().get(location).unwrap())
     };
     let mut penalty = 0.0;
     for report in &result.terms {
         let (source, target) = (report.term.source(), report.term.target());
         let mut term = 0.0;
         for (from, to) in [(0, 1), (1, 0)] {
-            let location = |i: usize| match source {
-                Scale::Global => 0,
-                Scale::Local5 => positions.local5[from][i] as usize,
-                Scale::Local7 => positions.local7[from][i] as usize,
-            };
+            let location = |i: usize| positions.of(source, from).map_or(0, |of| of[i] as usize);
             let score = |i: usize, j: usize, l: usize| -> f64 {
                 let (s, t) = (at(from, source, i, location(i)), at(to, target, j, l));
                 s.iter().zip(&t).map(|(a, b)| a * b).sum::<f64>() / (embedding as f64).sqrt()
@@ -145,9 +144,9 @@ fn equals_a_slow_second_implementation() {
 #[test]
 fn a_term_can_be_switched_off() {
     let (a, b) = (features(3, 4, 1.0, 1), features(3, 4, 1.0, 2));
-    let positions = SourcePositions::draw(3, 1, 0);
+    let positions = SourcePositions::draw(&SCALES, 3, 1, 0);
     let all = loss([&a, &b], &positions);
-    for (index, term) in Term::ALL.into_iter().enumerate() {
+    for (index, term) in TERMS.into_iter().enumerate() {
         let config = ObjectiveConfig { terms: vec![term], ..objective() };
         let alone = multiscale_loss([&a, &b], &positions, &config).unwrap();
         assert_eq!(alone.terms.len(), 1);
@@ -161,12 +160,14 @@ fn bad_objectives_and_batches_are_refused() {
     let code = |views: [&Features; 2], config: ObjectiveConfig, positions: SourcePositions| {
         multiscale_loss(views, &positions, &config).unwrap_err().code()
     };
-    let draw = |batch| SourcePositions::draw(batch, 1, 1);
+    let draw = |batch| SourcePositions::draw(&SCALES, batch, 1, 1);
     assert_eq!(code([&one, &one], objective(), draw(1)), "AMDIM_INVALID_ARGUMENT");
     assert_eq!(code([&two, &two], objective(), draw(3)), "AMDIM_SHAPE");
     for bad in [
         ObjectiveConfig { terms: vec![], ..objective() },
-        ObjectiveConfig { terms: vec![Term::GlobalTo5, Term::GlobalTo5], ..objective() },
+        ObjectiveConfig { terms: vec![Term::new(1, 5), Term::new(1, 5)], ..objective() },
+        ObjectiveConfig { terms: vec![Term::new(1, 6)], ..objective() },
+        ObjectiveConfig { terms: vec![Term::new(4, 5)], ..objective() },
         ObjectiveConfig { score_clip: 0.0, ..objective() },
         ObjectiveConfig { logit_penalty: f64::NAN, ..objective() },
     ] {

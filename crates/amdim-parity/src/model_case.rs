@@ -22,9 +22,9 @@ use crate::manifest::{Data, Entry, ParityError, TensorFile};
 pub const LOGIT_PENALTY: f64 = 5e-2;
 /// The terms of the authors' code, with their names in the files.
 pub const TERMS: [(Term, &str); 3] =
-    [(Term::GlobalTo5, "1t5"), (Term::GlobalTo7, "1t7"), (Term::Local5To5, "5t5")];
+    [(Term::new(1, 5), "1t5"), (Term::new(1, 7), "1t7"), (Term::new(5, 5), "5t5")];
 /// The scales, with their names in the files.
-pub const SCALES: [(Scale, &str); 3] = [(Scale::Global, "r1"), (Scale::Local5, "r5"), (Scale::Local7, "r7")];
+pub const SCALES: [(Scale, &str); 3] = [(Scale::GLOBAL, "r1"), (Scale::new(5), "r5"), (Scale::new(7), "r7")];
 
 const MASKS: &str = "init.g2l_loss.masks_r5";
 
@@ -227,9 +227,10 @@ pub fn positions(file: &TensorFile) -> Result<SourcePositions, ParityError> {
             .map(|&k| u32::try_from(k).map_err(|_| ParityError::Manifest(format!("{name}: position {k}"))))
             .collect()
     };
-    let local5 = [read("in.pos1")?, read("in.pos2")?];
-    let local7 = [vec![0; local5[0].len()], vec![0; local5[1].len()]];
-    Ok(SourcePositions { local5, local7 })
+    let [_, (local5, _), (local7, _)] = SCALES;
+    let drawn = [read("in.pos1")?, read("in.pos2")?];
+    let unused = [vec![0; drawn[0].len()], vec![0; drawn[1].len()]];
+    Ok(SourcePositions::new(vec![(local5, drawn), (local7, unused)]))
 }
 
 fn compare_features(

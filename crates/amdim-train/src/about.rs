@@ -1,7 +1,9 @@
 //! What this build is and what it finds on a machine.
 
+use std::collections::BTreeMap;
+
 use amdim_core::device;
-use amdim_core::encoder::EncoderConfig;
+use amdim_core::encoder::{EncoderConfig, Scale};
 use serde::Serialize;
 
 use crate::Result;
@@ -95,21 +97,10 @@ pub fn check_device(name: &str) -> Result<DeviceInfo> {
 pub struct EncoderInfo {
     /// Parameters, projections included.
     pub parameters: usize,
-    /// Shapes of the maps.
-    pub shapes: MapShapes,
+    /// `[channels, rows, columns]` of each map, by the name of its layer: `global`, `local5`, ...
+    pub shapes: BTreeMap<String, [usize; 3]>,
     /// Multiplications (each with an addition) of a forward pass of one picture.
     pub multiply_adds: u64,
-}
-
-/// `[channels, rows, columns]` of each map.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct MapShapes {
-    /// The 1x1 map.
-    pub global: [usize; 3],
-    /// The 5x5 map.
-    pub local5: [usize; 3],
-    /// The 7x7 map.
-    pub local7: [usize; 3],
 }
 
 /// The size of the encoder that a configuration describes.
@@ -118,13 +109,11 @@ pub struct MapShapes {
 /// `AMDIM_INVALID_ARGUMENT` for a configuration that makes no network.
 pub fn encoder_info(config: &EncoderConfig) -> Result<EncoderInfo> {
     let network = config.describe()?;
-    let shape = |place: usize| {
-        let map = network.output_shapes()[place];
-        [map.channels, map.height, map.width]
-    };
+    let shapes = network.output_shapes();
+    let shapes = shapes.iter().map(|map| [map.channels, map.height, map.width]);
     Ok(EncoderInfo {
         parameters: network.parameter_len(),
-        shapes: MapShapes { global: shape(0), local5: shape(1), local7: shape(2) },
+        shapes: Scale::all_of(&network).iter().map(Scale::to_string).zip(shapes).collect(),
         multiply_adds: network.multiply_adds(),
     })
 }
@@ -152,8 +141,8 @@ mod tests {
         };
         let info = encoder_info(&config).unwrap();
         assert_eq!(info.parameters, 1_258_816);
-        let MapShapes { global, local5, local7 } = info.shapes;
-        assert_eq!((global, local5, local7), ([256, 1, 1], [256, 5, 5], [256, 7, 7]));
+        let shapes = [("global", 1), ("local5", 5), ("local7", 7)];
+        assert_eq!(info.shapes, shapes.map(|(name, side)| (name.into(), [256, side, side])).into());
         // The first convolution alone: 30 x 30 positions of 3 * 3 * 3 -> 32.
         assert!(info.multiply_adds > 900 * 27 * 32);
     }

@@ -185,7 +185,7 @@ pub(crate) fn reference_step() -> StepConfig {
         objective: ObjectiveConfig {
             score_clip: 20.0,
             logit_penalty: 4e-2,
-            terms: vec![Term::GlobalTo5, Term::GlobalTo7, Term::Local5To5],
+            terms: vec![Term::new(1, 5), Term::new(1, 7), Term::new(5, 5)],
         },
         optimizer: AdamConfig {
             learning_rate: 2e-4,

@@ -40,6 +40,7 @@ pub fn embed(
     cancel: &AtomicBool,
 ) -> Result<Embedding> {
     request.validate()?;
+    request.layer.place("layer", model.model.scales())?;
     let indices = all_indices(dataset)?;
     let pictures = Pictures {
         dataset,

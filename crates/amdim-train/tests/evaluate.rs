@@ -48,7 +48,7 @@ fn embeddings_do_not_depend_on_the_batch() {
         let mut progress = |pictures| done.push(pictures);
         embed(&mut model, dataset.as_ref(), &embed_request(layer, batch), &mut progress, &never).unwrap()
     };
-    for (layer, side) in [(Scale::Global, 1), (Scale::Local5, 5), (Scale::Local7, 7)] {
+    for (layer, side) in [(Scale::GLOBAL, 1), (Scale::new(5), 5), (Scale::new(7), 7)] {
         let (one, all) = (of(layer, 1), of(layer, 7));
         assert_eq!(one.shape, [7, 16, side, side]);
         assert_eq!(one.data.len(), 7 * 16 * side * side);
@@ -60,10 +60,19 @@ fn embeddings_do_not_depend_on_the_batch() {
 }
 
 #[test]
+fn a_map_that_the_encoder_does_not_have_is_an_error() {
+    let never = AtomicBool::new(false);
+    let request = embed_request(Scale::new(8), 2);
+    let result = embed(&mut model(), halves(4, 1).as_ref(), &request, &mut |_| (), &never);
+    let expected = "layer: expected a map of this encoder (global, local5, local7), got local8";
+    assert_eq!(code(result), ("AMDIM_INVALID_ARGUMENT", expected.into()));
+}
+
+#[test]
 fn embedding_is_cancelled_between_batches() {
     let cancel = AtomicBool::new(true);
     let result =
-        embed(&mut model(), halves(4, 1).as_ref(), &embed_request(Scale::Global, 2), &mut |_| (), &cancel);
+        embed(&mut model(), halves(4, 1).as_ref(), &embed_request(Scale::GLOBAL, 2), &mut |_| (), &cancel);
     assert!(matches!(result, Err(RunError::Cancelled)));
 }
 

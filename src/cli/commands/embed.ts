@@ -25,7 +25,7 @@ const FLAGS: Flag[] = [
     description: 'features.npy (with features.json of names and labels), or features.jsonl',
   },
   { name: 'json', description: 'a JSON line a picture on standard output' },
-  { name: 'layer', value: 'global|local5|local7', description: 'feature map', default: 'global' },
+  { name: 'layer', value: 'global|localN', description: 'feature map; N: its side', default: 'global' },
   { name: 'split', value: 'train|test|all', description: 'which split, where a data set has two' },
   { name: 'batch-size', value: 'N', description: 'pictures encoded at once', default: '256' },
   {

@@ -2,65 +2,52 @@
 
 use candle_core::Tensor;
 
+use super::Scale;
 use crate::{Error, Result};
 
-/// A scale at which features are compared, named by the side of its map.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Scale {
-    /// The 1x1 map (the paper's f1, reference `r1`).
-    Global,
-    /// The 5x5 map (f5, `r5`).
-    Local5,
-    /// The 7x7 map (f7, `r7`).
-    Local7,
-}
-
-impl Scale {
-    /// Every scale, in the order of the encoder's outputs.
-    pub const ALL: [Self; 3] = [Self::Global, Self::Local5, Self::Local7];
-
-    /// Rows (and columns) of the map.
-    pub fn side(self) -> usize {
-        match self {
-            Self::Global => 1,
-            Self::Local5 => 5,
-            Self::Local7 => 7,
-        }
-    }
-
-    /// Locations of the map: `side * side`.
-    pub fn locations(self) -> usize {
-        self.side() * self.side()
-    }
-}
-
-/// Embeddings of a batch at the three scales, each `[batch, locations, embedding]`.
+/// Embeddings of a batch at the scales of an encoder, each `[batch, locations, embedding]`.
 #[derive(Debug, Clone)]
 pub struct Features {
-    maps: [Tensor; 3],
+    maps: Vec<Tensor>,
+    scales: Vec<Scale>,
 }
 
 impl Features {
-    /// From maps in the order of [`Scale::ALL`].
+    /// From maps in the order of the encoder's outputs: the global one first, then local ones of other sides.
     ///
     /// # Errors
-    /// [`Error::Shape`] if the maps do not agree in batch and embedding size or have other numbers of locations.
+    /// [`Error::Shape`] if the maps do not agree in batch and embedding size, the first has several locations, or
+    /// another is not square or as large as one before.
     pub fn new(maps: Vec<Tensor>) -> Result<Self> {
-        let maps: [Tensor; 3] =
-            maps.try_into().map_err(|maps: Vec<_>| Error::shape("feature maps", &[3], &[maps.len()]))?;
-        let (batch, _, embedding) = maps[0].dims3()?;
-        for (map, scale) in maps.iter().zip(Scale::ALL) {
+        let first = maps.first().ok_or_else(|| Error::shape("feature maps", &[1], &[0]))?;
+        let (batch, _, embedding) = first.dims3()?;
+        let mut scales: Vec<Scale> = Vec::with_capacity(maps.len());
+        for map in &maps {
+            let scale = Scale::new(map.dims3()?.1.isqrt());
+            if scales.is_empty() != (scale == Scale::GLOBAL) || scales.contains(&scale) {
+                let what = "feature maps (one of 1x1 first, then of other sides)";
+                return Err(Error::shape(what, &[batch, 1, embedding], map.dims()));
+            }
             crate::tensors::expect_shape("feature map", map, &[batch, scale.locations(), embedding])?;
+            scales.push(scale);
         }
-        Ok(Self { maps })
+        Ok(Self { maps, scales })
+    }
+
+    /// The scales, in the order of the maps.
+    pub fn scales(&self) -> &[Scale] {
+        &self.scales
     }
 
     /// The map of one scale, `[batch, locations, embedding]`.
-    pub fn at(&self, scale: Scale) -> &Tensor {
-        &self.maps[scale as usize]
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] with the scales that there are.
+    pub fn at(&self, scale: Scale) -> Result<&Tensor> {
+        Ok(&self.maps[scale.place("layer", &self.scales)?])
     }
 
-    /// All maps in the order of [`Scale::ALL`].
+    /// All maps in the order of [`Features::scales`].
     pub fn maps(&self) -> &[Tensor] {
         &self.maps
     }
@@ -76,14 +63,45 @@ impl Features {
     }
 
     /// The map of one scale as pictures are laid out, `[batch, embedding, side, side]`.
+    ///
+    /// # Errors
+    /// As [`Features::at`].
     pub fn channels_first(&self, scale: Scale) -> Result<Tensor> {
         let side = scale.side();
-        let map = self.at(scale).transpose(1, 2)?.contiguous()?;
+        let map = self.at(scale)?.transpose(1, 2)?.contiguous()?;
         Ok(map.reshape((self.batch(), self.embedding(), side, side))?)
     }
 
     /// The global vectors, `[batch, embedding]`.
     pub fn global(&self) -> Result<Tensor> {
         Ok(self.maps[0].squeeze(1)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{DType, Device};
+
+    use super::*;
+
+    #[test]
+    fn maps_that_no_encoder_gives_are_refused() {
+        let map = |batch, locations, embedding| {
+            Tensor::zeros((batch, locations, embedding), DType::F32, &Device::Cpu).unwrap()
+        };
+        let features = Features::new(vec![map(2, 1, 3), map(2, 16, 3)]).unwrap();
+        assert_eq!(features.scales(), [Scale::GLOBAL, Scale::new(4)]);
+        assert_eq!(features.at(Scale::new(5)).unwrap_err().code(), "AMDIM_INVALID_ARGUMENT");
+        for bad in [
+            vec![],
+            vec![map(2, 4, 3)],
+            vec![map(2, 1, 3), map(2, 1, 3)],
+            vec![map(2, 1, 3), map(2, 5, 3)],
+            vec![map(2, 1, 3), map(2, 4, 3), map(2, 4, 3)],
+            vec![map(2, 1, 3), map(3, 4, 3)],
+            vec![map(2, 1, 3), map(2, 4, 2)],
+        ] {
+            assert_eq!(Features::new(bad).unwrap_err().code(), "AMDIM_SHAPE");
+        }
     }
 }

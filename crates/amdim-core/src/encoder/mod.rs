@@ -2,6 +2,9 @@
 
 mod encoder_config;
 mod features;
+mod scale;
 
 pub use encoder_config::EncoderConfig;
-pub use features::{Features, Scale};
+pub use features::Features;
+pub use scale::Scale;
+pub(crate) use scale::side_of;

@@ -2,9 +2,13 @@
 
 mod cross_entropy;
 mod multiscale;
+mod source_positions;
+mod term;
 
 pub use cross_entropy::{ClippedCrossEntropy, clipped_cross_entropy};
 pub use multiscale::{
-    Direction, MultiscaleLoss, ObjectiveConfig, SourcePositions, Term, TermReport, chance_level,
-    multiscale_loss, raw_scores, soft_clip,
+    Direction, MultiscaleLoss, ObjectiveConfig, TermReport, chance_level, multiscale_loss, raw_scores,
+    soft_clip,
 };
+pub use source_positions::SourcePositions;
+pub use term::Term;

@@ -2,64 +2,14 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::fmt;
 
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
 use crate::encoder::{Features, Scale};
 use crate::estimator::info_nce;
+use crate::loss::{SourcePositions, Term};
 use crate::{Error, Result};
-use amdim_random::{Purpose, Stream};
-
-/// One prediction task: a source vector of one view scores every location of the other view's target map.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Term {
-    /// Global to 5x5.
-    #[serde(rename = "1->5")]
-    GlobalTo5,
-    /// Global to 7x7.
-    #[serde(rename = "1->7")]
-    GlobalTo7,
-    /// One random 5x5 location to 5x5.
-    #[serde(rename = "5->5")]
-    Local5To5,
-    /// One random 5x5 location to 7x7.
-    #[serde(rename = "5->7")]
-    Local5To7,
-    /// One random 7x7 location to 7x7.
-    #[serde(rename = "7->7")]
-    Local7To7,
-}
-
-impl Term {
-    /// Every term.
-    pub const ALL: [Self; 5] =
-        [Self::GlobalTo5, Self::GlobalTo7, Self::Local5To5, Self::Local5To7, Self::Local7To7];
-
-    /// Scale of the source vector.
-    pub fn source(self) -> Scale {
-        match self {
-            Self::GlobalTo5 | Self::GlobalTo7 => Scale::Global,
-            Self::Local5To5 | Self::Local5To7 => Scale::Local5,
-            Self::Local7To7 => Scale::Local7,
-        }
-    }
-
-    /// Scale of the target map.
-    pub fn target(self) -> Scale {
-        match self {
-            Self::GlobalTo5 | Self::Local5To5 => Scale::Local5,
-            Self::GlobalTo7 | Self::Local5To7 | Self::Local7To7 => Scale::Local7,
-        }
-    }
-}
-
-impl fmt::Display for Term {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}->{}", self.source().side(), self.target().side())
-    }
-}
 
 /// The objective's settings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -74,11 +24,11 @@ pub struct ObjectiveConfig {
 }
 
 impl ObjectiveConfig {
-    /// Checks the ranges.
+    /// Checks the ranges, and that the terms compare maps of an encoder with these `scales`.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`].
-    pub fn validate(&self) -> Result<()> {
+    pub fn validate(&self, scales: &[Scale]) -> Result<()> {
         if !(self.score_clip.is_finite() && self.score_clip > 0.0) {
             return Err(Error::argument("objective.scoreClip", "a positive number", self.score_clip));
         }
@@ -98,34 +48,13 @@ impl ObjectiveConfig {
                 format!("{terms:?}"),
             ));
         }
-        Ok(())
-    }
-}
-
-/// Which location of a local map is the source vector, a picture and view at a time.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SourcePositions {
-    /// Locations of the 5x5 map, `row * 5 + column`, for view 1 and 2: `[batch]` each.
-    pub local5: [Vec<u32>; 2],
-    /// Locations of the 7x7 map for view 1 and 2: `[batch]` each.
-    pub local7: [Vec<u32>; 2],
-}
-
-impl SourcePositions {
-    /// Draws every position uniformly, from (seed, update) alone.
-    pub fn draw(batch: usize, seed: u64, update: u64) -> Self {
-        let mut stream = Stream::new(seed, Purpose::SourcePositions, update);
-        let mut draw = |locations| (0..batch).map(|_| stream.below(locations) as u32).collect::<Vec<_>>();
-        Self { local5: [draw(25), draw(25)], local7: [draw(49), draw(49)] }
-    }
-
-    /// The positions of a scale in a view; none for the global vector.
-    pub(crate) fn of(&self, scale: Scale, view: usize) -> Option<&[u32]> {
-        match scale {
-            Scale::Global => None,
-            Scale::Local5 => Some(&self.local5[view]),
-            Scale::Local7 => Some(&self.local7[view]),
+        let is_there = |term: &&Term| scales.contains(&term.source()) && scales.contains(&term.target());
+        if let Some(term) = self.terms.iter().find(|term| !is_there(term)) {
+            let sides: Vec<String> = scales.iter().map(|scale| scale.side().to_string()).collect();
+            let expected = format!("SOURCE->TARGET with sides of this encoder's maps ({})", sides.join(", "));
+            return Err(Error::argument("objective.terms", expected, term));
         }
+        Ok(())
     }
 }
 
@@ -218,7 +147,7 @@ pub fn multiscale_loss(
     positions: &SourcePositions,
     config: &ObjectiveConfig,
 ) -> Result<MultiscaleLoss> {
-    config.validate()?;
+    config.validate(views[0].scales())?;
     let mut sources = HashMap::new();
     for scale in config.terms.iter().map(|term| term.source()) {
         for (view, features) in views.into_iter().enumerate() {
@@ -256,7 +185,7 @@ fn predict(
     statistics: &mut ScoreStatistics,
 ) -> Result<(Tensor, Tensor, Direction)> {
     let source = &sources[&(term.source(), from)];
-    let scores = raw_scores(source, views[to].at(term.target()))?;
+    let scores = raw_scores(source, views[to].at(term.target())?)?;
     let mean_square = statistics.add(&scores)?;
     let nce = info_nce(&soft_clip(&scores, config.score_clip)?)?;
     let direction = Direction {
@@ -270,8 +199,12 @@ fn predict(
 
 /// The source vector of each picture, `[batch, embedding]`: the global one, or that at its position.
 fn source_vectors(features: &Features, scale: Scale, positions: Option<&[u32]>) -> Result<Tensor> {
-    let Some(positions) = positions else { return features.global() };
-    let (batch, locations, embedding) = features.at(scale).dims3()?;
+    if scale == Scale::GLOBAL {
+        return features.global();
+    }
+    let positions = positions.ok_or_else(|| Error::shape("source positions", &[features.batch()], &[0]))?;
+    let map = features.at(scale)?;
+    let (batch, locations, embedding) = map.dims3()?;
     if positions.len() != batch {
         return Err(Error::shape("source positions", &[batch], &[positions.len()]));
     }
@@ -279,8 +212,8 @@ fn source_vectors(features: &Features, scale: Scale, positions: Option<&[u32]>) 
         return Err(Error::argument("source position", format!("0..{locations}"), bad));
     }
     let rows: Vec<u32> = positions.iter().enumerate().map(|(i, &p)| (i * locations) as u32 + p).collect();
-    let rows = Tensor::new(rows, features.at(scale).device())?;
-    Ok(features.at(scale).reshape((batch * locations, embedding))?.index_select(&rows, 0)?)
+    let rows = Tensor::new(rows, map.device())?;
+    Ok(map.reshape((batch * locations, embedding))?.index_select(&rows, 0)?)
 }
 
 /// Running sums over the score tensors of all terms and directions.

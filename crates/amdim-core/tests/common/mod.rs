@@ -3,10 +3,26 @@
 
 use amdim_core::encoder::{EncoderConfig, Features, Scale};
 use amdim_core::executor::{ExecutorKind, Precision};
+use amdim_core::loss::Term;
 use amdim_core::model::{Model, ModelConfig, Placement};
 use amdim_core::nn::ClassifierConfig;
 use amdim_random::{Purpose, Stream};
 use candle_core::{DType, Device, Tensor};
+
+/// Scales of the authors' encoders.
+pub const SCALES: [Scale; 3] = [Scale::GLOBAL, Scale::new(5), Scale::new(7)];
+
+/// Terms of every form: from global and local vectors, to equal, finer and coarser maps and the global one.
+pub const TERMS: [Term; 8] = [
+    Term::new(1, 5),
+    Term::new(1, 7),
+    Term::new(5, 5),
+    Term::new(5, 7),
+    Term::new(7, 7),
+    Term::new(7, 5),
+    Term::new(5, 1),
+    Term::new(1, 1),
+];
 
 /// Reproducible values in `-scale..scale`.
 pub fn values(len: usize, scale: f64, seed: u64) -> Vec<f64> {
@@ -20,7 +36,7 @@ pub fn tensor(dims: &[usize], scale: f64, seed: u64) -> Tensor {
 
 /// Random maps of one view, f64.
 pub fn features(batch: usize, embedding: usize, scale: f64, seed: u64) -> Features {
-    let maps = Scale::ALL
+    let maps = SCALES
         .iter()
         .map(|map| tensor(&[batch, map.locations(), embedding], scale, seed * 10 + map.locations() as u64))
         .collect();

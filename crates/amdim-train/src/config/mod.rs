@@ -3,7 +3,7 @@
 mod length;
 mod request;
 
-use amdim_core::encoder::EncoderConfig;
+use amdim_core::encoder::{EncoderConfig, Scale};
 use amdim_core::loss::ObjectiveConfig;
 use amdim_core::model::ModelConfig;
 use amdim_core::nn::ClassifierConfig;
@@ -65,8 +65,7 @@ impl AmdimConfig {
     /// # Errors
     /// An `AMDIM_INVALID_ARGUMENT` that names the first option out of its range.
     pub fn validate(&self) -> Result<()> {
-        self.encoder.describe()?;
-        self.objective.validate()?;
+        self.objective.validate(&Scale::all_of(&self.encoder.describe()?))?;
         self.optimizer.validate()?;
         self.schedule.validate()?;
         self.classifiers.validate()?;

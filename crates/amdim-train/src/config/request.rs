@@ -146,8 +146,7 @@ impl From<BadImage> for BadImagePolicy {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EmbedRequest {
-    /// Which map: `global`, `local5` or `local7`.
-    #[serde(with = "layer")]
+    /// Which map: `global`, or `localN` where the encoder has a map of N x N.
     pub layer: Scale,
     /// Pictures encoded at once, at least 1.
     pub batch_size: usize,
@@ -162,38 +161,6 @@ impl EmbedRequest {
     pub(crate) fn validate(&self) -> Result<()> {
         at_least_one("batchSize", self.batch_size)?;
         at_least_one("threads", self.threads)
-    }
-}
-
-/// Names of the layers in requests.
-mod layer {
-    use amdim_core::encoder::Scale;
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    #[derive(Serialize, Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    enum Layer {
-        Global,
-        Local5,
-        Local7,
-    }
-
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
-    pub(super) fn serialize<S: Serializer>(scale: &Scale, serializer: S) -> Result<S::Ok, S::Error> {
-        let layer = match scale {
-            Scale::Global => Layer::Global,
-            Scale::Local5 => Layer::Local5,
-            Scale::Local7 => Layer::Local7,
-        };
-        layer.serialize(serializer)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Scale, D::Error> {
-        Ok(match Layer::deserialize(deserializer)? {
-            Layer::Global => Scale::Global,
-            Layer::Local5 => Scale::Local5,
-            Layer::Local7 => Scale::Local7,
-        })
     }
 }
 
@@ -464,7 +431,7 @@ mod tests {
     fn layers_have_their_names() {
         let json = r#"{"layer":"local7","batchSize":2,"threads":1,"onBadImage":"skip"}"#;
         let request: EmbedRequest = serde_json::from_str(json).unwrap();
-        assert_eq!(request.layer, Scale::Local7);
+        assert_eq!(request.layer, Scale::new(7));
         assert_eq!(serde_json::to_string(&request).unwrap(), json);
     }
 }

@@ -212,7 +212,7 @@ impl<'a> Evaluation<'a> {
             on_bad_image: request.on_bad_image.into(),
         };
         let reader = match &mut self.model {
-            Some(model) => Reader::Encoder(model, Scale::Global),
+            Some(model) => Reader::Encoder(model, Scale::GLOBAL),
             None => Reader::Pixels,
         };
         let total = indices.len();

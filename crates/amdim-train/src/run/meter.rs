@@ -127,7 +127,7 @@ mod tests {
         StepReport {
             objective: Some(ObjectiveReport {
                 total: loss,
-                terms: vec![(Term::GlobalTo5, loss / 2.0, 0.5)],
+                terms: vec![(Term::new(1, 5), loss / 2.0, 0.5)],
                 penalty: 0.25,
                 score_mean: 1.0,
                 score_std: 2.0,

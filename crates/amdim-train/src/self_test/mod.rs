@@ -93,11 +93,14 @@ fn decoded(bytes: &[u8], tolerance: u8) -> Finding {
 
 /// Equal embeddings give `log(1 + (batch - 1) * locations)`.
 fn chance(device: &Device) -> Finding {
-    let maps = Scale::ALL.map(|scale| Tensor::ones((BATCH, scale.locations(), 16), DType::F32, device));
-    let maps = maps.into_iter().collect::<candle_core::Result<Vec<_>>>().map_err(amdim_core::Error::from)?;
+    let objective = reference_step().objective;
+    let scales = Scale::all_of(&tiny_encoder().describe()?);
+    let map = |scale: &Scale| Tensor::ones((BATCH, scale.locations(), 16), DType::F32, device);
+    let maps =
+        scales.iter().map(map).collect::<candle_core::Result<Vec<_>>>().map_err(amdim_core::Error::from)?;
     let features = Features::new(maps)?;
-    let positions = SourcePositions::draw(BATCH, 1, 0);
-    let loss = multiscale_loss([&features, &features], &positions, &reference_step().objective)?;
+    let positions = SourcePositions::draw(&scales, BATCH, 1, 0);
+    let loss = multiscale_loss([&features, &features], &positions, &objective)?;
     let mut worst: f64 = 0.0;
     for term in &loss.terms {
         worst = worst.max((tensors::to_scalar(&term.loss)? - chance_level(term.term, BATCH)).abs());
@@ -141,16 +144,19 @@ fn training_step(place: &Placement) -> Finding {
     Ok((moved, format!("loss {loss:.3} nats, gradient norm {:.3}", report.gradient_norm)))
 }
 
-fn tiny_model(place: Placement) -> Result<Model> {
-    let encoder = EncoderConfig {
+fn tiny_encoder() -> EncoderConfig {
+    EncoderConfig {
         encoder_size: 32,
         input_channels: 3,
         base_width: 8,
         embedding_dim: 32,
         block_depth: 1,
         batch_norm: false,
-    };
-    let config = ModelConfig { encoder, classifiers: reference_classifiers(), classes: 2 };
+    }
+}
+
+fn tiny_model(place: Placement) -> Result<Model> {
+    let config = ModelConfig { encoder: tiny_encoder(), classifiers: reference_classifiers(), classes: 2 };
     Ok(Model::new(config, 1, place)?)
 }
 
