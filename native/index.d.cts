@@ -37,6 +37,7 @@ export declare class NativeModel {
   info(): string
   save(path: string): Promise<null | Failure>
   embed(dataset: NativeDataset, requestJson: string, onProgress: ((done: number) => void) | null): NativeEmbedding | Failure
+  classify(dataset: NativeDataset, requestJson: string, onProgress: ((done: number) => void) | null): NativeEmbedding | Failure
   dispose(): void
 }
 

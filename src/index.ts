@@ -57,14 +57,34 @@ export { AmdimError, type AmdimErrorCode, ERROR_CODES, type ErrorDetails } from 
 export { type EvaluateOptions, type EvaluateProgress, evaluate, type Head } from './evaluate/evaluate.js'
 export type { ClassReport, EvaluationReport, HeadReport } from './evaluate/report.js'
 export { type Features, type Neighbours, type SearchOptions, searchNeighbours } from './evaluate/search.js'
+export { EXPERIMENTS, type ExperimentName } from './experiment/catalogue.js'
+export type {
+  DataName,
+  DryRunResult,
+  ExperimentScale,
+  ExperimentSettings,
+  Measure,
+  RowResult,
+} from './experiment/experiment.js'
+export type { ExperimentRecord, RowRecord, SeedResult, Summary } from './experiment/record.js'
+export {
+  type DryRunOptions,
+  dryRunExperiment,
+  type ExperimentEvent,
+  type ExperimentOptions,
+  experimentRows,
+  runExperiment,
+} from './experiment/run-experiment.js'
 export {
   AmdimModel,
+  type ClassifyOptions,
   type CreateModelOptions,
   type EmbedInput,
   type EmbedOptions,
   type ModelOptions,
   type PixelArray,
 } from './model/amdim-model.js'
+export { Classification, type ClassProbability } from './model/classification.js'
 export { Embedding, type SkippedPicture } from './model/embedding.js'
 export { inspect, type ModelInfo, type TensorInfo, type TrainingPosition } from './model/inspect.js'
 export type {
@@ -81,4 +101,5 @@ export type {
 export type { TrainData, TrainOptions, Transform } from './train/options.js'
 export type { RunPaths, TrainOutcome } from './train/outcome.js'
 export { trainAmdim } from './train/train-amdim.js'
+export { type TrainClassifiersOptions, trainClassifiers } from './train/train-classifiers.js'
 export { TrainingRun } from './train/training-run.js'

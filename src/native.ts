@@ -57,6 +57,11 @@ export interface NativeModel {
     requestJson: string,
     onProgress: ((done: number) => void) | null,
   ): NativeEmbedding | Failure
+  classify(
+    dataset: NativeDataset,
+    requestJson: string,
+    onProgress: ((done: number) => void) | null,
+  ): NativeEmbedding | Failure
   dispose(): void
 }
 

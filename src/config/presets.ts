@@ -1,4 +1,6 @@
 /** Named configurations: what differs from the defaults of the schema, which are the preset `tiny`. */
+import { invalidArgument } from '../errors.js'
+import { didYouMean } from '../suggest.js'
 import type { ConfigOverrides, PresetName } from './types.js'
 
 const REFERENCE: ConfigOverrides = {
@@ -106,4 +108,15 @@ export const PRESETS: Readonly<Record<PresetName, Preset>> = {
     config: imagenet128,
     classifierTask: { epochs: 15, milestones: [7, 12] },
   },
+}
+
+/**
+ * The preset of a name.
+ *
+ * @throws {@link AmdimError} `AMDIM_INVALID_ARGUMENT` for an unknown one
+ */
+export function findPreset(name: string): Preset {
+  if (Object.hasOwn(PRESETS, name)) return PRESETS[name as PresetName]
+  const names = Object.keys(PRESETS)
+  throw invalidArgument('preset', `one of ${names.join(', ')}`, name, didYouMean(String(name), names))
 }

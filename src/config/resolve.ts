@@ -1,7 +1,6 @@
 import { AmdimError, invalidArgument } from '../errors.js'
-import { didYouMean } from '../suggest.js'
 import { isPlainObject, mergeOverrides } from './merge.js'
-import { PRESETS, type Preset } from './presets.js'
+import { findPreset } from './presets.js'
 import { configSchema } from './schema.js'
 import type { AmdimConfig, ConfigOverrides, PresetName } from './types.js'
 import { validate } from './validate.js'
@@ -25,13 +24,6 @@ export function resolveSources({ preset, base, overrides = {} }: ConfigSources):
     configSchema,
     mergeOverrides(mergeOverrides(configSchema.parse({}), start), linkSizes(overrides)),
   )
-}
-
-/** The preset of a name. */
-export function findPreset(name: string): Preset {
-  if (Object.hasOwn(PRESETS, name)) return PRESETS[name as PresetName]
-  const names = Object.keys(PRESETS)
-  throw invalidArgument('preset', `one of ${names.join(', ')}`, name, didYouMean(String(name), names))
 }
 
 /**

@@ -222,6 +222,16 @@ export const configSchema = z
       'seed',
     ),
     encoderFrozen: field(z.boolean().default(false), 'only the online classifiers learn'),
+    supervised: field(
+      z.boolean().default(false),
+      "the encoder learns from labels: the classifiers' losses move it, the objective is off (the paper's rows sup)",
+      'supervised',
+    ),
+    labelFraction: field(
+      positive().max(1).default(1),
+      'share of the labels that are used, the same of every class; supervised and frozen runs see these pictures alone',
+      'label-fraction',
+    ),
   })
   .superRefine((config, context) => {
     const mismatch = (path: (string | number)[], message: string) =>
@@ -240,6 +250,10 @@ export const configSchema = z
         mismatch(['augment', name], `expected one number a channel (${augment.channels})`)
     if (augment.evalResize !== null && augment.evalResize < augment.pixels)
       mismatch(['augment', 'evalResize'], `expected at least augment.pixels (${augment.pixels})`)
+    if (config.supervised && config.encoderFrozen)
+      mismatch(['supervised'], 'expected false beside a frozen encoder')
+    if (config.supervised && !config.classifiers.enabled)
+      mismatch(['classifiers', 'enabled'], 'expected true in a supervised run')
     if (schedule.kind === 'multistep' && schedule.milestones.length === 0)
       mismatch(['schedule', 'milestones'], 'expected at least one epoch for the multistep schedule')
   })

@@ -1,4 +1,5 @@
 import { resolveConfig } from '../config/config.js'
+import { findPreset } from '../config/presets.js'
 import type { AugmentConfig, DeepPartial, EvaluationPlan, PresetName } from '../config/types.js'
 import { assertKnownKeys } from '../config/validate-keys.js'
 import type { Dataset } from '../data/dataset.js'
@@ -150,10 +151,9 @@ export async function evaluate(
 
 /** The plan with every default filled in, the protocol's and the preset's included. */
 export async function resolvePlan(options: Omit<EvaluateOptions, 'train'>): Promise<EvaluationPlan> {
-  const [{ validate }, { evaluateSchema }, { findPreset }] = await Promise.all([
+  const [{ validate }, { evaluateSchema }] = await Promise.all([
     import('../config/validate.js'),
     import('../config/evaluate-schema.js'),
-    import('../config/resolve.js'),
   ])
   const { protocol = 'corrected', preset = 'tiny' } = options
   const { epochs, milestones } = findPreset(preset).classifierTask

@@ -8,8 +8,16 @@ import { assertPixels, fromArrays } from '../data/from-arrays.js'
 import { fromPictures, type Picture } from '../data/from-pictures.js'
 import { type DatasetInput, OpenedDatasets } from '../data/open-dataset.js'
 import { AmdimError, invalidArgument } from '../errors.js'
-import { addon, type NativeEmbeddingResult, type NativeModel, unwrap } from '../native.js'
+import {
+  addon,
+  type Failure,
+  type NativeEmbedding,
+  type NativeEmbeddingResult,
+  type NativeModel,
+  unwrap,
+} from '../native.js'
 import { cancelOnAbort } from './cancel-on-abort.js'
+import { Classification } from './classification.js'
 import { Embedding, type SkippedPicture } from './embedding.js'
 import type { ModelInfo } from './inspect.js'
 
@@ -85,6 +93,16 @@ export interface EmbedOptions {
   onProgress?: (done: number, total: number) => void
 }
 
+/** Options of {@link AmdimModel.classify}. */
+export interface ClassifyOptions extends Omit<EmbedOptions, 'layer'> {
+  /**
+   * Which classifier: the linear one, or the one with a hidden layer.
+   *
+   * @default 'linear'
+   */
+  head?: 'linear' | 'mlp'
+}
+
 /** Pixels of several pictures of one size: `[count, height, width, channels]`, values 0..255. */
 export interface PixelArray {
   /** `count * height * width * channels` values. */
@@ -97,6 +115,7 @@ export interface PixelArray {
 export type EmbedInput = DatasetInput | readonly Picture[] | PixelArray
 
 const PICTURE_FILE = /\.(jpe?g|png|webp|gif|bmp)$/i
+const DECODE_OPTIONS = ['batchSize', 'threads', 'onBadImage', 'signal', 'onProgress']
 const MODEL_OPTIONS = ['device', 'executor', 'precision', 'threads']
 
 /**
@@ -201,11 +220,56 @@ export class AmdimModel {
    */
   async embed(images: EmbedInput, options: EmbedOptions = {}): Promise<Embedding> {
     const { native } = this
-    const request = await resolveEmbed(options, layerNames(this.config.encoder))
+    assertKnownKeys(options, ['layer', ...DECODE_OPTIONS], 'embed')
+    const { layer = 'global' } = options
+    assertOneOf('layer', layer, layerNames(this.config.encoder))
+    const request = { layer, ...(await resolveDecode(options)) }
+    return this.#withImages(images, async (dataset) => {
+      const begin = (report: Report) => native.embed(dataset.native, JSON.stringify(request), report)
+      return toEmbedding(await runOnPictures(dataset, begin, options))
+    })
+  }
+
+  /**
+   * Classes of pictures, by a classifier that was trained beside the encoder: online, in a supervised run, or by
+   * {@link trainClassifiers}.
+   *
+   * @param images - as for {@link AmdimModel.embed}
+   * @throws {@link AmdimError} `AMDIM_INVALID_ARGUMENT` for a bad option or a model without classifiers, else as
+   *   {@link AmdimModel.embed}
+   * @example
+   * ```ts
+   * import { AmdimModel } from 'amdim';
+   *
+   * using model = await AmdimModel.load('runs/first/model.safetensors');
+   * const found = await model.classify(['cat.jpg', 'dog.jpg']);
+   * console.log(found.top(0, 3)); // [{ name: 'cat', probability: 0.61 }, ...]
+   * ```
+   */
+  async classify(images: EmbedInput, options: ClassifyOptions = {}): Promise<Classification> {
+    const { native } = this
+    assertKnownKeys(options, ['head', ...DECODE_OPTIONS], 'classify')
+    const { head = 'linear' } = options
+    assertOneOf('head', head, ['linear', 'mlp'])
+    const request = { head, ...(await resolveDecode(options)) }
+    const { classes } = this.info()
+    return this.#withImages(images, async (dataset) => {
+      const begin = (report: Report) => native.classify(dataset.native, JSON.stringify(request), report)
+      const { data, labels, names, skipped } = await runOnPictures(dataset, begin, options)
+      return new Classification({
+        classes,
+        probabilities: data,
+        labels,
+        names,
+        skipped: parseSkipped(skipped),
+      })
+    })
+  }
+
+  async #withImages<T>(images: EmbedInput, work: (dataset: Dataset) => Promise<T>): Promise<T> {
     const opened = new OpenedDatasets()
     try {
-      const dataset = await openImages(images, opened)
-      return await runEmbedding(native, dataset, request, options)
+      return await work(await openImages(images, opened))
     } finally {
       opened.dispose()
     }
@@ -231,17 +295,17 @@ async function resolvePlace(options: ModelOptions) {
   return validate(placeSchema, options)
 }
 
-type EmbedRequest = Required<Omit<EmbedOptions, 'signal' | 'onProgress'>>
-
-async function resolveEmbed(options: EmbedOptions, layers: readonly Layer[]): Promise<EmbedRequest> {
-  assertKnownKeys(options, ['layer', 'batchSize', 'threads', 'onBadImage', 'signal', 'onProgress'], 'embed')
-  const { layer = 'global', batchSize = 256, signal: _signal, onProgress: _progress, ...rest } = options
-  assertOneOf('layer', layer, layers)
+/** How pictures are read, with every default filled in. */
+async function resolveDecode({ batchSize = 256, threads, onBadImage }: Omit<EmbedOptions, 'layer'>) {
   const [{ validate }, { decodeSchema }] = await Promise.all([
     import('../config/validate.js'),
     import('../config/run-schema.js'),
   ])
-  return { layer, ...validate(decodeSchema, { batchSize, ...rest }) }
+  const given = { batchSize, threads, onBadImage }
+  return validate(
+    decodeSchema,
+    Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
+  )
 }
 
 async function openImages(images: EmbedInput, opened: OpenedDatasets): Promise<Dataset> {
@@ -264,17 +328,18 @@ function isDatasetPromise(images: unknown): images is Dataset | PromiseLike<Data
   return images instanceof Dataset || (typeof images === 'object' && images !== null && 'then' in images)
 }
 
-async function runEmbedding(
-  model: NativeModel,
+type Report = ((done: number) => void) | null
+
+/** Work of the addon on the pictures of a data set, with progress and cancellation. */
+async function runOnPictures(
   dataset: Dataset,
-  request: EmbedRequest,
-  { signal, onProgress }: EmbedOptions,
-): Promise<Embedding> {
-  const report = onProgress ? (done: number) => onProgress(done, dataset.length) : null
-  const work = unwrap(model.embed(dataset.native, JSON.stringify(request), report))
+  begin: (report: Report) => NativeEmbedding | Failure,
+  { signal, onProgress }: Pick<EmbedOptions, 'signal' | 'onProgress'>,
+): Promise<NativeEmbeddingResult> {
+  const work = unwrap(begin(onProgress ? (done) => onProgress(done, dataset.length) : null))
   const release = cancelOnAbort(signal, work)
   try {
-    return toEmbedding(unwrap(await work.finished()))
+    return unwrap(await work.finished())
   } finally {
     release()
   }
@@ -288,6 +353,10 @@ function toEmbedding({ data, shape, labels, names, skipped }: NativeEmbeddingRes
     shape: isVector ? shape.slice(0, 2) : shape,
     labels,
     names,
-    skipped: JSON.parse(skipped) as SkippedPicture[],
+    skipped: parseSkipped(skipped),
   })
+}
+
+function parseSkipped(json: string): SkippedPicture[] {
+  return JSON.parse(json) as SkippedPicture[]
 }

@@ -34,10 +34,11 @@ import { TrainingRun } from './training-run.js'
  * ```
  */
 export function trainAmdim(options: TrainOptions): TrainingRun {
-  return new TrainingRun((emit, cancellation) => execute(options, emit, cancellation))
+  return new TrainingRun((emit, cancellation) => executeRun(options, emit, cancellation))
 }
 
-async function execute(
+/** The work of a run. */
+export async function executeRun(
   options: TrainOptions,
   emit: (event: TrainEvent) => void,
   cancellation: AbortSignal,

@@ -1,10 +1,13 @@
 //! A model held by the addon.
 
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use amdim_train::config::{AmdimConfig, EmbedRequest, from_json};
-use amdim_train::embed::embed as run_embedding;
+use amdim_data::Dataset;
+use amdim_train::classify::classify as run_classification;
+use amdim_train::config::{AmdimConfig, ClassifyRequest, EmbedRequest, from_json};
+use amdim_train::embed::{Embedding, embed as run_embedding};
 use amdim_train::model::TrainedModel;
 use amdim_train::place::placement;
 use amdim_train::{Result, RunError};
@@ -107,24 +110,66 @@ impl NativeModel {
         either(self.begin_embedding(dataset, &request_json, on_progress))
     }
 
+    #[napi(ts_args_type = "dataset: NativeDataset, requestJson: string, \
+                           onProgress: ((done: number) => void) | null")]
+    pub fn classify(
+        &self,
+        dataset: &NativeDataset,
+        request_json: String,
+        on_progress: Option<Listener<u32>>,
+    ) -> Either<NativeEmbedding, Failure> {
+        either(self.begin_classification(dataset, &request_json, on_progress))
+    }
+
     fn begin_embedding(
         &self,
         dataset: &NativeDataset,
         request_json: &str,
         on_progress: Option<Listener<u32>>,
     ) -> std::result::Result<NativeEmbedding, Failure> {
+        let request: EmbedRequest = from_json("request", request_json)?;
+        self.begin("amdim-embed", dataset, on_progress, move |model, pictures, tell, cancel| {
+            run_embedding(model, pictures, &request, tell, cancel)
+        })
+    }
+
+    fn begin_classification(
+        &self,
+        dataset: &NativeDataset,
+        request_json: &str,
+        on_progress: Option<Listener<u32>>,
+    ) -> std::result::Result<NativeEmbedding, Failure> {
+        let request: ClassifyRequest = from_json("request", request_json)?;
+        self.begin("amdim-classify", dataset, on_progress, move |model, pictures, tell, cancel| {
+            run_classification(model, pictures, &request, tell, cancel)
+        })
+    }
+
+    /// Starts work on the pictures of a data set, one value or map for each.
+    fn begin(
+        &self,
+        name: &str,
+        dataset: &NativeDataset,
+        on_progress: Option<Listener<u32>>,
+        work: impl FnOnce(
+            &mut TrainedModel,
+            &dyn Dataset,
+            &mut (dyn FnMut(usize) + Send),
+            &AtomicBool,
+        ) -> Result<Embedding>
+        + Send
+        + 'static,
+    ) -> std::result::Result<NativeEmbedding, Failure> {
         let model = self.shared()?;
         let pictures = dataset.pictures()?;
-        let request: EmbedRequest = from_json("request", request_json)?;
         let mut listener = on_progress.map(Callback::new);
-        let job = Job::start("amdim-embed", move |cancel| {
+        let job = Job::start(name, move |cancel| {
             let mut tell = |done: usize| {
                 if let Some(listener) = &mut listener {
                     listener.tell(done as u32);
                 }
             };
-            let result =
-                run_embedding(&mut lock(&model), pictures.dataset.as_ref(), &request, &mut tell, cancel);
+            let result = work(&mut lock(&model), pictures.dataset.as_ref(), &mut tell, cancel);
             if let Some(listener) = listener {
                 listener.wait();
             }

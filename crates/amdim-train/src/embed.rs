@@ -52,17 +52,26 @@ pub fn embed(
     };
     let threads = model.model.placement().threads;
     let reader = Reader::Encoder(&mut model.model, request.layer);
-    let Encoded { values, indices, skipped, .. } =
-        on_threads(threads, || encode(reader, &pictures, progress, cancel))?;
-    let label = |&index: &u32| dataset.label(index as usize).map_or(-1, |label| label as i32);
+    let encoded = on_threads(threads, || encode(reader, &pictures, progress, cancel))?;
     let side = request.layer.side();
-    Ok(Embedding {
+    Ok(in_order(dataset, encoded, [model.model.config().encoder.embedding_dim, side, side]))
+}
+
+/// Values of a shape for each picture, with the pictures' names and labels.
+pub(crate) fn in_order(
+    dataset: &dyn Dataset,
+    encoded: Encoded,
+    [channels, height, width]: [usize; 3],
+) -> Embedding {
+    let Encoded { values, indices, skipped, .. } = encoded;
+    let label = |&index: &u32| dataset.label(index as usize).map_or(-1, |label| label as i32);
+    Embedding {
         data: values,
-        shape: [indices.len(), model.model.config().encoder.embedding_dim, side, side],
+        shape: [indices.len(), channels, height, width],
         labels: indices.iter().map(label).collect(),
         names: indices.iter().map(|&index| dataset.name(index as usize)).collect(),
         skipped,
-    })
+    }
 }
 
 /// The indices of every picture.

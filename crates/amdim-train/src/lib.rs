@@ -21,6 +21,7 @@
 
 pub mod about;
 pub mod bench;
+pub mod classify;
 pub mod config;
 pub mod embed;
 mod error;

@@ -1,22 +1,14 @@
-import {
-  AmdimModel,
-  type Embedding,
-  type EmbedInput,
-  type EmbedOptions,
-  type Layer,
-  type ModelOptions,
-} from '../../index.js'
-import { given, isOn, numberOf, openSplit, textOf } from '../arguments.js'
+import { AmdimModel, type Embedding, type EmbedOptions, type Layer, type ModelOptions } from '../../index.js'
+import { writeFileWhole } from '../../write-file.js'
+import { given, isOn, numberOf, textOf } from '../arguments.js'
 import { type Command, EXIT } from '../command.js'
 import { COMMON_FLAGS, type CommandLine, type Flag } from '../flags.js'
 import { bar, grouped } from '../format.js'
 import { Interrupt } from '../interrupt.js'
 import { npyHeader, npyValues } from '../npy.js'
+import { openPictures } from '../pictures.js'
 import type { Terminal } from '../terminal.js'
 import { UsageError } from '../usage-error.js'
-import { writeFileWhole } from '../write-file.js'
-
-const PICTURE_FILE = /\.(jpe?g|png|webp|gif|bmp)$/i
 
 const FLAGS: Flag[] = [
   {
@@ -71,7 +63,7 @@ export const command: Command = {
     } as ModelOptions
     using model = await AmdimModel.load(modelPath, place)
     using interrupt = new Interrupt(terminal, 'stopping')
-    const embedding = await model.embed(await openPictures(pictures, line), {
+    const embedding = await model.embed(await openPictures('embed', pictures, line), {
       ...embedOptions(line),
       signal: interrupt.signal,
       onProgress: (done, total) =>
@@ -94,14 +86,6 @@ function embedOptions(line: CommandLine): EmbedOptions {
     ...(batchSize !== undefined && { batchSize }),
     ...(onBadImage !== undefined && { onBadImage }),
   }
-}
-
-async function openPictures(paths: string[], line: CommandLine): Promise<EmbedInput> {
-  if (paths.every((path) => PICTURE_FILE.test(path))) return paths
-  const [path, second] = paths
-  if (path === undefined || second !== undefined)
-    throw new UsageError('PICTURES: expected one data set, or picture files only', 'see amdim embed --help')
-  return openSplit(path, textOf(line, 'split'))
 }
 
 type Writer = (embedding: Embedding) => Promise<void>

@@ -7,16 +7,13 @@ import {
   PRESETS,
   type RunSettings,
   type TrainOptions,
-  type TrainOutcome,
   trainAmdim,
 } from '../../index.js'
 import { given, isOn, numberOf, pathPair, presetOf, requiredText, textOf } from '../arguments.js'
-import { type Command, EXIT } from '../command.js'
+import type { Command } from '../command.js'
 import { COMMON_FLAGS, type CommandLine, type Flag } from '../flags.js'
-import { duration, grouped, percent } from '../format.js'
-import { Interrupt } from '../interrupt.js'
+import { followRun } from '../follow-run.js'
 import { flagsOf, optionsFrom } from '../schema-flags.js'
-import { TrainProgress } from '../train-progress.js'
 
 const FLAGS: Flag[] = [
   {
@@ -85,22 +82,7 @@ export const command: Command = {
   ],
   async run(line, terminal) {
     const options = await toOptions(line)
-    using interrupt = new Interrupt(terminal, 'stopping after this step, with a checkpoint')
-    const run = trainAmdim({ ...options, signal: interrupt.signal })
-    const isJson = isOn(line, 'json')
-    const progress = new TrainProgress(terminal)
-    for await (const event of run) {
-      if (isJson) terminal.out(JSON.stringify(event))
-      else progress.show(event)
-    }
-    const outcome = await run
-    if (isJson) terminal.out(JSON.stringify({ type: 'result', ...withoutModel(outcome) }))
-    else for (const text of resultLines(outcome)) terminal.out(text)
-    outcome.model.dispose()
-    if (!outcome.cancelled) return EXIT.ok
-    const { runFolder } = outcome.paths
-    terminal.note(`to go on: amdim train --data ${textOf(line, 'data')} --resume ${runFolder}`)
-    return EXIT.interrupted
+    return followRun((signal) => trainAmdim({ ...options, signal }), line, terminal)
   },
 }
 
@@ -126,34 +108,4 @@ async function toOptions(line: CommandLine): Promise<TrainOptions> {
     config: mergeOverrides(config, fromFlags) as ConfigOverrides,
     data: pathPair(data, test),
   }
-}
-
-function withoutModel({ model: _model, ...rest }: TrainOutcome) {
-  return rest
-}
-
-function resultLines({
-  cancelled,
-  update,
-  epoch,
-  pairs,
-  seconds,
-  pairsPerSecond,
-  metrics,
-  paths,
-  skipped,
-}: TrainOutcome) {
-  const { step, evaluation } = metrics
-  return [
-    `${cancelled ? 'stopped early' : 'finished'} after ${grouped(update)} updates (epoch ${epoch}), ${grouped(pairs)} pairs, ` +
-      `${duration(seconds)}, ${pairsPerSecond.toFixed(1)} pairs/s`,
-    ...(step ? [`loss        ${step.loss.toFixed(4)}`] : []),
-    ...(evaluation
-      ? [`online test accuracy: linear ${percent(evaluation.linearTop1)}, MLP ${percent(evaluation.mlpTop1)}`]
-      : []),
-    ...(skipped.length ? [`skipped     ${skipped.length} pictures`] : []),
-    ...(paths.model ? [`model       ${paths.model}`] : []),
-    ...(paths.checkpoint ? [`checkpoint  ${paths.checkpoint}`] : []),
-    `metrics     ${paths.metrics}`,
-  ]
 }

@@ -17,8 +17,8 @@ use crate::{Result, RunError};
 
 pub use length::Length;
 pub use request::{
-    BadImage, BenchMode, BenchRequest, ClassifierTask, EmbedRequest, EvaluateRequest, Head, LinearHead,
-    LinearMethod, PlanRequest, Protocol, TrainRequest,
+    BadImage, BenchMode, BenchRequest, ClassifierHead, ClassifierTask, ClassifyRequest, EmbedRequest,
+    EvaluateRequest, Head, LinearHead, LinearMethod, PlanRequest, Protocol, TrainRequest,
 };
 
 /// Everything that a run's numbers depend on.

@@ -164,6 +164,38 @@ impl EmbedRequest {
     }
 }
 
+/// One of the classifiers that are trained beside an encoder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ClassifierHead {
+    /// The linear one.
+    Linear,
+    /// The one with a hidden layer.
+    Mlp,
+}
+
+/// Classes of pictures.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ClassifyRequest {
+    /// Which classifier.
+    pub head: ClassifierHead,
+    /// Pictures encoded at once, at least 1.
+    pub batch_size: usize,
+    /// Threads that decode pictures, at least 1.
+    pub threads: usize,
+    /// What to do about a picture that can't be used.
+    pub on_bad_image: BadImage,
+}
+
+impl ClassifyRequest {
+    /// Checks every range.
+    pub(crate) fn validate(&self) -> Result<()> {
+        at_least_one("batchSize", self.batch_size)?;
+        at_least_one("threads", self.threads)
+    }
+}
+
 /// Heads on frozen features, and how they are fitted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
