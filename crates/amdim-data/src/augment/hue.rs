@@ -4,7 +4,8 @@
 
 use super::pixels::{Change, map_pixels};
 use crate::image::Image;
-use crate::vector::{cut, vectorised};
+use crate::vector::{cut, kernel};
+use amdim_kernels::vectorized;
 use amdim_random::Stream;
 
 /// How far.
@@ -24,13 +25,8 @@ pub fn sample(strength: f64, stream: &mut Stream) -> Params {
 pub fn apply(image: &mut Image, params: &Params) {
     if image.channels == 3 {
         // The product is cut towards zero, then wraps into 8 bits.
-        turn_pixels(image.pixels.as_chunks_mut().0, (params.factor * 255.0) as i32);
-    }
-}
-
-vectorised! {
-    fn turn_pixels(pixels: &mut [[u8; 3]], shift: i32) {
-        map_pixels(pixels, &Turn { shift });
+        let change = Turn { shift: (params.factor * 255.0) as i32 };
+        vectorized!(kernel(), map_pixels(image.pixels.as_chunks_mut().0, &change));
     }
 }
 
