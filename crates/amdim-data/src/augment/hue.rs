@@ -25,9 +25,12 @@ pub fn sample(strength: f64, stream: &mut Stream) -> Params {
 pub fn apply(image: &mut Image, params: &Params) {
     if image.channels == 3 {
         // The product is cut towards zero, then wraps into 8 bits.
-        let change = Turn { shift: (params.factor * 255.0) as i32 };
-        vectorized!(kernel(), map_pixels(image.pixels.as_chunks_mut().0, &change));
+        turn_pixels(image.pixels.as_chunks_mut().0, (params.factor * 255.0) as i32);
     }
+}
+
+fn turn_pixels(pixels: &mut [[u8; 3]], shift: i32) {
+    vectorized!(kernel(), map_pixels(pixels, &Turn { shift }));
 }
 
 struct Turn {
