@@ -55,6 +55,7 @@ pub mod golden_ops;
 pub mod image;
 pub mod loader;
 pub mod order;
+pub mod sheet;
 
 mod vector;
 

@@ -108,9 +108,28 @@ impl Pipeline {
     pub fn training_views(
         &self,
         part: Part,
-        [seed, epoch, sample]: [u64; 3],
+        key: [u64; 3],
         scratch: &mut Scratch,
         views: [&mut [f32]; 2],
+    ) -> Result<()> {
+        let mut views = views.into_iter();
+        self.training_images(part, key, scratch, |image, _| {
+            if let Some(view) = views.next() {
+                self.normalizer.apply(image, view);
+            }
+        })
+    }
+
+    /// As [`Pipeline::training_views`], before normalisation: hands over each view and what the policy did.
+    ///
+    /// # Errors
+    /// As [`Pipeline::training_views`].
+    pub fn training_images(
+        &self,
+        part: Part,
+        [seed, epoch, sample]: [u64; 3],
+        scratch: &mut Scratch,
+        mut receive: impl FnMut(&Image, Option<policy::Params>),
     ) -> Result<()> {
         check_trainable(part.whole)?;
         let mut part = part.into_channels(self.config.channels);
@@ -121,9 +140,9 @@ impl Pipeline {
         if self.flip(seed, epoch, sample).flip {
             part.mirror();
         }
-        for (index, view) in views.into_iter().enumerate() {
-            self.training_view(&part, [seed, epoch, sample, index as u64], scratch);
-            self.normalizer.apply(&scratch.view, view);
+        for index in 0..2 {
+            let done = self.training_view(&part, [seed, epoch, sample, index], scratch);
+            receive(&scratch.view, done);
         }
         decode::recycle(part.image);
         Ok(())
@@ -159,12 +178,23 @@ impl Pipeline {
         center_crop::apply(part, &params, Filter::Bicubic, &mut scratch.resampler, &mut scratch.view);
     }
 
-    /// Leaves one augmented view of the picture in `scratch.view`.
-    fn training_view(&self, part: &Part, key: [u64; 4], scratch: &mut Scratch) {
+    /// Leaves the augmented view of `key` (seed, epoch, sample, view) in `scratch.view`; returns what the policy did.
+    fn training_view(&self, part: &Part, key: [u64; 4], scratch: &mut Scratch) -> Option<policy::Params> {
         let config = &self.config;
         let Scratch { resampler, view, other, changed } = scratch;
-        let part = self.changed(part, key, changed, other);
         let [seed, epoch, sample, index] = key;
+        let done = self.policy.as_ref().map(|policy| {
+            let size = [part.image.width, part.image.height];
+            policy.sample(size, &mut Stream::for_policy(seed, epoch, sample, index))
+        });
+        let part = match &done {
+            Some(params) if !params.steps.is_empty() => {
+                changed.copy_from(part);
+                policy::apply(&mut changed.image, params, other);
+                changed
+            }
+            _ => part,
+        };
         let stream = &mut Stream::for_view(seed, epoch, sample, index);
         match (&config.crop, &config.translate) {
             (Some(crop), translation) => {
@@ -187,30 +217,7 @@ impl Pipeline {
             color_jitter::apply(view, &params);
         }
         grayscale::apply(view, &grayscale::sample(config.grayscale_probability, stream));
-    }
-
-    /// What the policy does to the picture for the view of `key`: seed, epoch, sample and view.
-    fn policy_params(&self, image: &Image, [seed, epoch, sample, index]: [u64; 4]) -> Option<policy::Params> {
-        let stream = &mut Stream::for_policy(seed, epoch, sample, index);
-        self.policy.as_ref().map(|policy| policy.sample([image.width, image.height], stream))
-    }
-
-    /// The picture as the policy changes it, kept in `changed`, or the picture itself where there is nothing to do.
-    fn changed<'a>(
-        &self,
-        part: &'a Part,
-        key: [u64; 4],
-        changed: &'a mut Part,
-        other: &mut Image,
-    ) -> &'a Part {
-        match self.policy_params(&part.image, key) {
-            Some(params) if !params.steps.is_empty() => {
-                changed.copy_from(part);
-                policy::apply(&mut changed.image, &params, other);
-                changed
-            }
-            _ => part,
-        }
+        done
     }
 }
 

@@ -2,10 +2,13 @@
 
 use std::ops::Range;
 
+use serde::Serialize;
+
 use crate::image::Image;
 
 /// Which axis an operation works along.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Axis {
     /// Columns.
     X,

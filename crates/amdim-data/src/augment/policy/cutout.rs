@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use serde::Serialize;
+
 use super::level;
 use crate::augment::grayscale;
 use crate::image::Image;
@@ -11,7 +13,7 @@ use amdim_random::Stream;
 const COLOR: [u8; 3] = [125, 123, 114];
 
 /// Where.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Params {
     /// The columns, inside the picture.
     pub columns: Range<u32>,

@@ -32,6 +32,8 @@ pub use config::{PolicyConfig, SubPolicy};
 pub use operation::Operation;
 pub use step::Step;
 
+use serde::Serialize;
+
 use crate::image::Image;
 use amdim_random::Stream;
 
@@ -42,7 +44,8 @@ pub struct Policy {
 }
 
 /// What a policy does to one view.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Params {
     /// The sub-policy's place in the policy.
     pub sub_policy: usize,

@@ -1,10 +1,12 @@
 //! Posterisation: fewer levels.
 
+use serde::Serialize;
+
 use super::level;
 use crate::image::Image;
 
 /// How many levels are left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Params {
     /// Bits kept of 8, 0..=8.
     pub bits: u32,

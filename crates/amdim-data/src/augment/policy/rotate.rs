@@ -1,12 +1,14 @@
 //! Rotation about the centre.
 
+use serde::Serialize;
+
 use super::affine::{self, Fixed};
 use super::level;
 use crate::image::Image;
 use amdim_random::Stream;
 
 /// How far.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Params {
     /// Degrees against the clock, -30..=30.
     pub degrees: f64,

@@ -1,12 +1,14 @@
 //! Shear: rows or columns moved the farther, the farther they are from the first.
 
+use serde::Serialize;
+
 use super::affine::{self, Axis, Fixed};
 use super::level;
 use crate::image::Image;
 use amdim_random::Stream;
 
 /// Which way and how much.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Params {
     /// The axis that pixels move along.
     pub axis: Axis,

@@ -1,12 +1,14 @@
 //! Shift with a black border (the published policies' `TranslateX` and `TranslateY`).
 
+use serde::Serialize;
+
 use super::affine::{self, Axis, Fixed, ONE};
 use super::level;
 use crate::image::Image;
 use amdim_random::Stream;
 
 /// Which way and how far.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Params {
     /// The axis.
     pub axis: Axis,

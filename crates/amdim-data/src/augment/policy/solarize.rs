@@ -1,10 +1,12 @@
 //! Solarisation: bright levels are inverted.
 
+use serde::Serialize;
+
 use super::level;
 use crate::image::Image;
 
 /// From where on.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Params {
     /// The least level that is inverted, 0..=256; 256 inverts none.
     pub threshold: f64,

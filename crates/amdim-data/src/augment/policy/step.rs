@@ -1,12 +1,15 @@
 //! One operation with its drawn parameters.
 
+use serde::Serialize;
+
 use super::{auto_contrast, cutout, equalize, invert, posterize, rotate, sharpness, shear, shift, solarize};
 use crate::augment::factor::Params as Factor;
 use crate::augment::{brightness, contrast, saturation};
 use crate::image::Image;
 
 /// What is done to a picture.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "operation", rename_all = "camelCase")]
 pub enum Step {
     /// See [`shear`].
     Shear(shear::Params),
