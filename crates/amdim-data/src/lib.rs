@@ -24,6 +24,7 @@
 //! let dataset = Arc::new(ArrayDataset::new(vec![128; 4 * 4 * 4 * 3], 4, 4, 4, 3, None)?);
 //! let augment = AugmentConfig {
 //!     flip_probability: 0.5,
+//!     policy: None,
 //!     crop: None,
 //!     translate: None,
 //!     color_jitter: None,
@@ -54,10 +55,13 @@ pub mod golden_ops;
 pub mod image;
 pub mod loader;
 pub mod order;
+pub mod sheet;
 
 mod vector;
 
-pub use augment::{AugmentConfig, ColorJitterConfig, CropConfig, DecodeMode, Pipeline, TranslateConfig};
+pub use augment::{
+    AugmentConfig, ColorJitterConfig, CropConfig, DecodeMode, Pipeline, PolicyConfig, TranslateConfig,
+};
 pub use dataset::{
     ArrayDataset, CachedDataset, Dataset, DatasetSource, FileDataset, MemoryDataset, MemoryPicture,
     PicturePixels, open,

@@ -35,6 +35,8 @@ pub enum Purpose {
     HeadOrder = 8,
     /// Which pictures keep their labels; a stream a class.
     LabelFraction = 12,
+    /// The sub-policy of a view and what its operations draw.
+    Policy = 13,
 }
 
 /// One stream of random numbers.
@@ -64,6 +66,11 @@ impl Stream {
     /// The stream for what is drawn once a view; `view` is 0 or 1.
     pub fn for_view(seed: u64, epoch: u64, sample: u64, view: u64) -> Self {
         Self::keyed([Purpose::View as u64, seed, epoch, sample, view])
+    }
+
+    /// The stream for the policy of a view: one of its own, so that a policy leaves the other draws of the view alone.
+    pub fn for_policy(seed: u64, epoch: u64, sample: u64, view: u64) -> Self {
+        Self::keyed([Purpose::Policy as u64, seed, epoch, sample, view])
     }
 
     fn keyed(key: [u64; 5]) -> Self {

@@ -14,6 +14,7 @@
 //! | [`evaluate`](mod@evaluate) | heads on frozen features |
 //! | [`pictures`] | data sets opened from a description or from memory |
 //! | [`search`] | nearest neighbours among features |
+//! | [`sheet`](mod@sheet) | a picture of what augmentation does |
 //! | [`bench`](mod@bench) | timing of the bare step |
 //! | [`plan`](mod@plan) | time and memory that a run will take |
 //! | [`about`] | what this build is and finds: version, device, processor, an encoder's size |
@@ -37,5 +38,6 @@ pub mod record;
 pub mod run;
 pub mod search;
 pub mod self_test;
+pub mod sheet;
 
 pub use error::{Result, RunError};

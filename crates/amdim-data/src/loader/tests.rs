@@ -9,6 +9,7 @@ use crate::eval_batch::load_eval_batch;
 fn augment() -> AugmentConfig {
     AugmentConfig {
         flip_probability: 0.5,
+        policy: None,
         crop: None,
         translate: Some(TranslateConfig { max_pixels: 3, probability: 0.8 }),
         color_jitter: None,
