@@ -58,6 +58,14 @@ export { type EvaluateOptions, type EvaluateProgress, evaluate, type Head } from
 export type { ClassReport, EvaluationReport, HeadReport } from './evaluate/report.js'
 export { type Features, type Neighbours, type SearchOptions, searchNeighbours } from './evaluate/search.js'
 export {
+  type ExportedFiles,
+  type ExportFormat,
+  type ExportOptions,
+  exportModel,
+} from './files/export-model.js'
+export { type ImportOptions, importCheckpoint } from './files/import-checkpoint.js'
+export { writeParquet } from './files/write-parquet.js'
+export {
   AmdimModel,
   type CreateModelOptions,
   type EmbedInput,

@@ -12,6 +12,11 @@ const COMMANDS: Record<string, { summary: string; load: () => Promise<{ command:
   embed: { summary: 'write features of pictures', load: () => import('./commands/embed.js') },
   evaluate: { summary: 'test classifiers on frozen features', load: () => import('./commands/evaluate.js') },
   inspect: { summary: 'show what a model file holds', load: () => import('./commands/inspect.js') },
+  import: {
+    summary: "make a model from the authors' checkpoint",
+    load: () => import('./commands/import.js'),
+  },
+  export: { summary: 'write an encoder for other programs', load: () => import('./commands/export.js') },
   plan: { summary: 'predict time and memory of a run', load: () => import('./commands/plan.js') },
   doctor: { summary: 'check the installation', load: () => import('./commands/doctor.js') },
   bench: { summary: 'time the training step or the encoder', load: () => import('./commands/bench.js') },

@@ -19,5 +19,6 @@ mod job;
 pub mod model;
 pub mod plan;
 pub mod search;
+pub mod table;
 pub mod training;
 pub mod transform;
