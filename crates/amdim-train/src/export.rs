@@ -71,9 +71,10 @@ fn write_onnx(model: &TrainedModel, request: &ExportRequest) -> Result<Option<Pa
     let TrainedModel { model: Model { parameters, running, .. }, record, .. } = model;
     let (parameters, running) = (tensors::to_vec(parameters)?, tensors::to_vec(running)?);
     let names: Vec<String> = request.layers.iter().map(ToString::to_string).collect();
-    let outputs: Vec<(&str, usize)> =
-        names.iter().map(String::as_str).zip(places(model, request)?).collect();
+    let outputs: Vec<(&str, usize)> = names.iter().map(String::as_str).zip(places(model, request)?).collect();
     let augment = &record.config.augment;
+    let single = |values: &[f64]| -> Vec<f32> { values.iter().map(|&value| value as f32).collect() };
+    let (mean, std) = (single(&augment.mean), single(&augment.std));
     let config = serde_json::to_string(&record.config).map_err(RunError::internal)?;
     let input = if request.normalise { "pixels in 0..1" } else { "normalised pixels" };
     let export = Export {
@@ -81,7 +82,7 @@ fn write_onnx(model: &TrainedModel, request: &ExportRequest) -> Result<Option<Pa
         parameters: &parameters,
         running: &running,
         outputs: &outputs,
-        normalisation: request.normalise.then_some((&augment.mean[..], &augment.std[..])),
+        normalisation: request.normalise.then_some((&mean[..], &std[..])),
         version: VERSION,
         metadata: &[("amdim.config", config), ("amdim.input", input.into())],
     };

@@ -135,6 +135,6 @@ impl Export<'_> {
     }
 }
 
-fn argument(name: &'static str, expected: String, actual: impl ToString) -> FilesError {
-    FilesError::InvalidArgument { name, expected, actual: actual.to_string() }
+fn argument(name: &'static str, expected: String, actual: impl std::fmt::Display) -> FilesError {
+    FilesError::InvalidArgument { name, expected, actual: format!("{actual}") }
 }
