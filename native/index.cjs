@@ -846,5 +846,7 @@ module.exports.bench = nativeBinding.bench
 module.exports.checkDevice = nativeBinding.checkDevice
 module.exports.encoderInfo = nativeBinding.encoderInfo
 module.exports.inspectFile = nativeBinding.inspectFile
+module.exports.inspectReference = nativeBinding.inspectReference
 module.exports.searchNeighbours = nativeBinding.searchNeighbours
 module.exports.selfTest = nativeBinding.selfTest
+module.exports.writeTable = nativeBinding.writeTable

@@ -34,8 +34,10 @@ export declare class NativeEvaluation {
 export declare class NativeModel {
   static create(configJson: string, seed: number, device: string, executor: string, precision: string, threads: number): Promise<NativeModel | Failure>
   static load(path: string, device: string, executor: string, precision: string, threads: number): Promise<NativeModel | Failure>
+  static importReference(path: string, configJson: string, classes: Array<string>, device: string, executor: string, precision: string, threads: number): Promise<NativeModel | Failure>
   info(): string
   save(path: string): Promise<null | Failure>
+  export(requestJson: string): Promise<string | Failure>
   embed(dataset: NativeDataset, requestJson: string, onProgress: ((done: number) => void) | null): NativeEmbedding | Failure
   classify(dataset: NativeDataset, requestJson: string, onProgress: ((done: number) => void) | null): NativeEmbedding | Failure
   dispose(): void
@@ -91,6 +93,8 @@ export interface Failure {
 
 export declare function inspectFile(path: string): Promise<string | Failure>
 
+export declare function inspectReference(path: string): Promise<string | Failure>
+
 /** A picture: levels 0..=255, `[height, width, channels]`, interleaved. */
 export interface NativeImage {
   /** `height * width * channels` values. */
@@ -132,3 +136,5 @@ export interface PixelsFromJs {
 export declare function searchNeighbours(queries: Float32Array, base: Float32Array, dim: number, k: number): Promise<NeighboursResult | Failure>
 
 export declare function selfTest(device: string): Promise<string | Failure>
+
+export declare function writeTable(path: string, data: Float32Array, shape: Array<number>, labels: Int32Array, names: Array<string>): Promise<null | Failure>

@@ -76,6 +76,14 @@ export {
   runExperiment,
 } from './experiment/run-experiment.js'
 export {
+  type ExportedFiles,
+  type ExportFormat,
+  type ExportOptions,
+  exportModel,
+} from './files/export-model.js'
+export { type ImportOptions, importCheckpoint } from './files/import-checkpoint.js'
+export { writeParquet } from './files/write-parquet.js'
+export {
   AmdimModel,
   type ClassifyOptions,
   type CreateModelOptions,

@@ -52,6 +52,7 @@ export interface NativeEmbedding {
 export interface NativeModel {
   info(): string
   save(path: string): Promise<null | Failure>
+  export(requestJson: string): Promise<string | Failure>
   embed(
     dataset: NativeDataset,
     requestJson: string,
@@ -109,6 +110,15 @@ export interface Addon {
       precision: string,
       threads: number,
     ): Promise<NativeModel | Failure>
+    importReference(
+      path: string,
+      configJson: string,
+      classes: readonly string[],
+      device: string,
+      executor: string,
+      precision: string,
+      threads: number,
+    ): Promise<NativeModel | Failure>
   }
   NativeEvaluation: {
     start(
@@ -129,6 +139,14 @@ export interface Addon {
     k: number,
   ): Promise<{ indices: Uint32Array; similarities: Float32Array } | Failure>
   inspectFile(path: string): Promise<string | Failure>
+  inspectReference(path: string): Promise<string | Failure>
+  writeTable(
+    path: string,
+    data: Float32Array,
+    shape: readonly number[],
+    labels: Int32Array,
+    names: readonly string[],
+  ): Promise<null | Failure>
   bench(requestJson: string): Promise<string | Failure>
 }
 

@@ -148,6 +148,37 @@ describe('with a model', () => {
     expect(pipe.out).toContain("'shape': (1, 16, 5, 5)")
   })
 
+  it('amdim embed writes a Parquet table', async () => {
+    const parquet = join(temporaryFolder(), 'features.parquet')
+    const ended = await runProgram(['embed', model, pictures(), '--split', 'test', '--out', parquet])
+    ok(ended)
+    expect(ended.out).toContain('6 rows, embedding [16]')
+    expect(readFileSync(parquet).toString('latin1', 0, 4)).toBe('PAR1')
+  })
+
+  it("amdim export and import go to the authors' form and back", async () => {
+    const folder = temporaryFolder()
+    const [pth, back] = [join(folder, 'amdim_cpt.pth'), join(folder, 'back.safetensors')]
+    const exported = await runProgram(['export', model, '--out', pth])
+    ok(exported)
+    expect(exported.out).toBe(`${pth}\n`)
+    const imported = await runProgram(['import', pth, '--out', back, '--classes', 'a,b', '--json'])
+    ok(imported)
+    expect(JSON.parse(imported.out)).toMatchObject({
+      path: back,
+      config: { encoder: { baseWidth: 4, embeddingDim: 16, blockDepth: 1 } },
+      classes: ['a', 'b'],
+    })
+    const onnx = join(folder, 'encoder.onnx')
+    const graph = await runProgram(['export', back, '--out', onnx, '--layers', 'global,local7', '--json'])
+    ok(graph)
+    expect(JSON.parse(graph.out)).toMatchObject({ files: [onnx] })
+    const wrong = await runProgram(['export', back, '--out', onnx, '--layers', 'local6'])
+    expect(wrong).toMatchObject({ code: 2, err: expect.stringContaining('one of global, local5, local7') })
+    const missing = await runProgram(['import', pth])
+    expect(missing).toMatchObject({ code: 2, err: expect.stringContaining('--out is missing') })
+  })
+
   it('amdim embed asks which split', async () => {
     const ended = await runProgram(['embed', model, pictures(), '--json'])
     expect(ended).toMatchObject({

@@ -13,7 +13,7 @@ async function run(...args: string[]) {
   return { code, out: out.text, err: err.text }
 }
 
-const COMMANDS = ['train', 'embed', 'evaluate', 'inspect', 'plan', 'doctor', 'bench']
+const COMMANDS = ['train', 'embed', 'evaluate', 'inspect', 'import', 'export', 'plan', 'doctor', 'bench']
 
 describe('amdim', () => {
   it('prints its version', async () => {

@@ -69,6 +69,9 @@ describe('resolveConfig', () => {
     ['stl10', 64, 70, 0.2, 300],
     ['imagenet128', 128, 146, 0.1, 50],
     ['places205', 128, 146, 0.1, 50],
+    ['amdim-small', 128, 146, 0.1, 50],
+    ['amdim-medium', 128, 146, 0.1, 50],
+    ['amdim-large', 128, 146, 0.1, 50],
   ] as const)('has the sizes of %s', async (preset, pixels, evalResize, hue, epochs) => {
     const config = await resolveConfig({ preset })
     expect(config.encoder.encoderSize).toBe(pixels)
@@ -80,6 +83,16 @@ describe('resolveConfig', () => {
       colorJitter: { hue, brightness: 0.4 },
     })
     expect(config.length).toEqual({ epochs })
+  })
+
+  it.each([
+    ['amdim-small', 192, 1536, 8],
+    ['amdim-medium', 256, 2048, 10],
+    ['amdim-large', 320, 2560, 10],
+  ] as const)("has the paper's encoder of %s", async (preset, baseWidth, embeddingDim, blockDepth) => {
+    const { encoder, batchSize } = await resolveConfig({ preset })
+    expect(encoder).toMatchObject({ baseWidth, embeddingDim, blockDepth, batchNorm: false })
+    expect(batchSize).toBe(480)
   })
 
   it('has 205 classes in places205', () => {

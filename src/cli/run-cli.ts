@@ -21,6 +21,11 @@ const COMMANDS: Record<string, { summary: string; load: () => Promise<{ command:
     summary: 'run a table of the paper: trainings and evaluations under several seeds',
     load: () => import('./commands/experiment.js'),
   },
+  import: {
+    summary: "make a model from the authors' checkpoint",
+    load: () => import('./commands/import.js'),
+  },
+  export: { summary: 'write an encoder for other programs', load: () => import('./commands/export.js') },
   plan: { summary: 'predict time and memory of a run', load: () => import('./commands/plan.js') },
   doctor: { summary: 'check the installation', load: () => import('./commands/doctor.js') },
   bench: { summary: 'time the training step or the encoder', load: () => import('./commands/bench.js') },

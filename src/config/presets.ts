@@ -46,7 +46,17 @@ const imagenet128: ConfigOverrides = {
   length: { epochs: 50 },
 }
 
+/** An encoder of the paper (section 4.1: ndf, n_rkhs, n_depth), for ImageNet at 128 pixels. */
+function paperEncoder(baseWidth: number, embeddingDim: number, blockDepth: number): ConfigOverrides {
+  return {
+    ...imagenet128,
+    encoder: { ...imagenet128.encoder, baseWidth, embeddingDim, blockDepth },
+    batchSize: 480,
+  }
+}
+
 const TASK_300 = { epochs: 120, milestones: [80, 110] }
+const TASK_IMAGENET = { epochs: 30, milestones: [15, 25] }
 
 /** What a preset is. */
 export interface Preset {
@@ -67,8 +77,9 @@ export interface Preset {
 
 /**
  * The presets. `tiny` (the default) is for CPUs; the others have the values of the authors' code
- * (Philip-Bachman/amdim-public: datasets.py, train.py, task_self_supervised.py, task_classifiers.py). The paper's own
- * ImageNet run used baseWidth 192, embeddingDim 1536, blockDepth 8 and batches of 480.
+ * (Philip-Bachman/amdim-public: datasets.py, train.py, task_self_supervised.py, task_classifiers.py). The encoders of
+ * `amdim-small`, `amdim-medium` and `amdim-large` are the paper's; its README trains the small one in batches of 480
+ * for 50 epochs, which the other two are given too, as neither it nor the code says others.
  */
 export const PRESETS: Readonly<Record<PresetName, Preset>> = {
   tiny: {
@@ -99,7 +110,7 @@ export const PRESETS: Readonly<Record<PresetName, Preset>> = {
     description: "ImageNet at 128 pixels as in the authors' code, 50 epochs",
     classes: 1000,
     config: imagenet128,
-    classifierTask: { epochs: 30, milestones: [15, 25] },
+    classifierTask: TASK_IMAGENET,
   },
   places205: {
     // The reference code says 1000 classes here; Places205 has 205 categories.
@@ -107,6 +118,24 @@ export const PRESETS: Readonly<Record<PresetName, Preset>> = {
     classes: 205,
     config: imagenet128,
     classifierTask: { epochs: 15, milestones: [7, 12] },
+  },
+  'amdim-small': {
+    description: "the paper's small encoder on ImageNet at 128 pixels, 50 epochs",
+    classes: 1000,
+    config: paperEncoder(192, 1536, 8),
+    classifierTask: TASK_IMAGENET,
+  },
+  'amdim-medium': {
+    description: "the paper's medium encoder on ImageNet at 128 pixels, 50 epochs",
+    classes: 1000,
+    config: paperEncoder(256, 2048, 10),
+    classifierTask: TASK_IMAGENET,
+  },
+  'amdim-large': {
+    description: "the paper's large encoder on ImageNet at 128 pixels, 50 epochs",
+    classes: 1000,
+    config: paperEncoder(320, 2560, 10),
+    classifierTask: TASK_IMAGENET,
   },
 }
 

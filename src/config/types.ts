@@ -26,7 +26,16 @@ export type RunSettings = z.output<typeof runSchema>
 export type EvaluationPlan = z.output<typeof evaluateSchema>
 
 /** Name of a preset. */
-export type PresetName = 'tiny' | 'cifar10' | 'cifar100' | 'stl10' | 'imagenet128' | 'places205'
+export type PresetName =
+  | 'tiny'
+  | 'cifar10'
+  | 'cifar100'
+  | 'stl10'
+  | 'imagenet128'
+  | 'places205'
+  | 'amdim-small'
+  | 'amdim-medium'
+  | 'amdim-large'
 
 /** An object with every part optional, at any depth; arrays and run lengths are given whole. */
 export type DeepPartial<T> = T extends readonly unknown[]

@@ -116,7 +116,8 @@ export type EmbedInput = DatasetInput | readonly Picture[] | PixelArray
 
 const PICTURE_FILE = /\.(jpe?g|png|webp|gif|bmp)$/i
 const DECODE_OPTIONS = ['batchSize', 'threads', 'onBadImage', 'signal', 'onProgress']
-const MODEL_OPTIONS = ['device', 'executor', 'precision', 'threads']
+/** @internal */
+export const MODEL_OPTIONS = ['device', 'executor', 'precision', 'threads']
 
 /**
  * An AMDIM encoder with its online classifiers, held by the addon.
@@ -171,6 +172,11 @@ export class AmdimModel {
     assertKnownKeys(options, MODEL_OPTIONS, 'AmdimModel.load')
     const { device, executor, precision, threads } = await resolvePlace(options)
     return new AmdimModel(unwrap(await addon().NativeModel.load(path, device, executor, precision, threads)))
+  }
+
+  /** @internal */
+  static of(native: NativeModel): AmdimModel {
+    return new AmdimModel(native)
   }
 
   /** @internal */
@@ -287,7 +293,8 @@ export class AmdimModel {
   }
 }
 
-async function resolvePlace(options: ModelOptions) {
+/** @internal */
+export async function resolvePlace(options: ModelOptions) {
   const [{ validate }, { placeSchema }] = await Promise.all([
     import('../config/validate.js'),
     import('../config/run-schema.js'),

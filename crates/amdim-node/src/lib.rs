@@ -20,5 +20,6 @@ pub mod model;
 pub mod plan;
 pub mod search;
 pub mod sheet;
+pub mod table;
 pub mod training;
 pub mod transform;

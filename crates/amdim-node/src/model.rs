@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use amdim_data::Dataset;
 use amdim_train::classify::classify as run_classification;
-use amdim_train::config::{AmdimConfig, ClassifyRequest, EmbedRequest, from_json};
+use amdim_train::config::{AmdimConfig, ClassifyRequest, EmbedRequest, ExportRequest, from_json};
 use amdim_train::embed::{Embedding, embed as run_embedding};
+use amdim_train::export::export as run_export;
 use amdim_train::model::TrainedModel;
 use amdim_train::place::placement;
-use amdim_train::{Result, RunError};
+use amdim_train::{Result, RunError, reference};
 use napi::bindgen_prelude::{Null, Object};
 use napi::{Either, Env};
 use napi_derive::napi;
@@ -83,6 +84,24 @@ impl NativeModel {
         })
     }
 
+    #[napi(ts_return_type = "Promise<NativeModel | Failure>")]
+    pub fn import_reference(
+        env: &Env,
+        path: String,
+        config_json: String,
+        classes: Vec<String>,
+        device: String,
+        executor: String,
+        precision: String,
+        threads: u32,
+    ) -> napi::Result<Object<'_>> {
+        promise::<Self, Self>(env, "amdim-import", move || {
+            let config: AmdimConfig = from_json("config", &config_json)?;
+            let place = place(&device, &executor, &precision, threads)?;
+            Self::new(reference::import(&PathBuf::from(path), config, classes, place)?)
+        })
+    }
+
     #[napi]
     pub fn info(&self) -> String {
         self.info.clone()
@@ -96,6 +115,17 @@ impl NativeModel {
                 Ok(Null)
             }),
             Err(failure) => failed::<Null>(env, failure),
+        }
+    }
+
+    #[napi(ts_return_type = "Promise<string | Failure>")]
+    pub fn export<'env>(&self, env: &'env Env, request_json: String) -> napi::Result<Object<'env>> {
+        match self.shared() {
+            Ok(model) => promise::<String, String>(env, "amdim-export", move || {
+                let request: ExportRequest = from_json("request", &request_json)?;
+                json(&run_export(&lock(&model), &request)?)
+            }),
+            Err(failure) => failed::<String>(env, failure),
         }
     }
 

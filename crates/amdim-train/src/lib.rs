@@ -11,6 +11,9 @@
 //! | [`event`] | what a run tells |
 //! | [`model`] | a model with its configuration: create, load, save, inspect |
 //! | [`embed`](mod@embed) | features of pictures |
+//! | [`export`](mod@export) | the encoder in the formats of other programs |
+//! | [`reference`] | models from the authors' checkpoints |
+//! | [`table`] | features as a Parquet file |
 //! | [`evaluate`](mod@evaluate) | heads on frozen features |
 //! | [`pictures`] | data sets opened from a description or from memory |
 //! | [`search`] | nearest neighbours among features |
@@ -28,6 +31,7 @@ pub mod embed;
 mod error;
 pub mod evaluate;
 pub mod event;
+pub mod export;
 mod features;
 mod labels;
 pub mod model;
@@ -35,9 +39,11 @@ pub mod pictures;
 pub mod place;
 pub mod plan;
 pub mod record;
+pub mod reference;
 pub mod run;
 pub mod search;
 pub mod self_test;
 pub mod sheet;
+pub mod table;
 
 pub use error::{Result, RunError};

@@ -106,6 +106,14 @@ impl TrainedModel {
         Ok(self.to_file()?.write(path)?)
     }
 
+    /// Share of its run that the model has behind it, `0..=1`; 1 for a model that is of no run of ours.
+    pub fn share_done(&self) -> f64 {
+        let Some(data) = &self.record.data else { return 1.0 };
+        let AmdimConfig { length, batch_size, .. } = self.record.config;
+        let updates_per_epoch = (data.pictures / batch_size.max(1)) as u64;
+        length.share_done(self.progress.update, self.progress.seconds, updates_per_epoch.max(1))
+    }
+
     /// What the model is.
     pub fn info(&self) -> Result<ModelInfo> {
         info(&self.to_file()?, self.record.config.clone())

@@ -1,4 +1,11 @@
-import { AmdimModel, type Embedding, type EmbedOptions, type Layer, type ModelOptions } from '../../index.js'
+import {
+  AmdimModel,
+  type Embedding,
+  type EmbedOptions,
+  type Layer,
+  type ModelOptions,
+  writeParquet,
+} from '../../index.js'
 import { writeFileWhole } from '../../write-file.js'
 import { given, isOn, numberOf, textOf } from '../arguments.js'
 import { type Command, EXIT } from '../command.js'
@@ -14,7 +21,7 @@ const FLAGS: Flag[] = [
   {
     name: 'out',
     value: 'FILE',
-    description: 'features.npy (with features.json of names and labels), or features.jsonl',
+    description: 'features.npy (with features.json of names and labels), features.parquet, or features.jsonl',
   },
   { name: 'json', description: 'a JSON line a picture on standard output' },
   { name: 'layer', value: 'global|localN', description: 'feature map; N: its side', default: 'global' },
@@ -93,12 +100,17 @@ type Writer = (embedding: Embedding) => Promise<void>
 /** Chosen before the work, so that a mistake costs no time. */
 function chooseWriter(line: CommandLine, terminal: Terminal): Writer {
   const out = textOf(line, 'out')
-  if (out !== undefined && !/\.(npy|jsonl)$/.test(out))
+  if (out !== undefined && !/\.(npy|parquet|jsonl)$/.test(out))
     throw new UsageError(
-      `--out: expected a file named *.npy or *.jsonl, got "${out}"`,
+      `--out: expected a file named *.npy, *.parquet or *.jsonl, got "${out}"`,
       'see amdim embed --help',
     )
   if (out?.endsWith('.npy')) return (embedding) => writeNpy(out, embedding, terminal)
+  if (out?.endsWith('.parquet'))
+    return async (embedding) => {
+      await writeParquet(out, embedding)
+      terminal.out(`${out}  ${embedding.length} rows, embedding [${embedding.shape.slice(1).join(', ')}]`)
+    }
   if (out !== undefined) return (embedding) => writeFileWhole(out, jsonLines(embedding, '\n'))
   if (isOn(line, 'json'))
     return async (embedding) => {

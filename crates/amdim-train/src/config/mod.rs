@@ -1,5 +1,6 @@
 //! What a run is told, as data. There are no defaults here: TypeScript owns them and fills every field in.
 
+mod export;
 mod length;
 mod request;
 
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Result, RunError};
 
+pub use export::{ExportFormat, ExportRequest};
 pub use length::Length;
 pub use request::{
     BadImage, BenchMode, BenchRequest, ClassifierHead, ClassifierTask, ClassifyRequest, EmbedRequest,
