@@ -35,6 +35,8 @@ export declare class NativeModel {
   static create(configJson: string, seed: number, device: string, executor: string, precision: string, threads: number): Promise<NativeModel | Failure>
   static load(path: string, device: string, executor: string, precision: string, threads: number): Promise<NativeModel | Failure>
   info(): string
+  describe(): string
+  tensors(): Promise<TensorsResult | Failure>
   save(path: string): Promise<null | Failure>
   embed(dataset: NativeDataset, requestJson: string, onProgress: ((done: number) => void) | null): NativeEmbedding | Failure
   dispose(): void
@@ -131,3 +133,16 @@ export interface PixelsFromJs {
 export declare function searchNeighbours(queries: Float32Array, base: Float32Array, dim: number, k: number): Promise<NeighboursResult | Failure>
 
 export declare function selfTest(device: string): Promise<string | Failure>
+
+/** A tensor with its values. */
+export interface TensorResult {
+  name: string
+  shape: Array<number>
+  /** Row-major. */
+  data: Float32Array
+}
+
+/** Every f32 tensor of a model. */
+export interface TensorsResult {
+  tensors: Array<TensorResult>
+}

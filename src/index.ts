@@ -65,6 +65,19 @@ export {
   type ModelOptions,
   type PixelArray,
 } from './model/amdim-model.js'
+export type {
+  BatchNormDescription,
+  ConvolutionDescription,
+  EncoderDescription,
+  LayerDescription,
+  MapShape,
+  ModelTensor,
+  NodeDescription,
+  NormDescription,
+  ProjectionDescription,
+  ResidualBlockDescription,
+  WindowDescription,
+} from './model/description.js'
 export { Embedding, type SkippedPicture } from './model/embedding.js'
 export { inspect, type ModelInfo, type TensorInfo, type TrainingPosition } from './model/inspect.js'
 export type {

@@ -10,6 +10,7 @@
 //! | [`run`] | [`train`](run::train): the loop, its files and events |
 //! | [`event`] | what a run tells |
 //! | [`model`] | a model with its configuration: create, load, save, inspect |
+//! | [`description`] | an encoder as plain data, for whoever rebuilds it elsewhere |
 //! | [`embed`](mod@embed) | features of pictures |
 //! | [`evaluate`](mod@evaluate) | heads on frozen features |
 //! | [`pictures`] | data sets opened from a description or from memory |
@@ -22,6 +23,7 @@
 pub mod about;
 pub mod bench;
 pub mod config;
+pub mod description;
 pub mod embed;
 mod error;
 pub mod evaluate;
