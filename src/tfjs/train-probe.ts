@@ -40,6 +40,7 @@ export async function trainProbe(
   const [features, mean, deviation] = tf.tidy(() => standardise(tf, tf.tensor2d(values, [rows, dimension])))
   const optimizer = tf.train.adam(plan.learningRate)
   try {
+    await assertFinite(deviation)
     const variables = model.trainableWeights.map((weight) => weight.read() as Variable)
     const steps = Math.ceil(rows / plan.batchSize) * plan.epochs
     let step = 0
@@ -93,6 +94,17 @@ function standardise(tf: TensorFlow, features: Tensor2D): [Tensor2D, Tensor1D, T
   const { mean, variance } = tf.moments(features, 0)
   const deviation = tf.where(variance.greater(1e-12), variance.sqrt(), tf.onesLike(variance))
   return [features.sub(mean).div(deviation) as Tensor2D, mean as Tensor1D, deviation as Tensor1D]
+}
+
+/** Features whose squares overflow can't be standardised. */
+async function assertFinite(deviation: Tensor1D): Promise<void> {
+  const at = (await deviation.data()).findIndex((value) => !Number.isFinite(value))
+  if (at < 0) return
+  const problem = `values of dimension ${at} are too large for the precision of f32`
+  throw new AmdimError('AMDIM_NON_FINITE', `features: ${problem}; scale them down`, {
+    name: 'features',
+    dimension: at,
+  })
 }
 
 /** Mean cross-entropy in nats plus `l2` times the sum of the squared kernels. */
