@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { loadTfjsNode, WITHOUT_TFJS_NODE } from '../support/tfjs-node.js'
 import { describeEncoder } from './suites/encoder.js'
 import { describeFiles } from './suites/files.js'
-import { describeProbes } from './suites/probes.js'
+import { describeProbes, describeProbesBesideHeads } from './suites/probes.js'
 import { describeTensors } from './suites/tensors.js'
 
 describe.skipIf(WITHOUT_TFJS_NODE)('tfjs-node', () => {
@@ -15,5 +15,7 @@ describe.skipIf(WITHOUT_TFJS_NODE)('tfjs-node', () => {
   describeTensors(loadTfjsNode)
   describeEncoder(loadTfjsNode)
   describeProbes(loadTfjsNode)
+  // In plain JavaScript these take minutes.
+  describeProbesBesideHeads(loadTfjsNode)
   describeFiles(loadTfjsNode)
 })

@@ -13,7 +13,7 @@ export interface ProbeOptions {
   /**
    * Passes over the training pictures.
    *
-   * @default 50
+   * @default 100 for the linear probe, 50 for the MLP
    */
   epochs?: number
   /**
@@ -25,7 +25,7 @@ export interface ProbeOptions {
   /**
    * Learning rate of Adam at the start; it falls to zero along half a cosine.
    *
-   * @default 0.01 for the linear probe, 0.002 for the MLP
+   * @default 0.05 for the linear probe, 0.002 for the MLP
    */
   learningRate?: number
   /**
@@ -110,9 +110,9 @@ export function resolveProbe(
   assertKnownKeys(options, [...SHARED, ...own], kind === 'mlp' ? 'trainMlpProbe' : 'trainLinearProbe')
   const plan: ProbePlan = {
     classes: labels.reduce((most, label) => Math.max(most, label), 0) + 1,
-    epochs: 50,
+    epochs: kind === 'mlp' ? 50 : 100,
     batchSize: 256,
-    learningRate: kind === 'mlp' ? 2e-3 : 1e-2,
+    learningRate: kind === 'mlp' ? 2e-3 : 5e-2,
     l2: 1e-4,
     seed: 1,
     hiddenUnits: 1024,

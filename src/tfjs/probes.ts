@@ -19,7 +19,8 @@ const NORM = { epsilon: 1e-5, momentum: 0.9 }
  * Trains multinomial logistic regression on features, with Adam, as a `tf.LayersModel`: the head `linear` of `evaluate`,
  * found another way.
  *
- * The features are standardised for training; the model that is returned takes them as they are.
+ * The features are standardised for training; the model that is returned takes them as they are. Adam needs hundreds of
+ * steps to come as close to the minimum as `evaluate` does: where there are few pictures, take more `epochs`.
  *
  * Shapes: input `[batch, dimension]` (maps flattened), output `[batch, classes]` probabilities.
  *

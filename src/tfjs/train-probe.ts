@@ -117,7 +117,7 @@ function crossEntropy(
 ): Scalar {
   const penalty = kernels.map((layer) => (layer.getWeights()[0] as Tensor).square().sum())
   const squares = penalty.reduce((sum, term) => sum.add(term))
-  return tf.losses.softmaxCrossEntropy(y, logits).mean().add(squares.mul(l2)) as Scalar
+  return y.mul(tf.logSoftmax(logits)).sum(1).mean().neg().add(squares.mul(l2)) as Scalar
 }
 
 /** Folds the standardisation into a layer: `W x' + b` with `x' = (x - mean) / deviation`, as a function of `x`. */

@@ -99,11 +99,12 @@ export function describeEncoder(load: () => Promise<TensorFlow>): void {
     it('keeps no tensor beyond its weights, and frees those', async () => {
       const tf = await load()
       using model = await randomModel(tiny(128, true))
-      const before = tf.memory().numTensors
+      const held = () => tf.memory().numTensors + tf.memory().numDataBuffers
+      const before = held()
       const encoder = await encoderToLayersModel(tf, model, { outputs: LAYERS })
-      expect(tf.memory().numTensors - before).toBe(encoder.weights.length)
+      expect(held() - before).toBe(2 * encoder.weights.length)
       encoder.dispose()
-      expect(tf.memory().numTensors).toBe(before)
+      expect(held()).toBe(before)
     })
 
     it('leaves out what the outputs do not need', async () => {
@@ -128,6 +129,30 @@ export function describeEncoder(load: () => Promise<TensorFlow>): void {
       const tf = await load()
       using model = await randomModel(tiny(32, false))
       await expect(encoderToLayersModel(tf, model, options as object)).rejects.toThrow(message)
+    })
+
+    it('borders maps with zeros where a description says so, and lets averages count them', async () => {
+      const tf = await load()
+      const window = { kernel: 3, stride: 1, padding: 1, padMode: 'zero' as const }
+      const shape = { channels: 1, height: 3, width: 3 }
+      const norm = null
+      const layer = { kind: 'residualBlock' as const, window, conv1: 'first', norm, conv2: 'second' }
+      const description: EncoderDescription = {
+        input: shape,
+        nodes: [{ name: 'block', input: null, shape, layer }],
+        outputs: { global: 0, local5: 0, local7: 0 },
+      }
+      const tensors = new Map([
+        ['first', { shape: [1, 1, 3, 3], data: new Float32Array(9).fill(1) }],
+        ['second', { shape: [1, 1, 1, 1], data: Float32Array.of(1) }],
+      ])
+      const encoder = buildEncoder(tf, description, tensors, { mean: [0], std: [1 / 255] }, ['local7'])
+      const y = encoder.predict(tf.ones([1, 3, 3, 1])) as ReturnType<typeof tf.tensor>
+      // The sum over the window, and a ninth of it from the average: 4, 6 or 9 of its pixels are in the picture.
+      const expected = [4, 6, 4, 6, 9, 6, 4, 6, 4].map((sum) => (sum * 10) / 9)
+      for (const [i, value] of (await y.data()).entries()) expect(value).toBeCloseTo(expected[i] ?? NaN, 5)
+      y.dispose()
+      encoder.dispose()
     })
 
     it('says which kind of layer it cannot rebuild, and which tensor is missing', async () => {

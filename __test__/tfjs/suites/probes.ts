@@ -1,10 +1,14 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { LayersModel, Tensor } from '@tensorflow/tfjs'
 import { beforeAll, describe, expect, it } from 'vitest'
 import {
-  AmdimModel,
   type Embedding,
   type EvaluationReport,
   evaluate,
   openDataset,
+  trainAmdim,
 } from '../../../src/index.js'
 import {
   type MlpProbeOptions,
@@ -24,66 +28,76 @@ function clouds(count: number) {
   return { features: { data, shape: [count, 3] }, labels: Array.from({ length: count }, (_, i) => i % 2) }
 }
 
-/** Probes, with either module. */
-export function describeProbes(load: () => Promise<TensorFlow>): void {
-  /** Share of rows that a probe classifies rightly. */
-  async function accuracy(
-    probe: Awaited<ReturnType<typeof trainLinearProbe>>,
-    { data, shape, labels }: Pick<Embedding, 'data' | 'shape'> & { labels: ArrayLike<number> },
-  ): Promise<number> {
-    const tf = await load()
-    const named = tf.tidy(() => {
-      const x = tf.tensor2d(data, [shape[0] ?? 0, shape[1] ?? 0])
-      return (probe.predict(x) as ReturnType<typeof tf.tensor>).argMax(1).dataSync()
-    })
-    return Array.from(named).filter((label, i) => label === labels[i]).length / named.length
-  }
+/** Share of rows that a probe classifies rightly. */
+function accuracy(
+  tf: TensorFlow,
+  probe: LayersModel,
+  { data, shape, labels }: Pick<Embedding, 'data' | 'shape'> & { labels: ArrayLike<number> },
+): number {
+  const named = tf.tidy(() => {
+    const x = tf.tensor2d(data, [shape[0] ?? 0, shape[1] ?? 0])
+    return (probe.predict(x) as Tensor).argMax(1).dataSync()
+  })
+  return Array.from(named).filter((label, i) => label === labels[i]).length / named.length
+}
 
+/** Probes beside our own heads, on features of real pictures. */
+export function describeProbesBesideHeads(load: () => Promise<TensorFlow>): void {
   describe('probes of real features', () => {
     let train: Embedding
     let test: Embedding
     let heads: EvaluationReport['heads']
 
     beforeAll(async () => {
-      using model = await AmdimModel.create({
-        config: { encoder: { baseWidth: 8, embeddingDim: 64, blockDepth: 1 } },
-        device: 'cpu',
-      })
+      const folder = mkdtempSync(join(tmpdir(), 'amdim-'))
       const data = await openDataset(SAMPLE)
       if (data.test === null) throw new Error(`${SAMPLE} has no test pictures`)
+      // A few updates, so that the statistics of the last batch norm are those of the pictures.
+      const { model } = await trainAmdim({
+        data: data.train,
+        config: { encoder: { baseWidth: 16, embeddingDim: 64, blockDepth: 1 }, batchSize: 32 },
+        updates: 60,
+        precision: 'f32',
+        device: 'cpu',
+        output: join(folder, 'run'),
+      })
       train = await model.embed(data.train)
       test = await model.embed(data.test)
-      const options = {
+      const plan = {
         train: data.train,
         test: data.test,
         heads: ['linear', 'mlp'],
-        classifierTask: { epochs: 20, hiddenUnits: 128, learningRate: 2e-3 },
+        classifierTask: { epochs: 20, hiddenUnits: 64, learningRate: 1e-2 },
       } as const
-      heads = (await evaluate(model, options)).heads
+      heads = (await evaluate(model, plan)).heads
+      model.dispose()
       data.train.dispose()
       data.test.dispose()
+      rmSync(folder, { recursive: true })
     })
 
     it('linear: as accurate as our own head, which finds the same minimum another way', async () => {
       const tf = await load()
-      const probe = await trainLinearProbe(tf, train, train.labels)
-      const theirs = await accuracy(probe, test)
-      console.log('linear', theirs, heads.linear?.top1)
-      expect(Math.abs(theirs - (heads.linear?.top1 ?? NaN))).toBeLessThan(0.015)
+      const probe = await trainLinearProbe(tf, train, train.labels, { batchSize: 500 })
+      expect(heads.linear?.top1).toBeGreaterThan(0.3)
+      expect(Math.abs(accuracy(tf, probe, test) - (heads.linear?.top1 ?? NaN))).toBeLessThan(0.02)
       probe.dispose()
     })
 
+    // Seeds move our own accuracy by about one point here.
     it('MLP: as accurate as our own head, within what seeds make', async () => {
       const tf = await load()
-      const options = { epochs: 20, hiddenUnits: 128 }
+      const options = { epochs: 20, batchSize: 200, hiddenUnits: 64, learningRate: 1e-2 }
       const probe = await trainMlpProbe(tf, train, train.labels, options)
-      const theirs = await accuracy(probe, test)
-      console.log('mlp', theirs, heads.mlp?.top1, heads.linear?.top1)
-      expect(Math.abs(theirs - (heads.mlp?.top1 ?? NaN))).toBeLessThan(0.03)
+      expect(heads.mlp?.top1).toBeGreaterThan(0.3)
+      expect(Math.abs(accuracy(tf, probe, test) - (heads.mlp?.top1 ?? NaN))).toBeLessThan(0.03)
       probe.dispose()
     })
   })
+}
 
+/** Probes, with either module. */
+export function describeProbes(load: () => Promise<TensorFlow>): void {
   describe.each([
     ['trainLinearProbe', trainLinearProbe],
     ['trainMlpProbe', (...args) => trainMlpProbe(args[0], args[1], args[2], { hiddenUnits: 8, ...args[3] })],
@@ -98,13 +112,11 @@ export function describeProbes(load: () => Promise<TensorFlow>): void {
         ...short,
         onEpoch: ({ loss }) => losses.push(loss),
       })
-      expect(await accuracy(probe, { ...features, labels })).toBe(1)
+      expect(accuracy(tf, probe, { ...features, labels })).toBe(1)
       expect(losses).toHaveLength(20)
       expect(losses.at(-1)).toBeLessThan((losses[0] ?? 0) / 2)
       const sums = tf.tidy(() =>
-        (probe.predict(tf.tensor2d(features.data, [40, 3])) as ReturnType<typeof tf.tensor>)
-          .sum(1)
-          .dataSync(),
+        (probe.predict(tf.tensor2d(features.data, [40, 3])) as Tensor).sum(1).dataSync(),
       )
       for (const sum of sums) expect(sum).toBeCloseTo(1, 5)
       probe.dispose()
@@ -125,11 +137,12 @@ export function describeProbes(load: () => Promise<TensorFlow>): void {
 
     it('keeps no tensor beyond its weights, and frees those; nor any when it is cancelled or fails', async () => {
       const tf = await load()
-      const before = tf.memory().numTensors
+      const held = () => tf.memory().numTensors + tf.memory().numDataBuffers
+      const before = held()
       const probe = await trainProbe(tf, features, labels, { ...short, epochs: 2 })
-      expect(tf.memory().numTensors - before).toBe(probe.weights.length)
+      expect(held() - before).toBe(2 * probe.weights.length)
       probe.dispose()
-      expect(tf.memory().numTensors).toBe(before)
+      expect(held()).toBe(before)
 
       const controller = new AbortController()
       const cancelled = trainProbe(tf, features, labels, {
@@ -138,11 +151,11 @@ export function describeProbes(load: () => Promise<TensorFlow>): void {
         onEpoch: () => controller.abort(),
       })
       await expect(cancelled).rejects.toMatchObject({ code: 'AMDIM_CANCELLED' })
-      expect(tf.memory().numTensors).toBe(before)
+      expect(held()).toBe(before)
 
       const huge = { data: Float32Array.from(features.data, (value) => value * 1e30), shape: features.shape }
       await expect(trainProbe(tf, huge, labels, short)).rejects.toMatchObject({ code: 'AMDIM_NON_FINITE' })
-      expect(tf.memory().numTensors).toBe(before)
+      expect(held()).toBe(before)
     })
 
     it('refuses features and labels that do not fit', async () => {
