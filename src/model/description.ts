@@ -1,3 +1,5 @@
+import type { Layer } from './amdim-model.js'
+
 /** Shape of a picture or feature map. */
 export interface MapShape {
   /** Number of channels. */
@@ -117,7 +119,7 @@ export interface EncoderDescription {
   /** The layers; each comes after its input. */
   nodes: NodeDescription[]
   /** Indexes of the nodes that give the feature maps. */
-  outputs: { global: number; local5: number; local7: number }
+  outputs: Record<Layer, number>
 }
 
 /** A tensor of a model with its values. */

@@ -33,7 +33,7 @@ export interface EncoderOptions {
  *
  * @param tf - the module `@tensorflow/tfjs` or `@tensorflow/tfjs-node`
  * @returns a model with copies of the weights; the caller disposes it
- * @throws {@link AmdimError} `AMDIM_INVALID_ARGUMENT` for an encoder with a kind of layer that can't be rebuilt
+ * @throws `AmdimError` `AMDIM_INVALID_ARGUMENT` for an encoder with a kind of layer that can't be rebuilt
  * @example
  * ```ts
  * import * as tf from '@tensorflow/tfjs-node'

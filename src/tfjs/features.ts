@@ -11,7 +11,7 @@ import { assertTensorFlow, type TensorFlow } from './tensorflow.js'
  * @param features - `[pictures, embedding]`, or maps `[pictures, embedding, height, width]`
  * @returns float32; vectors as they are, maps with the channels last as TensorFlow.js has them:
  *   `[pictures, height, width, embedding]`
- * @throws {@link AmdimError} `AMDIM_SHAPE` when the shape does not fit the values or is neither of the two
+ * @throws `AmdimError` `AMDIM_SHAPE` when the shape does not fit the values or is neither of the two
  * @example
  * ```ts
  * import * as tf from '@tensorflow/tfjs'
@@ -38,11 +38,9 @@ export function featuresToTensor(tf: TensorFlow, features: Features): Tensor2D |
  *
  * @param features - `[pictures, embedding]`, or maps `[pictures, height, width, embedding]`; it is not disposed
  * @returns maps as `[pictures, embedding, height, width]`
- * @throws {@link AmdimError} `AMDIM_SHAPE` for a tensor of another rank
+ * @throws `AmdimError` `AMDIM_SHAPE` for a tensor of another rank
  */
-export async function featuresFromTensor(
-  features: Tensor,
-): Promise<{ data: Float32Array; shape: readonly number[] }> {
+export async function featuresFromTensor(features: Tensor): Promise<Features> {
   assertTensor('features', features)
   assertRank(features.shape)
   if (features.rank === 2)

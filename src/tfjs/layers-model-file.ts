@@ -21,7 +21,7 @@ const MAX_TOPOLOGY_BYTES = 64 * 2 ** 20
  * @param tf - the module that the model was made with
  * @param model - from {@link encoderToLayersModel}, {@link trainLinearProbe} or anywhere else
  * @param folder - is made where it is missing
- * @throws {@link AmdimError} `AMDIM_IO` when it cannot be written
+ * @throws `AmdimError` `AMDIM_IO` when it cannot be written
  */
 export async function saveLayersModel(tf: TensorFlow, model: LayersModel, folder: string): Promise<void> {
   assertTensorFlow(tf)
@@ -47,7 +47,7 @@ export async function saveLayersModel(tf: TensorFlow, model: LayersModel, folder
  *
  * @param tf - the module `@tensorflow/tfjs` or `@tensorflow/tfjs-node`
  * @param folder - holds `model.json`
- * @throws {@link AmdimError} `AMDIM_IO` when a file is missing, `AMDIM_CHECKPOINT` when one is damaged, truncated or
+ * @throws `AmdimError` `AMDIM_IO` when a file is missing, `AMDIM_CHECKPOINT` when one is damaged, truncated or
  *   foreign
  */
 export async function loadLayersModel(tf: TensorFlow, folder: string): Promise<LayersModel> {

@@ -10,7 +10,7 @@ import { assertTensorFlow, type TensorFlow } from './tensorflow.js'
  * @param tf - the module `@tensorflow/tfjs` or `@tensorflow/tfjs-node`
  * @param pixels - values 0..255, `[count, height, width, channels]`
  * @returns int32 `[count, height, width, channels]`, values 0..255: what `tf.node.decodeImage` gives, stacked
- * @throws {@link AmdimError} `AMDIM_SHAPE` when the shape does not fit the array
+ * @throws `AmdimError` `AMDIM_SHAPE` when the shape does not fit the array
  * @example
  * ```ts
  * import * as tf from '@tensorflow/tfjs'
@@ -33,7 +33,7 @@ export function picturesToTensor(tf: TensorFlow, pixels: PixelArray): Tensor4D {
  *
  * @param pictures - `[height, width, channels]` or `[count, height, width, channels]`, 1 (gray) or 3 (RGB) channels; it
  *   is not disposed
- * @throws {@link AmdimError} `AMDIM_SHAPE` for a tensor of another shape, `AMDIM_INVALID_ARGUMENT` for values outside the
+ * @throws `AmdimError` `AMDIM_SHAPE` for a tensor of another shape, `AMDIM_INVALID_ARGUMENT` for values outside the
  *   range or NaN
  * @example
  * ```ts

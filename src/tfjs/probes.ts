@@ -28,7 +28,7 @@ const NORM = { epsilon: 1e-5, momentum: 0.9 }
  * @param features - an `Embedding`, or values with their shape
  * @param labels - the class of each picture, 0 or more, such as `embedding.labels`
  * @returns a model of one dense layer and a softmax; the caller disposes it
- * @throws {@link AmdimError} `AMDIM_SHAPE` when features and labels do not fit, `AMDIM_DATA` for a picture without label,
+ * @throws `AmdimError` `AMDIM_SHAPE` when features and labels do not fit, `AMDIM_DATA` for a picture without label,
  *   `AMDIM_NON_FINITE` for features with NaN or a loss that became NaN, `AMDIM_CANCELLED` when the signal aborts
  * @example
  * ```ts
@@ -72,7 +72,7 @@ export async function trainLinearProbe(
  * @param tf - the module `@tensorflow/tfjs` or `@tensorflow/tfjs-node`
  * @param features - an `Embedding`, or values with their shape
  * @param labels - the class of each picture, 0 or more, such as `embedding.labels`
- * @throws {@link AmdimError} as {@link trainLinearProbe}
+ * @throws `AmdimError` as {@link trainLinearProbe}
  */
 export async function trainMlpProbe(
   tf: TensorFlow,
