@@ -36,6 +36,8 @@ export declare class NativeModel {
   static load(path: string, device: string, executor: string, precision: string, threads: number): Promise<NativeModel | Failure>
   static importReference(path: string, configJson: string, classes: Array<string>, device: string, executor: string, precision: string, threads: number): Promise<NativeModel | Failure>
   info(): string
+  describe(): string
+  tensors(): Promise<TensorsResult | Failure>
   save(path: string): Promise<null | Failure>
   export(requestJson: string): Promise<string | Failure>
   embed(dataset: NativeDataset, requestJson: string, onProgress: ((done: number) => void) | null): NativeEmbedding | Failure
@@ -138,3 +140,15 @@ export declare function searchNeighbours(queries: Float32Array, base: Float32Arr
 export declare function selfTest(device: string): Promise<string | Failure>
 
 export declare function writeTable(path: string, data: Float32Array, shape: Array<number>, labels: Int32Array, names: Array<string>): Promise<null | Failure>
+/** A tensor with its values. */
+export interface TensorResult {
+  name: string
+  shape: Array<number>
+  /** Row-major. */
+  data: Float32Array
+}
+
+/** Every f32 tensor of a model. */
+export interface TensorsResult {
+  tensors: Array<TensorResult>
+}

@@ -93,6 +93,19 @@ export {
   type PixelArray,
 } from './model/amdim-model.js'
 export { Classification, type ClassProbability } from './model/classification.js'
+export type {
+  BatchNormDescription,
+  ConvolutionDescription,
+  EncoderDescription,
+  LayerDescription,
+  MapShape,
+  ModelTensor,
+  NodeDescription,
+  NormDescription,
+  ProjectionDescription,
+  ResidualBlockDescription,
+  WindowDescription,
+} from './model/description.js'
 export { Embedding, type SkippedPicture } from './model/embedding.js'
 export { inspect, type ModelInfo, type TensorInfo, type TrainingPosition } from './model/inspect.js'
 export type {

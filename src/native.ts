@@ -49,8 +49,14 @@ export interface NativeEmbedding {
   finished(): Promise<NativeEmbeddingResult | Failure>
 }
 
+export interface NativeTensors {
+  tensors: { name: string; shape: number[]; data: Float32Array }[]
+}
+
 export interface NativeModel {
   info(): string
+  describe(): string
+  tensors(): Promise<NativeTensors | Failure>
   save(path: string): Promise<null | Failure>
   export(requestJson: string): Promise<string | Failure>
   embed(

@@ -18,6 +18,7 @@ import {
 } from '../native.js'
 import { cancelOnAbort } from './cancel-on-abort.js'
 import { Classification } from './classification.js'
+import type { EncoderDescription, ModelTensor } from './description.js'
 import { Embedding, type SkippedPicture } from './embedding.js'
 import type { ModelInfo } from './inspect.js'
 
@@ -194,6 +195,31 @@ export class AmdimModel {
   /** The whole configuration, as in {@link AmdimModel.info}. */
   get config(): AmdimConfig {
     return this.info().config
+  }
+
+  /**
+   * The encoder as data: its layers, how they are connected, and the names of their tensors. With
+   * {@link AmdimModel.tensors} it is enough to rebuild the encoder elsewhere.
+   */
+  describe(): EncoderDescription {
+    return JSON.parse(this.native.describe()) as EncoderDescription
+  }
+
+  /**
+   * A copy of every tensor under its name in {@link AmdimModel.info}, except the counters of batch norms.
+   *
+   * @example
+   * ```ts
+   * import { AmdimModel } from 'amdim';
+   *
+   * using model = await AmdimModel.load('runs/first/model.safetensors');
+   * const tensors = await model.tensors();
+   * console.log(tensors.get('encoder.module.layer_list.0.conv.weight')?.shape); // [32, 3, 3, 3]
+   * ```
+   */
+  async tensors(): Promise<Map<string, ModelTensor>> {
+    const { tensors } = unwrap(await this.native.tensors())
+    return new Map(tensors.map(({ name, shape, data }) => [name, { shape, data }]))
   }
 
   /**

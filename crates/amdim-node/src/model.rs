@@ -9,10 +9,10 @@ use amdim_train::classify::classify as run_classification;
 use amdim_train::config::{AmdimConfig, ClassifyRequest, EmbedRequest, ExportRequest, from_json};
 use amdim_train::embed::{Embedding, embed as run_embedding};
 use amdim_train::export::export as run_export;
-use amdim_train::model::TrainedModel;
+use amdim_train::model::{NamedTensor, TrainedModel};
 use amdim_train::place::placement;
 use amdim_train::{Result, RunError, reference};
-use napi::bindgen_prelude::{Null, Object};
+use napi::bindgen_prelude::{Float32Array, Null, Object};
 use napi::{Either, Env};
 use napi_derive::napi;
 
@@ -31,6 +31,33 @@ pub struct NativeModel {
     model: Option<SharedModel>,
     /// Made once, so that asking for it never waits for a job that uses the model.
     info: String,
+    description: String,
+}
+
+/// Every f32 tensor of a model.
+#[napi(object, object_from_js = false)]
+pub struct TensorsResult {
+    pub tensors: Vec<TensorResult>,
+}
+
+/// A tensor with its values.
+#[napi(object, object_from_js = false)]
+pub struct TensorResult {
+    pub name: String,
+    pub shape: Vec<u32>,
+    /// Row-major.
+    pub data: Float32Array,
+}
+
+impl From<Vec<NamedTensor>> for TensorsResult {
+    fn from(tensors: Vec<NamedTensor>) -> Self {
+        let result = |NamedTensor { name, shape, values }| TensorResult {
+            name,
+            shape: shape.iter().map(|&length| length as u32).collect(),
+            data: Float32Array::new(values),
+        };
+        Self { tensors: tensors.into_iter().map(result).collect() }
+    }
 }
 
 /// The model, whatever became of the job before: jobs leave it as it was.
@@ -41,7 +68,8 @@ pub(crate) fn lock(model: &SharedModel) -> MutexGuard<'_, TrainedModel> {
 impl NativeModel {
     fn new(model: TrainedModel) -> Result<Self> {
         let info = json(&model.info()?)?;
-        Ok(Self { model: Some(Arc::new(Mutex::new(model))), info })
+        let description = json(&model.describe())?;
+        Ok(Self { model: Some(Arc::new(Mutex::new(model))), info, description })
     }
 
     /// The model, unless it was disposed.
@@ -105,6 +133,21 @@ impl NativeModel {
     #[napi]
     pub fn info(&self) -> String {
         self.info.clone()
+    }
+
+    #[napi]
+    pub fn describe(&self) -> String {
+        self.description.clone()
+    }
+
+    #[napi(ts_return_type = "Promise<TensorsResult | Failure>")]
+    pub fn tensors<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
+        match self.shared() {
+            Ok(model) => promise::<Vec<NamedTensor>, TensorsResult>(env, "amdim-tensors", move || {
+                lock(&model).tensors()
+            }),
+            Err(failure) => failed::<TensorsResult>(env, failure),
+        }
     }
 
     #[napi(ts_return_type = "Promise<null | Failure>")]

@@ -10,6 +10,7 @@
 //! | [`run`] | [`train`](run::train): the loop, its files and events |
 //! | [`event`] | what a run tells |
 //! | [`model`] | a model with its configuration: create, load, save, inspect |
+//! | [`description`] | an encoder as plain data, for whoever rebuilds it elsewhere |
 //! | [`embed`](mod@embed) | features of pictures |
 //! | [`export`](mod@export) | the encoder in the formats of other programs |
 //! | [`reference`] | models from the authors' checkpoints |
@@ -27,6 +28,7 @@ pub mod about;
 pub mod bench;
 pub mod classify;
 pub mod config;
+pub mod description;
 pub mod embed;
 mod error;
 pub mod evaluate;

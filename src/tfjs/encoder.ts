@@ -1,0 +1,91 @@
+import type { LayersModel, SymbolicTensor } from '@tensorflow/tfjs'
+import type { AugmentConfig } from '../config/types.js'
+import { assertKnownKeys } from '../config/validate-keys.js'
+import { assertOneOf } from '../data/arguments.js'
+import { invalidArgument } from '../errors.js'
+import { AmdimModel, type Layer } from '../model/amdim-model.js'
+import type { EncoderDescription, ModelTensor } from '../model/description.js'
+import { EncoderLayers } from './encoder-layers.js'
+import { assertTensorFlow, type TensorFlow } from './tensorflow.js'
+
+const LAYERS = ['global', 'local5', 'local7'] as const
+
+/** Options of {@link encoderToLayersModel}. */
+export interface EncoderOptions {
+  /**
+   * Which feature maps the model returns, in this order: one tensor for one name, a list for several.
+   *
+   * @default ['global']
+   */
+  outputs?: readonly Layer[]
+}
+
+/**
+ * The trained encoder rebuilt as a `tf.LayersModel`, of standard layers alone: saved with `model.save` it loads in any
+ * TensorFlow.js, in browsers too, without this package. Its features are those of `AmdimModel.embed` within 1e-4.
+ *
+ * Shapes, channels last:
+ * - input: `[batch, side, side, channels]`, float32 levels 0..255 of pictures that have the encoder's side already; the
+ *   normalisation is the model's first layer
+ * - `global`: `[batch, embedding]`; `local5`, `local7`: `[batch, 5, 5, embedding]`, `[batch, 7, 7, embedding]`
+ *
+ * The test-time transform's resize and crop are not part of the model. Batch norms use their running statistics.
+ *
+ * @param tf - the module `@tensorflow/tfjs` or `@tensorflow/tfjs-node`
+ * @returns a model with copies of the weights; the caller disposes it
+ * @throws `AmdimError` `AMDIM_INVALID_ARGUMENT` for an encoder with a kind of layer that can't be rebuilt
+ * @example
+ * ```ts
+ * import * as tf from '@tensorflow/tfjs-node'
+ * import { AmdimModel } from 'amdim'
+ * import { encoderToLayersModel } from 'amdim/tfjs'
+ *
+ * using model = await AmdimModel.load('runs/first/model.safetensors')
+ * const encoder = await encoderToLayersModel(tf, model)
+ * await encoder.save('file://encoder')
+ * ```
+ */
+export async function encoderToLayersModel(
+  tf: TensorFlow,
+  model: AmdimModel,
+  options: EncoderOptions = {},
+): Promise<LayersModel> {
+  assertTensorFlow(tf)
+  if (!(model instanceof AmdimModel)) throw invalidArgument('model', 'an AmdimModel', model)
+  assertKnownKeys(options, ['outputs'], 'encoderToLayersModel')
+  const { outputs = ['global'] } = options
+  if (!Array.isArray(outputs) || outputs.length === 0 || new Set(outputs).size < outputs.length)
+    throw invalidArgument('outputs', `a list of some of ${LAYERS.join(', ')}, each once`, outputs)
+  for (const output of outputs) assertOneOf('outputs', output, LAYERS)
+  return buildEncoder(tf, model.describe(), await model.tensors(), model.config.augment, outputs)
+}
+
+/** Builds the model from an encoder's description and tensors. */
+export function buildEncoder(
+  tf: TensorFlow,
+  { input: picture, nodes, outputs: places }: EncoderDescription,
+  tensors: ReadonlyMap<string, ModelTensor>,
+  augment: Pick<AugmentConfig, 'mean' | 'std'>,
+  outputs: readonly Layer[],
+): LayersModel {
+  const layers = new EncoderLayers(tf, tensors)
+  const input = tf.input({ shape: [picture.height, picture.width, picture.channels], name: 'pictures' })
+  const normalised = layers.normalise(input, augment.mean, augment.std)
+
+  // Nodes come after their inputs; those that no output needs are left out.
+  const needed = new Set<number>()
+  for (const output of outputs)
+    for (let at: number | null = places[output]; at !== null; at = nodes[at]?.input ?? null) needed.add(at)
+  const maps: SymbolicTensor[] = []
+  for (const [index, node] of nodes.entries()) {
+    if (!needed.has(index)) continue
+    const from = node.input === null ? normalised : maps[node.input]
+    if (from === undefined) throw invalidArgument(node.name, 'an input that comes before it', node.input)
+    maps[index] = layers.apply(node, from)
+  }
+
+  const results = outputs.map((output) => layers.output(output, maps[places[output]] as SymbolicTensor))
+  const model = tf.model({ inputs: input, outputs: results, name: 'amdim_encoder' })
+  layers.setWeights()
+  return model
+}
