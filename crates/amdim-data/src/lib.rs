@@ -36,7 +36,8 @@
 //!     decode: DecodeMode::Exact,
 //! };
 //! let options = LoaderOptions {
-//!     batch: 2, seed: 1, threads: 1, prefetch: 2, on_bad_image: BadImagePolicy::Error, epoch: 0, position: 0,
+//!     batch: 2, seed: 1, threads: 1, prefetch: 2, on_bad_image: BadImagePolicy::Error,
+//!     shuffle_buffer: 1000, epoch: 0, position: 0,
 //! };
 //! let mut loader = Loader::new(dataset, &augment, options, None)?;
 //! let batch = loader.next_batch()?;
@@ -60,7 +61,7 @@ mod vector;
 pub use augment::{AugmentConfig, ColorJitterConfig, CropConfig, DecodeMode, Pipeline, TranslateConfig};
 pub use dataset::{
     ArrayDataset, CachedDataset, Dataset, DatasetSource, FileDataset, MemoryDataset, MemoryPicture,
-    PicturePixels, open,
+    PicturePixels, StreamDataset, open,
 };
 pub use decode::Limits;
 pub use error::DataError;
