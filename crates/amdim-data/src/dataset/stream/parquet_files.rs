@@ -53,6 +53,9 @@ pub(super) struct ScannedParquet {
 impl ParquetFiles {
     /// Reads the metadata and labels of all files.
     pub(super) fn scan(paths: &[PathBuf], options: &ParquetOptions) -> Result<ScannedParquet> {
+        if paths.is_empty() {
+            return Err(DataError::argument("files", "at least one", 0));
+        }
         let mut scanned = ScannedParquet::default();
         let mut names_of: Option<&PathBuf> = None;
         for path in paths {

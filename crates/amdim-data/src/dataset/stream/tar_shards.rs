@@ -51,6 +51,9 @@ pub(super) struct ScannedTar {
 impl TarShards {
     /// Reads the headers of all shards.
     pub(super) fn scan(paths: &[PathBuf], labels: ShardLabels) -> Result<ScannedTar> {
+        if paths.is_empty() {
+            return Err(DataError::argument("shards", "at least one", 0));
+        }
         let mut scanned = ScannedTar::default();
         for path in paths {
             let shard = Scan::new(path, labels, &mut scanned)?.run()?;
