@@ -215,6 +215,11 @@ export const configSchema = z
       'pictures a step (two views each)',
       'batch-size',
     ),
+    shuffleBuffer: field(
+      count().max(4_294_967_295).default(4096),
+      'pictures among which the next one of tar shards or Parquet files is drawn; they are kept in memory, encoded',
+      'shuffle-buffer',
+    ),
     length,
     seed: field(
       z.int().min(0).default(1),

@@ -44,6 +44,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         threads: 1,
         prefetch: 1,
         on_bad_image: BadImagePolicy::Error,
+        shuffle_buffer: 1,
         epoch: 0,
         position: 0,
     };

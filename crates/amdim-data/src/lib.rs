@@ -37,7 +37,8 @@
 //!     decode: DecodeMode::Exact,
 //! };
 //! let options = LoaderOptions {
-//!     batch: 2, seed: 1, threads: 1, prefetch: 2, on_bad_image: BadImagePolicy::Error, epoch: 0, position: 0,
+//!     batch: 2, seed: 1, threads: 1, prefetch: 2, on_bad_image: BadImagePolicy::Error,
+//!     shuffle_buffer: 1000, epoch: 0, position: 0,
 //! };
 //! let mut loader = Loader::new(dataset, &augment, options, None)?;
 //! let batch = loader.next_batch()?;
@@ -64,7 +65,7 @@ pub use augment::{
 };
 pub use dataset::{
     ArrayDataset, CachedDataset, Dataset, DatasetSource, FileDataset, MemoryDataset, MemoryPicture,
-    PicturePixels, open,
+    PicturePixels, StreamDataset, open,
 };
 pub use decode::Limits;
 pub use error::DataError;

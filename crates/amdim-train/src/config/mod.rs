@@ -55,6 +55,14 @@ pub struct AmdimConfig {
     /// option mean 1.
     #[serde(default = "all_labels")]
     pub label_fraction: f64,
+    /// Pictures among which the next one of a stream (shards, Parquet) is drawn, at least 1. Files of the time before
+    /// this option are of runs on other data sets, which it does not move.
+    #[serde(default = "usual_buffer")]
+    pub shuffle_buffer: usize,
+}
+
+fn usual_buffer() -> usize {
+    4096
 }
 
 fn all_labels() -> f64 {
@@ -73,6 +81,9 @@ impl AmdimConfig {
         self.classifiers.validate()?;
         self.augment.validate()?;
         self.length.validate()?;
+        if self.shuffle_buffer == 0 {
+            return Err(RunError::argument("shuffleBuffer", "at least 1", self.shuffle_buffer));
+        }
         if self.supervised && self.encoder_frozen {
             return Err(RunError::argument("supervised", "false beside encoderFrozen", true));
         }

@@ -176,6 +176,8 @@ fn learn_from_pictures(evaluation: &mut Evaluation, heads: &mut Heads, train: &S
         threads: request.threads,
         prefetch: request.threads + 1,
         on_bad_image: request.on_bad_image.into(),
+        // A subset is shuffled as a whole.
+        shuffle_buffer: 1,
         epoch: 0,
         position: 0,
     };
