@@ -1,4 +1,4 @@
-import type { Layer } from './amdim-model.js'
+import type { Layer } from '../config/encoder-maps.js'
 
 /** Shape of a picture or feature map. */
 export interface MapShape {

@@ -1,9 +1,10 @@
 import type { LayersModel, SymbolicTensor } from '@tensorflow/tfjs'
+import type { Layer } from '../config/encoder-maps.js'
 import type { AugmentConfig } from '../config/types.js'
 import { assertKnownKeys } from '../config/validate-keys.js'
 import { assertOneOf } from '../data/arguments.js'
 import { invalidArgument } from '../errors.js'
-import { AmdimModel, type Layer } from '../model/amdim-model.js'
+import { AmdimModel } from '../model/amdim-model.js'
 import type { EncoderDescription, ModelTensor } from '../model/description.js'
 import { EncoderLayers } from './encoder-layers.js'
 import { assertTensorFlow, type TensorFlow } from './tensorflow.js'
@@ -75,7 +76,7 @@ export function buildEncoder(
   // Nodes come after their inputs; those that no output needs are left out.
   const needed = new Set<number>()
   for (const output of outputs)
-    for (let at: number | null = places[output]; at !== null; at = nodes[at]?.input ?? null) needed.add(at)
+    for (let at: number | null = places[output] ?? null; at !== null; at = nodes[at]?.input ?? null) needed.add(at)
   const maps: SymbolicTensor[] = []
   for (const [index, node] of nodes.entries()) {
     if (!needed.has(index)) continue
@@ -84,7 +85,7 @@ export function buildEncoder(
     maps[index] = layers.apply(node, from)
   }
 
-  const results = outputs.map((output) => layers.output(output, maps[places[output]] as SymbolicTensor))
+  const results = outputs.map((output) => layers.output(output, maps[places[output] ?? -1] as SymbolicTensor))
   const model = tf.model({ inputs: input, outputs: results, name: 'amdim_encoder' })
   layers.setWeights()
   return model

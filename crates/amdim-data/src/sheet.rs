@@ -10,7 +10,7 @@ use crate::dataset::Dataset;
 use crate::decode::{Limits, Part, Wanted};
 use crate::error::{DataError, Result};
 use crate::image::Image;
-use crate::loader::{BadImagePolicy, SkippedPicture, read};
+use crate::loader::{BadImagePolicy, SkippedPicture};
 use crate::order::epoch_order;
 
 /// Pixels between two views; twice as many after the picture itself.
@@ -113,13 +113,13 @@ fn draw_row(
     sheet: &mut Sheet,
 ) -> Result<Vec<View>> {
     let row = sheet.rows.len();
-    let whole = read(dataset, index, None, &mut |width, height| Wanted::all(width, height))??;
+    let whole = dataset.part(index as usize, &mut |width, height| Wanted::all(width, height))?;
     layout.place(&fitted(whole, layout), [0, row], &mut sheet.image);
     let mut views = Vec::with_capacity(options.views);
     for epoch in 0..options.views.div_ceil(2) as u64 {
         let key = [options.seed, epoch, u64::from(index)];
         let choose = &mut |width, height| pipeline.wanted_for_training(width, height, key);
-        let part = read(dataset, index, None, choose)??;
+        let part = dataset.part(index as usize, choose)?;
         let mut view = 0;
         pipeline.training_images(part, key, scratch, |image, policy| {
             if views.len() < options.views {
