@@ -1,4 +1,4 @@
-import type { Layer } from './amdim-model.js'
+import type { Layer } from '../config/encoder-maps.js'
 
 /** Shape of a picture or feature map. */
 export interface MapShape {
@@ -118,8 +118,8 @@ export interface EncoderDescription {
   input: MapShape
   /** The layers; each comes after its input. */
   nodes: NodeDescription[]
-  /** Indexes of the nodes that give the feature maps. */
-  outputs: Record<Layer, number>
+  /** Indexes of the nodes that give the feature maps, by the names of the maps. */
+  outputs: Partial<Record<Layer, number>>
 }
 
 /** A tensor of a model with its values. */
