@@ -87,6 +87,7 @@ describe('describe and tensors', () => {
     expect(input).toEqual({ channels: 3, height: 32, width: 32 })
     for (const [index, node] of nodes.entries()) expect(node.input ?? -1).toBeLessThan(index)
     const side = (layer: keyof typeof outputs) => nodes[outputs[layer] ?? -1]?.shape
+    expect(Object.keys(outputs)).toEqual(['global', 'local5', 'local7'])
     expect(side('global')).toEqual({ channels: 16, height: 1, width: 1 })
     expect(side('local5')).toEqual({ channels: 16, height: 5, width: 5 })
     expect(side('local7')).toEqual({ channels: 16, height: 7, width: 7 })

@@ -118,8 +118,8 @@ export interface EncoderDescription {
   input: MapShape
   /** The layers; each comes after its input. */
   nodes: NodeDescription[]
-  /** Indexes of the nodes that give the feature maps. */
-  outputs: Record<Layer, number>
+  /** Indexes of the nodes that give the feature maps, by the names of the maps. */
+  outputs: Partial<Record<Layer, number>>
 }
 
 /** A tensor of a model with its values. */

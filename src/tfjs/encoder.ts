@@ -9,12 +9,10 @@ import type { EncoderDescription, ModelTensor } from '../model/description.js'
 import { EncoderLayers } from './encoder-layers.js'
 import { assertTensorFlow, type TensorFlow } from './tensorflow.js'
 
-const LAYERS = ['global', 'local5', 'local7'] as const
-
 /** Options of {@link encoderToLayersModel}. */
 export interface EncoderOptions {
   /**
-   * Which feature maps the model returns, in this order: one tensor for one name, a list for several.
+   * Which of the encoder's feature maps the model returns, in this order: one tensor for one name, a list for several.
    *
    * @default ['global']
    */
@@ -28,7 +26,7 @@ export interface EncoderOptions {
  * Shapes, channels last:
  * - input: `[batch, side, side, channels]`, float32 levels 0..255 of pictures that have the encoder's side already; the
  *   normalisation is the model's first layer
- * - `global`: `[batch, embedding]`; `local5`, `local7`: `[batch, 5, 5, embedding]`, `[batch, 7, 7, embedding]`
+ * - `global`: `[batch, embedding]`; a local map: `[batch, side, side, embedding]`
  *
  * The test-time transform's resize and crop are not part of the model. Batch norms use their running statistics.
  *
@@ -55,10 +53,12 @@ export async function encoderToLayersModel(
   if (!(model instanceof AmdimModel)) throw invalidArgument('model', 'an AmdimModel', model)
   assertKnownKeys(options, ['outputs'], 'encoderToLayersModel')
   const { outputs = ['global'] } = options
+  const description = model.describe()
+  const names = Object.keys(description.outputs)
   if (!Array.isArray(outputs) || outputs.length === 0 || new Set(outputs).size < outputs.length)
-    throw invalidArgument('outputs', `a list of some of ${LAYERS.join(', ')}, each once`, outputs)
-  for (const output of outputs) assertOneOf('outputs', output, LAYERS)
-  return buildEncoder(tf, model.describe(), await model.tensors(), model.config.augment, outputs)
+    throw invalidArgument('outputs', `a list of some of ${names.join(', ')}, each once`, outputs)
+  for (const output of outputs) assertOneOf('outputs', output, names)
+  return buildEncoder(tf, description, await model.tensors(), model.config.augment, outputs)
 }
 
 /** Builds the model from an encoder's description and tensors. */
@@ -73,19 +73,19 @@ export function buildEncoder(
   const input = tf.input({ shape: [picture.height, picture.width, picture.channels], name: 'pictures' })
   const normalised = layers.normalise(input, augment.mean, augment.std)
 
-  // Nodes come after their inputs; those that no output needs are left out.
-  const needed = new Set<number>()
-  for (const output of outputs)
-    for (let at: number | null = places[output] ?? null; at !== null; at = nodes[at]?.input ?? null) needed.add(at)
-  const maps: SymbolicTensor[] = []
-  for (const [index, node] of nodes.entries()) {
-    if (!needed.has(index)) continue
-    const from = node.input === null ? normalised : maps[node.input]
-    if (from === undefined) throw invalidArgument(node.name, 'an input that comes before it', node.input)
-    maps[index] = layers.apply(node, from)
+  // Each node is built once, and only if an output needs it.
+  const maps = new Map<number | null, SymbolicTensor>([[null, normalised]])
+  const mapOf = (index: number | null): SymbolicTensor => {
+    const built = maps.get(index)
+    if (built !== undefined) return built
+    const node = nodes[index ?? -1]
+    if (node === undefined) throw invalidArgument('description', 'a node of every index named', index)
+    const map = layers.apply(node, mapOf(node.input))
+    maps.set(index, map)
+    return map
   }
 
-  const results = outputs.map((output) => layers.output(output, maps[places[output] ?? -1] as SymbolicTensor))
+  const results = outputs.map((output) => layers.output(output, mapOf(places[output] ?? -1)))
   const model = tf.model({ inputs: input, outputs: results, name: 'amdim_encoder' })
   layers.setWeights()
   return model

@@ -1,5 +1,8 @@
 //! An encoder's description as plain data with names in place of indexes, for whoever rebuilds it elsewhere.
 
+use std::collections::BTreeMap;
+
+use amdim_core::encoder::Scale;
 use amdim_core::model::ENCODER_PREFIX;
 use amdim_network::{BatchNorm, BufferId, Layer, MapShape, Network, PadMode, ParameterId, Source, Window};
 use serde::Serialize;
@@ -11,8 +14,8 @@ pub struct Description {
     pub input: Shape,
     /// The layers; each comes after its input.
     pub nodes: Vec<NodeDescription>,
-    /// Which nodes give the maps.
-    pub outputs: Outputs,
+    /// Indexes of the nodes that give the maps, by the names of the maps (`global`, `local7`).
+    pub outputs: BTreeMap<String, usize>,
 }
 
 /// Shape of a picture or map.
@@ -24,17 +27,6 @@ pub struct Shape {
     pub height: usize,
     /// Number of columns.
     pub width: usize,
-}
-
-/// Indexes of the nodes that give the maps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Outputs {
-    /// The 1x1 map.
-    pub global: usize,
-    /// The 5x5 map.
-    pub local5: usize,
-    /// The 7x7 map.
-    pub local7: usize,
 }
 
 /// One layer in its place.
@@ -110,7 +102,7 @@ pub struct NormDescription {
     pub momentum: f64,
 }
 
-/// Describes an encoder, whose outputs are the 1x1, 5x5 and 7x7 maps.
+/// Describes an encoder.
 pub fn describe(network: &Network) -> Description {
     let nodes = network.nodes.iter().map(|node| NodeDescription {
         name: format!("{ENCODER_PREFIX}{}", node.name),
@@ -121,14 +113,11 @@ pub fn describe(network: &Network) -> Description {
         shape: shape(node.shape),
         layer: Names(network).layer(&node.layer),
     });
+    let scales = Scale::all_of(network).into_iter();
     Description {
         input: shape(network.input),
         nodes: nodes.collect(),
-        outputs: Outputs {
-            global: network.outputs[0],
-            local5: network.outputs[1],
-            local7: network.outputs[2],
-        },
+        outputs: scales.map(|scale| scale.to_string()).zip(network.outputs.iter().copied()).collect(),
     }
 }
 
