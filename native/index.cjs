@@ -840,6 +840,7 @@ module.exports.NativeEmbedding = nativeBinding.NativeEmbedding
 module.exports.NativeEvaluation = nativeBinding.NativeEvaluation
 module.exports.NativeModel = nativeBinding.NativeModel
 module.exports.NativePlan = nativeBinding.NativePlan
+module.exports.NativeSheet = nativeBinding.NativeSheet
 module.exports.NativeTraining = nativeBinding.NativeTraining
 module.exports.addonInfo = nativeBinding.addonInfo
 module.exports.bench = nativeBinding.bench

@@ -52,6 +52,13 @@ export declare class NativePlan {
   finished(): Promise<string | Failure>
 }
 
+/** A sheet being drawn. */
+export declare class NativeSheet {
+  static start(request: string, dataset: NativeDataset): NativeSheet | Failure
+  cancel(): void
+  finished(): Promise<string | Failure>
+}
+
 /** A training run; it goes on whether or not anybody waits for it. */
 export declare class NativeTraining {
   static start(request: string, train: NativeDataset, test: NativeDataset | null, onEvent: (event: string) => void, transform: ((image: NativeImage) => NativeImage) | null): NativeTraining | Failure

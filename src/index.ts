@@ -5,11 +5,12 @@
  */
 export { jsonSchema, type ResolveConfigOptions, resolveConfig, type SchemaName } from './config/config.js'
 export type { Layer } from './config/encoder-maps.js'
-export { type ConfigFile, loadConfig } from './config/load.js'
+export { type ConfigFile, loadConfig, loadPolicy } from './config/load.js'
 export { PRESETS, type Preset } from './config/presets.js'
 export type {
   AmdimConfig,
   AugmentConfig,
+  AugmentPolicy,
   ConfigOverrides,
   DeepPartial,
   EncoderConfig,
@@ -38,6 +39,14 @@ export {
 } from './data/open-dataset.js'
 export type { Stl10Split } from './data/source.js'
 export { type Stl10Options, stl10 } from './data/stl10.js'
+export {
+  type AugmentSheet,
+  type AugmentSheetOptions,
+  augmentSheet,
+  type PolicyDraw,
+  type SheetRow,
+  type SheetView,
+} from './diagnose/augment-sheet.js'
 export { type BenchOptions, type BenchResult, bench } from './diagnose/bench.js'
 export {
   type Check,

@@ -82,6 +82,11 @@ export interface NativePlan {
   finished(): Promise<string | Failure>
 }
 
+export interface NativeSheet {
+  cancel(): void
+  finished(): Promise<string | Failure>
+}
+
 export interface Addon {
   addonInfo(): string
   checkDevice(name: string): string | Failure
@@ -137,6 +142,9 @@ export interface Addon {
   }
   NativePlan: {
     start(request: string): NativePlan | Failure
+  }
+  NativeSheet: {
+    start(request: string, dataset: NativeDataset): NativeSheet | Failure
   }
   searchNeighbours(
     queries: Float32Array,

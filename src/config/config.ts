@@ -36,9 +36,9 @@ export async function resolveConfig({ preset, config }: ResolveConfigOptions = {
 
 /**
  * Which options a JSON schema describes: a run's configuration, the settings of a run, an evaluation plan, or what a
- * prediction ({@link plan}) is told beside the configuration.
+ * prediction ({@link plan}) or a sheet ({@link augmentSheet}) is told beside the configuration.
  */
-export type SchemaName = 'config' | 'run' | 'evaluate' | 'plan'
+export type SchemaName = 'config' | 'run' | 'evaluate' | 'plan' | 'sheet'
 
 /**
  * The JSON schema (draft 2020-12) of a set of options, with descriptions, ranges and defaults. The key `flag` is the
@@ -68,7 +68,9 @@ async function schemaOf(name: SchemaName) {
       return (await import('./evaluate-schema.js')).evaluateSchema
     case 'plan':
       return (await import('./plan-schema.js')).planSchema
+    case 'sheet':
+      return (await import('./sheet-schema.js')).sheetSchema
     default:
-      throw invalidArgument('name', 'one of config, run, evaluate, plan', name)
+      throw invalidArgument('name', 'one of config, run, evaluate, plan, sheet', name)
   }
 }

@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { mapSides, termSides } from './encoder-maps.js'
 import { count, field, group, nonNegative, positive, probability } from './field.js'
+import { policy } from './policy-schema.js'
 
 const encoder = group(
   {
@@ -141,6 +142,7 @@ const augment = group(
     pixels: field(z.literal([32, 64, 128]).default(32), 'side of a view in pixels; equals encoderSize'),
     channels: field(z.literal([1, 3]).default(3), 'channels of a view; equals inputChannels'),
     flipProbability: field(probability().default(0.5), 'horizontal flip, drawn once a picture', 'flip'),
+    policy,
     crop: field(crop.nullable().default(null), 'random resized crop, bicubic; null: none'),
     translate: field(
       translate.nullable().default({ maxPixels: 4, probability: 0.8 }),

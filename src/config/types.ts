@@ -13,6 +13,12 @@ export type AmdimConfig = z.output<typeof configSchema>
 /** How a picture becomes two views, and its test-time form. */
 export type AugmentConfig = AmdimConfig['augment']
 
+/**
+ * An augmentation policy of one's own: sub-policies, of which one is drawn for each view. Each is a list of
+ * `[operation, probability, level]`; `docs/guide/data.md` has the operations and what their levels mean.
+ */
+export type AugmentPolicy = Exclude<AugmentConfig['policy'], string | null>
+
 /** Shape of the encoder network. */
 export type EncoderConfig = AmdimConfig['encoder']
 

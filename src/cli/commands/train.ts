@@ -11,6 +11,7 @@ import {
 } from '../../index.js'
 import { given, isOn, numberOf, pathPair, presetOf, requiredText, textOf } from '../arguments.js'
 import type { Command } from '../command.js'
+import { configFlags, configFrom } from '../config-flags.js'
 import { COMMON_FLAGS, type CommandLine, type Flag } from '../flags.js'
 import { followRun } from '../follow-run.js'
 import { flagsOf, optionsFrom } from '../schema-flags.js'
@@ -48,12 +49,9 @@ const FLAGS: Flag[] = [
   { name: 'json', description: 'events and result as JSON lines on standard output' },
 ]
 
-// Options that have a flag of their own above.
-const OMITTED = ['length', 'encoderFrozen']
-
 async function schemaFlags() {
   return {
-    config: flagsOf((await jsonSchema('config')) as SchemaNode, OMITTED),
+    config: await configFlags(),
     run: flagsOf((await jsonSchema('run')) as SchemaNode),
   }
 }
@@ -89,7 +87,6 @@ export const command: Command = {
 async function toOptions(line: CommandLine): Promise<TrainOptions> {
   const data = requiredText('train', line, 'data', 'photos')
   const flags = await schemaFlags()
-  const fromFlags = optionsFrom(flags.config, line) as ConfigOverrides
   const file = textOf(line, 'config')
   const { preset, config } = file === undefined ? { config: {} } : await loadConfig(file)
   const test = textOf(line, 'test-data')
@@ -105,7 +102,7 @@ async function toOptions(line: CommandLine): Promise<TrainOptions> {
     ...numberOf('updates', line),
     ...(isOn(line, 'keep-head') && { keepHead: true }),
     ...(isOn(line, 'freeze-encoder') && { freezeEncoder: true }),
-    config: mergeOverrides(config, fromFlags) as ConfigOverrides,
+    config: mergeOverrides(config, await configFrom(line)) as ConfigOverrides,
     data: pathPair(data, test),
   }
 }
