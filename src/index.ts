@@ -11,10 +11,13 @@ export type {
   AmdimConfig,
   AugmentConfig,
   AugmentPolicy,
+  ComparePlan,
   ConfigOverrides,
   DeepPartial,
+  DuplicatesPlan,
   EncoderConfig,
   EvaluationPlan,
+  MeasurePlan,
   PresetName,
   RunSettings,
 } from './config/types.js'
@@ -63,9 +66,31 @@ export {
   type RunPlan,
 } from './diagnose/plan.js'
 export { AmdimError, type AmdimErrorCode, ERROR_CODES, type ErrorDetails } from './errors.js'
+export {
+  type CompareOptions,
+  compareModels,
+  type ModelComparison,
+  type PairedTest,
+  type PairedTestOptions,
+  pairedTest,
+} from './evaluate/compare.js'
+export {
+  type DuplicateOptions,
+  type DuplicatePair,
+  type DuplicateReport,
+  findDuplicates,
+} from './evaluate/duplicates.js'
 export { type EvaluateOptions, type EvaluateProgress, evaluate, type Head } from './evaluate/evaluate.js'
+export { type MeasureName, type MeasureOptions, measure } from './evaluate/measure.js'
+export type {
+  ClusterAgreement,
+  MeasureReport,
+  Retrieval,
+  Spectrum,
+} from './evaluate/measure-report.js'
 export type { ClassReport, EvaluationReport, HeadReport } from './evaluate/report.js'
 export { type Features, type Neighbours, type SearchOptions, searchNeighbours } from './evaluate/search.js'
+export { type Criterion, type Selection, type SelectOptions, selectModel } from './evaluate/select.js'
 export { EXPERIMENTS, type ExperimentName } from './experiment/catalogue.js'
 export type {
   DataName,

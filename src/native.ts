@@ -31,7 +31,8 @@ export interface NativeDataset {
   dispose(): void
 }
 
-export interface NativeTraining {
+/** Work under way whose result is a JSON text. */
+export interface NativeJob {
   cancel(): void
   finished(): Promise<string | Failure>
 }
@@ -72,21 +73,6 @@ export interface NativeModel {
   dispose(): void
 }
 
-export interface NativeEvaluation {
-  cancel(): void
-  finished(): Promise<string | Failure>
-}
-
-export interface NativePlan {
-  cancel(): void
-  finished(): Promise<string | Failure>
-}
-
-export interface NativeSheet {
-  cancel(): void
-  finished(): Promise<string | Failure>
-}
-
 export interface Addon {
   addonInfo(): string
   checkDevice(name: string): string | Failure
@@ -96,15 +82,13 @@ export interface Addon {
     open(sourceJson: string): Promise<NativeDataset | Failure>
     fromPictures(pictures: PicturesFromJs): Promise<NativeDataset | Failure>
   }
-  NativeTraining: {
-    start(
-      request: string,
-      train: NativeDataset,
-      test: NativeDataset | null,
-      onEvent: (event: string) => void,
-      transform: ((image: NativeImage) => NativeImage) | null,
-    ): NativeTraining | Failure
-  }
+  startTraining(
+    request: string,
+    train: NativeDataset,
+    test: NativeDataset | null,
+    onEvent: (event: string) => void,
+    transform: ((image: NativeImage) => NativeImage) | null,
+  ): NativeJob | Failure
   NativeModel: {
     create(
       configJson: string,
@@ -131,21 +115,28 @@ export interface Addon {
       threads: number,
     ): Promise<NativeModel | Failure>
   }
-  NativeEvaluation: {
-    start(
-      model: NativeModel | null,
-      request: string,
-      train: NativeDataset,
-      test: NativeDataset,
-      onEvent: (event: string) => void,
-    ): NativeEvaluation | Failure
-  }
-  NativePlan: {
-    start(request: string): NativePlan | Failure
-  }
-  NativeSheet: {
-    start(request: string, dataset: NativeDataset): NativeSheet | Failure
-  }
+  startEvaluation(
+    model: NativeModel | null,
+    request: string,
+    train: NativeDataset,
+    test: NativeDataset,
+    onEvent: (event: string) => void,
+  ): NativeJob | Failure
+  startMeasure(
+    model: NativeModel | null,
+    request: string,
+    data: NativeDataset,
+    onEvent: (event: string) => void,
+  ): NativeJob | Failure
+  startDuplicates(
+    request: string,
+    train: NativeDataset,
+    test: NativeDataset,
+    onEvent: (event: string) => void,
+  ): NativeJob | Failure
+  compareOutcomes(request: string, first: Uint8Array, second: Uint8Array): Promise<string | Failure>
+  startPlan(request: string): NativeJob | Failure
+  startSheet(request: string, dataset: NativeDataset): NativeJob | Failure
   searchNeighbours(
     queries: Float32Array,
     base: Float32Array,

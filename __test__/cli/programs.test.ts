@@ -201,6 +201,42 @@ describe('with a model', () => {
     expect(Object.keys(reports)).toEqual(['rawPixels', 'untrained', 'model'])
     expect(reports.rawPixels.heads.linear).toMatchObject({ top1: 1, count: 6 })
   })
+
+  it('amdim measure prints a table and the best of several, or JSON', async () => {
+    const common = ['measure', model, model, '--data', pictures(), '--measures', 'rankMe,retrieval']
+    const text = await runProgram([...common, '--recall-at', '1,2'])
+    ok(text)
+    for (const part of ['RankMe', 'mAP', '% at 2', '6 pictures, 16 values each', `best by rankMe: ${model}`])
+      expect(text.out).toContain(part)
+    const json = await runProgram([...common, '--by', 'nmi', '--json', '--quiet'])
+    expect(json).toMatchObject({ code: 0, err: '' })
+    const { best, by, models } = JSON.parse(json.out)
+    expect({ best, by, count: models.length }).toEqual({ best: model, by: 'nmi', count: 2 })
+    expect(models[0].report.clustering).toMatchObject({ clusters: 2 })
+  })
+
+  it('amdim compare prints a table of paired tests, or JSON', async () => {
+    const common = ['compare', 'rawPixels', model, '--data', pictures(), '--heads', 'knn', '--k', '3']
+    const text = await runProgram([...common, '--resamples', '200'])
+    ok(text)
+    for (const part of ['difference', 'only second', 'knn']) expect(text.out).toContain(part)
+    const json = await runProgram([...common, '--json', '--quiet'])
+    expect(json).toMatchObject({ code: 0, err: '' })
+    const { heads, first } = JSON.parse(json.out)
+    expect(heads.knn.both + heads.knn.onlyFirst + heads.knn.onlySecond + heads.knn.neither).toBe(6)
+    expect(first.heads.knn.top1).toBe(1)
+  })
+
+  it('amdim duplicates prints pairs and counts, or JSON', async () => {
+    const common = ['duplicates', '--data', pictures(), '--similarity', '0.99']
+    const text = await runProgram(common)
+    ok(text)
+    expect(text.out).toContain('of 6 test pictures')
+    const json = await runProgram([...common, '--json', '--quiet'])
+    expect(json).toMatchObject({ code: 0, err: '' })
+    const { exact, near, pairs, testSize } = JSON.parse(json.out)
+    expect({ pairs: pairs.length, testSize }).toEqual({ pairs: exact + near, testSize: 6 })
+  })
 })
 
 describe('amdim doctor and bench', () => {

@@ -16,6 +16,18 @@ const COMMANDS: Record<string, { summary: string; load: () => Promise<{ command:
   classify: { summary: 'say what pictures show', load: () => import('./commands/classify.js') },
   embed: { summary: 'write features of pictures', load: () => import('./commands/embed.js') },
   evaluate: { summary: 'test classifiers on frozen features', load: () => import('./commands/evaluate.js') },
+  measure: {
+    summary: 'measure features without a classifier, choose the best model',
+    load: () => import('./commands/measure.js'),
+  },
+  compare: {
+    summary: 'test whether two models differ',
+    load: () => import('./commands/compare.js'),
+  },
+  duplicates: {
+    summary: 'find test pictures that are in the training set',
+    load: () => import('./commands/duplicates.js'),
+  },
   inspect: { summary: 'show what a model file holds', load: () => import('./commands/inspect.js') },
   experiment: {
     summary: 'run a table of the paper: trainings and evaluations under several seeds',

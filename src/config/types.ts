@@ -1,6 +1,7 @@
 /** Types inferred from the schemas; importing them does not load the schemas. */
 import type { z } from 'zod'
 import type { evaluateSchema } from './evaluate-schema.js'
+import type { compareSchema, duplicatesSchema, measureSchema } from './measure-schema.js'
 import type { runSchema } from './run-schema.js'
 import type { configSchema } from './schema.js'
 
@@ -30,6 +31,15 @@ export type RunSettings = z.output<typeof runSchema>
 
 /** An evaluation plan with every default filled in. */
 export type EvaluationPlan = z.output<typeof evaluateSchema>
+
+/** What is measured of features, with every default filled in. */
+export type MeasurePlan = z.output<typeof measureSchema>
+
+/** How two models are compared, with every default filled in. */
+export type ComparePlan = z.output<typeof compareSchema>
+
+/** What counts as a duplicate, with every default filled in. */
+export type DuplicatesPlan = z.output<typeof duplicatesSchema>
 
 /** Name of a preset. */
 export type PresetName =

@@ -117,7 +117,7 @@ export async function augmentSheet(options: AugmentSheetOptions): Promise<Augmen
   const opened = new OpenedDatasets()
   try {
     const { train } = await opened.splits('data', options.data)
-    const work = unwrap(addon().NativeSheet.start(JSON.stringify(request), train.native))
+    const work = unwrap(addon().startSheet(JSON.stringify(request), train.native))
     const release = cancelOnAbort(options.signal, work)
     try {
       return unwrapJson<AugmentSheet>(await work.finished())

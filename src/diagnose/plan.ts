@@ -132,7 +132,7 @@ export async function plan(options: PlanOptions = {}): Promise<RunPlan> {
   const { request, signal } = await resolvePlan(options)
   const native = addon()
   const base = process.memoryUsage.rss()
-  const work = unwrap(native.NativePlan.start(JSON.stringify(request)))
+  const work = unwrap(native.startPlan(JSON.stringify(request)))
   const release = cancelOnAbort(signal, work)
   try {
     const { memory, ...found } = unwrapJson<NativeRunPlan>(await work.finished())

@@ -85,6 +85,12 @@ export interface EvaluateOptions {
    * @default all
    */
   maxTrain?: number
+  /**
+   * Also list the class that each head predicts for each test picture, and the test pictures with their labels.
+   *
+   * @default false
+   */
+  predictions?: boolean
   /** Stops the evaluation; it then rejects with `AMDIM_CANCELLED`. */
   signal?: AbortSignal
   /** Called now and then with what is being done and how far it is. */
@@ -114,6 +120,7 @@ const PLAN_KEYS = [
   'seed',
   'onBadImage',
   'maxTrain',
+  'predictions',
 ]
 
 /**
@@ -220,7 +227,7 @@ async function run(
 ): Promise<EvaluationReport> {
   const native = model === 'rawPixels' ? null : model.native
   const onEvent = (event: string) => onProgress?.(JSON.parse(event) as EvaluateProgress)
-  const work = unwrap(addon().NativeEvaluation.start(native, request, train.native, test.native, onEvent))
+  const work = unwrap(addon().startEvaluation(native, request, train.native, test.native, onEvent))
   const release = cancelOnAbort(signal, work)
   try {
     return unwrapJson<EvaluationReport>(await work.finished())

@@ -122,7 +122,7 @@ async function run(
       stop.abort()
     })
   const work = unwrap(
-    addon().NativeTraining.start(
+    addon().startTraining(
       JSON.stringify(request),
       train.native,
       test?.native ?? null,

@@ -52,6 +52,7 @@ pub mod dataset;
 pub mod decode;
 pub mod error;
 pub mod eval_batch;
+pub mod fingerprint;
 pub mod golden_ops;
 pub mod image;
 pub mod loader;
@@ -70,6 +71,7 @@ pub use dataset::{
 pub use decode::Limits;
 pub use error::DataError;
 pub use eval_batch::{EvalBatch, load_eval_batch};
+pub use fingerprint::Fingerprint;
 pub use image::Image;
 pub use loader::{BadImagePolicy, Batch, Loader, LoaderOptions, SkippedPicture, Transform};
 pub use order::epoch_order;

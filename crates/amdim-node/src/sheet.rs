@@ -2,41 +2,20 @@
 
 use amdim_train::config::from_json;
 use amdim_train::sheet::{SheetRequest, draw_sheet};
-use napi::bindgen_prelude::Object;
-use napi::{Either, Env};
+use napi::Either;
 use napi_derive::napi;
 
 use crate::dataset::NativeDataset;
 use crate::failure::{Failure, either, json};
-use crate::job::Job;
+use crate::job::NativeJob;
 
-/// A sheet being drawn.
 #[napi]
-pub struct NativeSheet {
-    job: Job<String, String>,
+pub fn start_sheet(request: String, dataset: &NativeDataset) -> Either<NativeJob, Failure> {
+    either(begin(&request, dataset))
 }
 
-#[napi]
-impl NativeSheet {
-    #[napi]
-    pub fn start(request: String, dataset: &NativeDataset) -> Either<NativeSheet, Failure> {
-        either(Self::begin(&request, dataset))
-    }
-
-    fn begin(request: &str, dataset: &NativeDataset) -> Result<Self, Failure> {
-        let request: SheetRequest = from_json("sheet", request)?;
-        let dataset = dataset.pictures()?.dataset;
-        let job = Job::start("amdim-sheet", move |cancel| json(&draw_sheet(&*dataset, request, cancel)?))?;
-        Ok(Self { job })
-    }
-
-    #[napi]
-    pub fn cancel(&self) {
-        self.job.cancel();
-    }
-
-    #[napi(ts_return_type = "Promise<string | Failure>")]
-    pub fn finished<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
-        self.job.finished(env)
-    }
+fn begin(request: &str, dataset: &NativeDataset) -> Result<NativeJob, Failure> {
+    let request: SheetRequest = from_json("sheet", request)?;
+    let dataset = dataset.pictures()?.dataset;
+    NativeJob::start("amdim-sheet", move |cancel| json(&draw_sheet(&*dataset, request, cancel)?))
 }

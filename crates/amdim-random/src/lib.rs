@@ -37,6 +37,12 @@ pub enum Purpose {
     LabelFraction = 12,
     /// The sub-policy of a view and what its operations draw.
     Policy = 13,
+    /// Resampling of test pictures.
+    Bootstrap = 14,
+    /// Which pictures are measured, where not all are.
+    Measured = 15,
+    /// First centres of clusters.
+    Clusters = 16,
 }
 
 /// One stream of random numbers.

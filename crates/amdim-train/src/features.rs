@@ -47,24 +47,29 @@ pub(crate) struct Encoded {
     pub(crate) skipped: Vec<Skipped>,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    /// The encoder's map, or the pixels where there is no model.
+    pub(crate) fn of(model: Option<&'a mut Model>, scale: Scale) -> Self {
+        model.map_or(Self::Pixels, |model| Self::Encoder(model, scale))
+    }
+
     /// Values that one picture of `augment` becomes.
-    fn dim(&self, augment: &AugmentConfig) -> usize {
+    pub(crate) fn dim(&self, augment: &AugmentConfig) -> usize {
         match self {
             Self::Encoder(model, scale) => model.config().encoder.embedding_dim * scale.locations(),
             Self::Pixels => usize::from(augment.channels) * (augment.pixels as usize).pow(2),
         }
     }
 
-    /// Features of a batch, `[pictures, dim]`; maps as `[embedding, side, side]`.
-    fn read(&mut self, batch: EvalBatch) -> Result<Vec<f32>> {
+    /// Features of a batch of normalised pixels, `[pictures, dim]`; maps as `[embedding, side, side]`.
+    pub(crate) fn read(&mut self, pixels: Vec<f32>, pictures: usize) -> Result<Vec<f32>> {
         match self {
             Self::Encoder(model, scale) => {
-                let images = model.images(&batch.pixels, batch.indices.len())?;
+                let images = model.images(&pixels, pictures)?;
                 let features = model.embed(&images)?;
                 Ok(tensors::to_vec(&features.channels_first(*scale)?)?)
             }
-            Self::Pixels => Ok(batch.pixels),
+            Self::Pixels => Ok(pixels),
         }
     }
 }
@@ -91,7 +96,7 @@ pub(crate) fn encode(
         encoded.skipped.extend(batch.skipped.drain(..).map(Skipped::from));
         encoded.indices.extend_from_slice(&batch.indices);
         if !batch.indices.is_empty() {
-            encoded.values.extend(reader.read(batch)?);
+            encoded.values.extend(reader.read(batch.pixels, batch.indices.len())?);
         }
         done += asked;
         progress(done);

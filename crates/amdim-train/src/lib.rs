@@ -16,6 +16,9 @@
 //! | [`reference`] | models from the authors' checkpoints |
 //! | [`table`] | features as a Parquet file |
 //! | [`evaluate`](mod@evaluate) | heads on frozen features |
+//! | [`measure`](mod@measure) | measures of features, without a head |
+//! | [`compare`](mod@compare) | whether two classifiers differ |
+//! | [`duplicates`](mod@duplicates) | test pictures that training pictures resemble |
 //! | [`pictures`] | data sets opened from a description or from memory |
 //! | [`search`] | nearest neighbours among features |
 //! | [`sheet`](mod@sheet) | a picture of what augmentation does |
@@ -27,8 +30,10 @@
 pub mod about;
 pub mod bench;
 pub mod classify;
+pub mod compare;
 pub mod config;
 pub mod description;
+pub mod duplicates;
 pub mod embed;
 mod error;
 pub mod evaluate;
@@ -36,6 +41,7 @@ pub mod event;
 pub mod export;
 mod features;
 mod labels;
+pub mod measure;
 pub mod model;
 pub mod pictures;
 pub mod place;

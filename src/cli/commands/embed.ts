@@ -1,19 +1,13 @@
-import {
-  AmdimModel,
-  type Embedding,
-  type EmbedOptions,
-  type Layer,
-  type ModelOptions,
-  writeParquet,
-} from '../../index.js'
+import { AmdimModel, type Embedding, type EmbedOptions, type Layer, writeParquet } from '../../index.js'
 import { writeFileWhole } from '../../write-file.js'
-import { given, isOn, numberOf, textOf } from '../arguments.js'
+import { isOn, numberOf, textOf } from '../arguments.js'
 import { type Command, EXIT } from '../command.js'
 import { COMMON_FLAGS, type CommandLine, type Flag } from '../flags.js'
 import { bar, grouped } from '../format.js'
 import { Interrupt } from '../interrupt.js'
 import { npyHeader, npyValues } from '../npy.js'
 import { openPictures } from '../pictures.js'
+import { PLACE_FLAGS, placeOf } from '../place.js'
 import type { Terminal } from '../terminal.js'
 import { UsageError } from '../usage-error.js'
 
@@ -34,14 +28,7 @@ const FLAGS: Flag[] = [
     default: 'error',
   },
   { name: 'threads', value: 'N', description: 'threads; default: one a core' },
-  { name: 'device', value: 'TEXT', description: 'auto, cpu, cuda, cuda:N or metal', default: 'auto' },
-  { name: 'executor', value: 'auto|cpu|candle', description: 'what runs the encoder', default: 'auto' },
-  {
-    name: 'precision',
-    value: 'auto|f32|bf16',
-    description: 'how the encoder keeps its maps',
-    default: 'f32',
-  },
+  ...PLACE_FLAGS,
 ]
 
 /** `amdim embed`. */
@@ -62,12 +49,7 @@ export const command: Command = {
   async run(line, terminal) {
     const [modelPath = '', ...pictures] = line.positionals
     const write = chooseWriter(line, terminal)
-    const place = {
-      ...given('device', line),
-      ...given('executor', line),
-      ...given('precision', line),
-      ...numberOf('threads', line),
-    } as ModelOptions
+    const place = placeOf(line)
     using model = await AmdimModel.load(modelPath, place)
     using interrupt = new Interrupt(terminal, 'stopping')
     const embedding = await model.embed(await openPictures('embed', pictures, line), {

@@ -2,6 +2,7 @@
 
 mod export;
 mod length;
+mod measure;
 mod request;
 
 use amdim_core::encoder::{EncoderConfig, Scale};
@@ -18,6 +19,7 @@ use crate::{Result, RunError};
 
 pub use export::{ExportFormat, ExportRequest};
 pub use length::Length;
+pub use measure::{Clustering, CompareRequest, DuplicatesRequest, Measure, MeasureRequest};
 pub use request::{
     BadImage, BenchMode, BenchRequest, ClassifierHead, ClassifierTask, ClassifyRequest, EmbedRequest,
     EvaluateRequest, Head, LinearHead, LinearMethod, PlanRequest, Protocol, TrainRequest,

@@ -220,6 +220,8 @@ pub struct EvaluateRequest {
     pub on_bad_image: BadImage,
     /// Only this many training pictures, drawn by the seed; at least 1. None: all.
     pub max_train: Option<usize>,
+    /// Whether reports list the predicted class of each test picture.
+    pub predictions: bool,
 }
 
 impl EvaluateRequest {
@@ -424,7 +426,7 @@ pub enum BenchMode {
     Encode,
 }
 
-fn at_least_one(name: &str, value: usize) -> Result<()> {
+pub(super) fn at_least_one(name: &str, value: usize) -> Result<()> {
     if value == 0 { Err(RunError::argument(name, "at least 1", value)) } else { Ok(()) }
 }
 
