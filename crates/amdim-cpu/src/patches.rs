@@ -191,6 +191,13 @@ impl Patches {
         R::from_f64(1.0 / self.taps() as f64)
     }
 
+    /// Where the pixels of a row's window begin in the maps, row by row; those of a border of zeros are left out.
+    #[inline(always)]
+    pub(crate) fn pixels(&self, row: usize) -> impl Iterator<Item = usize> {
+        let (run, channels) = (self.run, self.input.channels);
+        self.sources(row).flatten().flat_map(move |at| (at..at + run).step_by(channels))
+    }
+
     /// Where a row's picture begins, and where its stretches begin in the picture.
     fn row_offsets(&self, row: usize) -> (usize, &[usize]) {
         let (picture, location) = (row / self.locations, row % self.locations);
