@@ -58,7 +58,7 @@ pub fn embed(
     let side = request.layer.side();
     Ok(Embedding {
         data: values,
-        shape: [indices.len(), model.model.config().encoder.embedding_dim, side, side],
+        shape: [indices.len(), model.model.config().encoder.embedding_dim(), side, side],
         labels: indices.iter().map(label).collect(),
         names: indices.iter().map(|&index| dataset.name(index as usize)).collect(),
         skipped,

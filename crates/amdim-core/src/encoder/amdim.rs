@@ -1,14 +1,12 @@
-//! The three padding-free residual encoders as descriptions.
+//! The authors' three padding-free residual encoders as descriptions.
 
-use amdim_network::{Builder, DescribeError, MapShape, Network, Padding, Source, Window};
-use serde::{Deserialize, Serialize};
-
+use super::{check_counts, check_size};
 use crate::{Error, Result};
+use amdim_network::{Builder, DescribeError, MapShape, Network, Padding, Source, Window};
 
 /// Size and shape of an encoder (the reference's `model.py`, class `Encoder`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct EncoderConfig {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AmdimEncoder {
     /// Side of the pictures in pixels: 32, 64 or 128.
     pub encoder_size: usize,
     /// Channels of the pictures; 3 for colour, 1 for grey.
@@ -23,25 +21,19 @@ pub struct EncoderConfig {
     pub batch_norm: bool,
 }
 
-impl EncoderConfig {
+impl AmdimEncoder {
     /// The network: outputs are the 1x1, 5x5 and 7x7 embeddings, in this order, each with `embedding_dim` channels.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for a size that does not exist or a width that is zero or narrows.
     pub fn describe(&self) -> Result<Network> {
-        if ![32, 64, 128].contains(&self.encoder_size) {
-            return Err(Error::argument("encoderSize", "32, 64 or 128 pixels", self.encoder_size));
-        }
-        for (name, value) in [
+        check_size(self.encoder_size)?;
+        check_counts(&[
             ("inputChannels", self.input_channels),
             ("baseWidth", self.base_width),
             ("embeddingDim", self.embedding_dim),
             ("blockDepth", self.block_depth),
-        ] {
-            if value == 0 {
-                return Err(Error::argument(name, "at least 1", value));
-            }
-        }
+        ])?;
         let widest = self.base_width * if self.encoder_size == 32 { 4 } else { 8 };
         if self.embedding_dim < widest {
             return Err(Error::argument(
@@ -98,7 +90,7 @@ fn window(kernel: usize, stride: usize) -> Window {
 /// The reference's `layer_list`: each call adds one entry, named by its place.
 struct Layers<'a> {
     builder: Builder,
-    config: &'a EncoderConfig,
+    config: &'a AmdimEncoder,
     count: usize,
     last: Source,
 }
@@ -148,8 +140,8 @@ impl Layers<'_> {
 mod tests {
     use super::*;
 
-    fn config(encoder_size: usize, base_width: usize, embedding_dim: usize) -> EncoderConfig {
-        EncoderConfig {
+    fn config(encoder_size: usize, base_width: usize, embedding_dim: usize) -> AmdimEncoder {
+        AmdimEncoder {
             encoder_size,
             input_channels: 3,
             base_width,
@@ -169,7 +161,7 @@ mod tests {
             (128, 32, 256, 3_630_112),
         ] {
             for batch_norm in [false, true] {
-                let network = EncoderConfig { batch_norm, ..config(size, width, dim) }.describe().unwrap();
+                let network = AmdimEncoder { batch_norm, ..config(size, width, dim) }.describe().unwrap();
                 assert_eq!(
                     network.parameter_len(),
                     expected,
@@ -183,7 +175,7 @@ mod tests {
     fn maps_have_one_five_and_seven_locations_a_side() {
         for size in [32, 64, 128] {
             for channels in [1, 3, 4] {
-                let config = EncoderConfig { input_channels: channels, ..config(size, 4, 32) };
+                let config = AmdimEncoder { input_channels: channels, ..config(size, 4, 32) };
                 let sides: Vec<_> = config
                     .describe()
                     .unwrap()
@@ -202,8 +194,8 @@ mod tests {
             config(48, 32, 256),
             config(32, 0, 256),
             config(32, 128, 256),
-            EncoderConfig { block_depth: 0, ..config(32, 32, 256) },
-            EncoderConfig { input_channels: 0, ..config(32, 32, 256) },
+            AmdimEncoder { block_depth: 0, ..config(32, 32, 256) },
+            AmdimEncoder { input_channels: 0, ..config(32, 32, 256) },
         ] {
             assert_eq!(bad.describe().unwrap_err().code(), "AMDIM_INVALID_ARGUMENT");
         }

@@ -277,7 +277,7 @@ impl<'a> Evaluation<'a> {
 fn check_input(model: &Model, request: &EvaluateRequest) -> Result<()> {
     let (side, channels) = {
         let encoder = &model.config().encoder;
-        (encoder.encoder_size, encoder.input_channels)
+        (encoder.encoder_size(), encoder.input_channels())
     };
     let augment = &request.augment;
     if augment.pixels as usize != side {
