@@ -63,7 +63,8 @@ fn backbone(encoder: &ResNetEncoder) -> Network {
 
 fn assert_near(ours: &[f64], theirs: &[f64], what: &str) {
     assert_eq!(ours.len(), theirs.len(), "{what}");
-    let largest = theirs.iter().fold(0.0f64, |largest, value| largest.max(value.abs()));
+    // A convolution of one channel before a batch norm has a gradient of almost nothing, which is all rounding.
+    let largest = theirs.iter().fold(1e-3, |largest: f64, value| largest.max(value.abs()));
     for (a, b) in ours.iter().zip(theirs) {
         assert!((a - b).abs() <= 1e-9 * largest, "{what}: {a} instead of {b}");
     }

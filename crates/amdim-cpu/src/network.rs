@@ -30,7 +30,7 @@ const COPIED: usize = 1 << 14;
 /// Bytes that a [`CpuNetwork`] takes to train; see [`CpuNetwork::memory`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NetworkMemory {
-    /// Its copies of the parameters: flat and packed; state of the batch norms.
+    /// Its copies of the parameters: flat and packed; state of the batch norms; tables of windows.
     pub parameters: usize,
     /// Maps of all slots, and gradients of maps: proportional to the batch.
     pub maps: usize,
@@ -84,6 +84,8 @@ pub struct CpuNetwork<S: Stored> {
     packed: [Buffer<S>; 2],
     /// A filter on its way there.
     unpacked: Buffer<S>,
+    /// Bytes of the tables of windows.
+    table_bytes: usize,
     workspace: Workspace<S>,
     /// Gradients of the maps, a register each.
     map_gradients: Vec<Buffer<S>>,
@@ -131,6 +133,7 @@ impl<S: Stored> CpuNetwork<S> {
             parameters: Buffer::zeros(network.parameter_len()),
             packed: [forward, if trains { backward } else { 0 }].map(Buffer::zeros),
             unpacked: Buffer::zeros(longest),
+            table_bytes: layout.table_bytes(),
             workspace: Workspace {
                 sums: vec![0.0; 2 * scratch.channels * MAX_GROUPS],
                 partials: vec![],
@@ -335,7 +338,7 @@ impl<S: Stored> CpuNetwork<S> {
         let gradients = batch * self.registers.total_len() + self.hidden_gradients_len(batch);
         let [groups, partial] = self.partials_len(batch);
         NetworkMemory {
-            parameters: self.parameters.len() * real + packed * stored + norms,
+            parameters: self.parameters.len() * real + packed * stored + norms + self.table_bytes,
             maps: slots + gradients * stored,
             scratch: self.workers.scratch_bytes()
                 + self.workspace.sums.len() * size_of::<f64>()

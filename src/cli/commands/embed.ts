@@ -6,6 +6,7 @@ import {
   type Layer,
   type ModelOptions,
 } from '../../index.js'
+import { writeFileWhole } from '../../write-file.js'
 import { given, isOn, numberOf, openSplit, textOf } from '../arguments.js'
 import { type Command, EXIT } from '../command.js'
 import { COMMON_FLAGS, type CommandLine, type Flag } from '../flags.js'
@@ -14,7 +15,6 @@ import { Interrupt } from '../interrupt.js'
 import { npyHeader, npyValues } from '../npy.js'
 import type { Terminal } from '../terminal.js'
 import { UsageError } from '../usage-error.js'
-import { writeFileWhole } from '../write-file.js'
 
 const PICTURE_FILE = /\.(jpe?g|png|webp|gif|bmp)$/i
 

@@ -193,6 +193,7 @@ mod tests {
         for bad in [
             config(48, 32, 256),
             config(32, 0, 256),
+            config(32, 1 << 60, 1 << 63),
             config(32, 128, 256),
             AmdimEncoder { block_depth: 0, ..config(32, 32, 256) },
             AmdimEncoder { input_channels: 0, ..config(32, 32, 256) },

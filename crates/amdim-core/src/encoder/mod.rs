@@ -24,10 +24,13 @@ fn check_size(pixels: usize) -> Result<()> {
     }
 }
 
-/// Checks that none of the named counts is zero.
+/// Most channels, dimensions or layers of a kind: far beyond use, and sizes made of them still fit a machine word.
+const MOST: usize = 1 << 16;
+
+/// Checks that none of the named counts is zero or absurd.
 fn check_counts(counts: &[(&str, usize)]) -> Result<()> {
-    match counts.iter().find(|(_, value)| *value == 0) {
-        Some((name, value)) => Err(Error::argument(name, "at least 1", value)),
+    match counts.iter().find(|(_, value)| !(1..=MOST).contains(value)) {
+        Some((name, value)) => Err(Error::argument(name, format!("1 to {MOST}"), value)),
         None => Ok(()),
     }
 }

@@ -231,6 +231,7 @@ mod tests {
         for bad in [
             ResNetEncoder { encoder_size: 33, ..good.clone() },
             ResNetEncoder { base_width: 0, ..good.clone() },
+            ResNetEncoder { base_width: usize::MAX, ..good.clone() },
             ResNetEncoder { embedding_dim: 0, ..good.clone() },
             ResNetEncoder { local_maps: vec![], ..good.clone() },
             ResNetEncoder { local_maps: vec![5], ..good.clone() },

@@ -6,7 +6,7 @@ use std::mem::take;
 use amdim_kernels::{Stored, vectorized};
 use amdim_network::{MapShape, Network, Window};
 
-use super::{InputGradients, Maps, Pass, Weights, Write, patches};
+use super::{InputGradients, Layout, Maps, Pass, Weights, Write};
 use crate::CpuError;
 use crate::elementwise::{add_converted, convert};
 use crate::groups::MAX_GROUPS;
@@ -28,13 +28,18 @@ struct BackwardTask<'a, S> {
 }
 
 impl MaxPool {
-    pub(crate) fn new(network: &Network, index: usize, window: Window) -> Result<Self, CpuError> {
+    pub(crate) fn new<S: Stored>(
+        network: &Network,
+        index: usize,
+        window: Window,
+        layout: &mut Layout<S>,
+    ) -> Result<Self, CpuError> {
         let (from, node) = (network.input_shape(index), &network.nodes[index]);
         if node.shape.channels != from.channels || 2 * window.padding.pixels > window.kernel {
             let problem = "a pool keeps the channels, and its border is at most half its window";
             return Err(CpuError::Network { layer: node.name.clone(), problem });
         }
-        Ok(Self { patches: patches(network, index, window)? })
+        Ok(Self { patches: layout.patches(network, index, window)? })
     }
 
     /// Gradients of one picture, and of a window's result.

@@ -53,16 +53,42 @@ pub(crate) struct Layout<S: Stored> {
     norms: usize,
     /// Packed values so far, of the forward and of the backward direction.
     packed: [usize; 2],
+    /// The different windows so far.
+    patches: Vec<Patches>,
 }
 
 impl<S: Stored> Layout<S> {
     pub(crate) fn new(gemm: Gemm<S>) -> Self {
-        Self { gemm, norms: 0, packed: [0; 2] }
+        Self { gemm, norms: 0, packed: [0; 2], patches: vec![] }
     }
 
     /// Lengths of the packed weights of all layers, forward and backward.
     pub(crate) fn packed(&self) -> [usize; 2] {
         self.packed
+    }
+
+    /// Bytes of the tables of all windows.
+    pub(crate) fn table_bytes(&self) -> usize {
+        self.patches.iter().map(Patches::table_bytes).sum()
+    }
+
+    /// The window of a node over its input.
+    pub(crate) fn patches(
+        &mut self,
+        network: &Network,
+        index: usize,
+        window: Window,
+    ) -> Result<Patches, CpuError> {
+        let (input, node) = (network.input_shape(index), &network.nodes[index]);
+        if let Some(known) = self.patches.iter().find(|known| known.leads(input, node.shape, window)) {
+            return Ok(known.shared());
+        }
+        let patches = Patches::new(input, node.shape, window).ok_or_else(|| CpuError::Network {
+            layer: node.name.clone(),
+            problem: "its window doesn't lead from its input's shape to its own",
+        })?;
+        self.patches.push(patches.shared());
+        Ok(patches)
     }
 
     /// Ranges of a convolution's packed weights, forward and backward.
@@ -173,7 +199,7 @@ impl Layer {
             Description::NormedConvolution(layer) => {
                 NormedConvolution::new(network, index, layer, layout).map(Self::NormedConvolution)
             }
-            Description::MaxPool(window) => MaxPool::new(network, index, *window).map(Self::MaxPool),
+            Description::MaxPool(window) => MaxPool::new(network, index, *window, layout).map(Self::MaxPool),
             Description::GlobalAverage => GlobalAverage::new(network, index).map(Self::GlobalAverage),
         }
     }
@@ -374,15 +400,6 @@ fn next_norm<S: Stored>(
     let norm = Norm::new(network, norm, channels, layout.norms, layer)?;
     layout.norms += 1;
     Ok(norm)
-}
-
-/// The window of a node over its input.
-fn patches(network: &Network, index: usize, window: Window) -> Result<Patches, CpuError> {
-    let node = &network.nodes[index];
-    Patches::new(network.input_shape(index), node.shape, window).ok_or_else(|| CpuError::Network {
-        layer: node.name.clone(),
-        problem: "its window doesn't lead from its input's shape to its own",
-    })
 }
 
 /// The place of a vector parameter.

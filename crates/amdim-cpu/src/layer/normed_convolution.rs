@@ -8,9 +8,7 @@ use amdim_kernels::{Buffer, Kernel, Stored, vectorized};
 use amdim_network::{Network, NormedConvolution as Description};
 
 use super::patch_product::{Incoming, PatchProduct, Round};
-use super::{
-    InputGradients, Inputs, Kept, Layout, Maps, Pass, Weights, Workspace, Write, next_norm, patches,
-};
+use super::{InputGradients, Inputs, Kept, Layout, Maps, Pass, Weights, Workspace, Write, next_norm};
 use crate::CpuError;
 use crate::elementwise::{add_converted, convert, relu_backward};
 use crate::filter::Filter;
@@ -57,7 +55,7 @@ impl NormedConvolution {
         layout: &mut Layout<S>,
     ) -> Result<Self, CpuError> {
         let node = &network.nodes[index];
-        let patches = patches(network, index, layer.window)?;
+        let patches = layout.patches(network, index, layer.window)?;
         let out = node.shape.channels;
         let shape = [out, patches.input().channels, patches.taps()];
         let filter = Filter::new(network, layer.weight, shape, layout, &node.name)?;
