@@ -43,6 +43,38 @@ describe('amdim train', () => {
     expect(ended.err).not.toContain('\u001b')
   })
 
+  it('trains a residual network, goes on with it, and its model embeds by its own maps', async () => {
+    const [data, out] = [pictures(), join(temporaryFolder(), 'run')]
+    const flags = [
+      '--encoder-kind',
+      'resnet18',
+      '--base-width',
+      '2',
+      '--embedding-dim',
+      '8',
+      '--batch-size',
+      '8',
+    ]
+    const common = ['train', '--data', data, '--log-every-steps', '1', '--json', '--quiet']
+    const first = await runProgram([...common, ...flags, '--updates', '2', '--out', out])
+    expect(first.code, first.err).toBe(0)
+    const step = jsonLines(first.out).find(({ type }) => type === 'step')
+    expect(Object.keys(step.terms)).toEqual(['1->4', '1->8', '4->4'])
+    const second = await runProgram([...common, '--resume', out, '--updates', '3'])
+    expect(jsonLines(second.out).at(-1)).toMatchObject({ type: 'result', update: 3 })
+
+    const model = join(out, 'model.safetensors')
+    const { config, tensors } = JSON.parse((await runProgram(['inspect', model, '--json'])).out)
+    expect(config.encoder).toMatchObject({ kind: 'resnet18', baseWidth: 2, localMaps: [4, 8] })
+    const names = tensors.map(({ name }: { name: string }) => name)
+    expect(names).toContain('encoder.module.layer2.0.downsample.0.weight')
+    const embed = ['embed', model, join(data, 'test'), '--json', '--layer']
+    const [vector] = jsonLines((await runProgram([...embed, 'local8'])).out)
+    expect(vector.shape).toEqual([8, 8, 8])
+    const missing = await runProgram([...embed, 'local5'])
+    expect(missing.err).toContain('layer: expected one of global, local4, local8, got "local5"')
+  })
+
   it('writes events as JSON lines, and nothing else when quiet', async () => {
     const args = [
       '--updates',

@@ -14,12 +14,14 @@ describe('resolveConfig', () => {
   it('defaults to the preset tiny, the values of the paper on a small encoder', async () => {
     const config = await resolveConfig()
     expect(config.encoder).toEqual({
+      kind: 'amdim',
       encoderSize: 32,
       inputChannels: 3,
       baseWidth: 32,
       embeddingDim: 256,
       blockDepth: 3,
       batchNorm: false,
+      localMaps: null,
     })
     expect(config.objective).toEqual({ scoreClip: 20, logitPenalty: 0.04, terms: ['1->5', '1->7', '5->5'] })
     expect(config).toMatchObject({ batchSize: 64, length: { minutes: 30 }, schedule: { kind: 'constant' } })
@@ -225,7 +227,7 @@ describe('a bad configuration', () => {
       { augment: { crop: { ratio: [2, 1] } } },
       'augment.crop.ratio: expected [low, high] with low <= high',
     ],
-    ['null for a group', { encoder: null }, 'encoder: expected an object with encoderSize, '],
+    ['null for a group', { encoder: null }, 'encoder: expected an object with kind, encoderSize, '],
     ['no object', 'tiny', 'config: expected an object of options, got "tiny"'],
   ]
 

@@ -4,17 +4,29 @@ import type { EncoderConfig } from './types.js'
 /** A feature map by name: `global` is the 1x1 vector, `local5` the projected map of 5x5. */
 export type Layer = 'global' | `local${number}`
 
+/** Sides of the maps of a ResNet's stages, at every size of pictures. */
+export const STAGE_SIDES = [4, 8, 16, 32] as const
+
+/** What the maps depend on. */
+type Maps = Pick<EncoderConfig, 'kind' | 'localMaps'>
+
 /** Sides of the encoder's maps, the global one first. */
-export function mapSides(_encoder: EncoderConfig): number[] {
-  return [1, 5, 7]
+export function mapSides({ kind, localMaps }: Maps): number[] {
+  return kind === 'amdim' ? [1, 5, 7] : [1, ...(localMaps ?? [])]
 }
 
 /** Names of the encoder's maps, the global one first. */
-export function layerNames(encoder: EncoderConfig): Layer[] {
+export function layerNames(encoder: Maps): Layer[] {
   return mapSides(encoder).map((side): Layer => (side === 1 ? 'global' : `local${side}`))
 }
 
 /** The sides of the source and the target of a term, `SOURCE->TARGET`. */
 export function termSides(term: string): number[] {
   return term.split('->').map(Number)
+}
+
+/** The paper's terms on the two coarsest local maps: from the global vector to both, and the coarsest to itself. */
+export function usualTerms(encoder: Maps): string[] {
+  const [coarsest = 1, ...finer] = mapSides(encoder).slice(1)
+  return [...[coarsest, ...finer.slice(0, 1)].map((side) => `1->${side}`), `${coarsest}->${coarsest}`]
 }

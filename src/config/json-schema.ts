@@ -31,8 +31,12 @@ export function nodeAt(root: SchemaNode, path: readonly PropertyKey[]): SchemaNo
 
 function childOf(node: SchemaNode, key: PropertyKey): SchemaNode | undefined {
   const options = [node, ...(node.anyOf ?? [])]
-  if (typeof key !== 'number') return options.map((option) => option.properties?.[String(key)]).find(Boolean)
-  return options.map((option) => option.prefixItems?.[key] ?? (option.items || undefined)).find(Boolean)
+  if (typeof key === 'number') return options.map((option) => itemOf(option, key)).find(Boolean)
+  return options.map((option) => option.properties?.[String(key)]).find(Boolean)
+}
+
+function itemOf(node: SchemaNode, index: number): SchemaNode | undefined {
+  return node.prefixItems?.[index] ?? (node.items || undefined)
 }
 
 /** Names and nodes of an object's options; also of an object that may be `null`. */

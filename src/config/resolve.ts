@@ -1,8 +1,10 @@
 import { AmdimError, invalidArgument } from '../errors.js'
+import { usualTerms } from './encoder-maps.js'
+import { withKindDefaults } from './encoder-schema.js'
 import { isPlainObject, mergeOverrides } from './merge.js'
 import { findPreset } from './presets.js'
 import { configSchema } from './schema.js'
-import type { AmdimConfig, ConfigOverrides, PresetName } from './types.js'
+import type { AmdimConfig, ConfigOverrides, EncoderConfig, PresetName } from './types.js'
 import { validate } from './validate.js'
 
 /** What a configuration is made from: `base` or else the preset, then the overrides. */
@@ -19,11 +21,24 @@ export interface ConfigSources {
  */
 export function resolveSources({ preset, base, overrides = {} }: ConfigSources): AmdimConfig {
   if (!isPlainObject(overrides)) throw invalidArgument('config', 'an object of options', overrides)
-  const start = base ?? findPreset(preset ?? 'tiny').config
-  return validate(
-    configSchema,
-    mergeOverrides(mergeOverrides(configSchema.parse({}), start), linkSizes(overrides)),
-  )
+  const start = mergeOverrides(
+    configSchema.parse({}),
+    base ?? findPreset(preset ?? 'tiny').config,
+  ) as AmdimConfig
+  return validate(configSchema, mergeOverrides(start, linkSizes(linkMaps(start.encoder, overrides))))
+}
+
+/**
+ * Options that mean something for one kind of encoder alone follow the kind, and terms the maps, unless they are given.
+ */
+function linkMaps(start: EncoderConfig, overrides: ConfigOverrides): ConfigOverrides {
+  const { encoder, objective } = overrides
+  if (!isPlainObject(encoder) || (objective !== undefined && !isPlainObject(objective))) return overrides
+  const linked = withKindDefaults(start.kind, encoder as Partial<EncoderConfig>)
+  const next = mergeOverrides(start, linked) as EncoderConfig
+  const isSame = next.kind === start.kind && String(next.localMaps) === String(start.localMaps)
+  const terms = objective?.terms ?? (isSame ? undefined : usualTerms(next))
+  return { ...overrides, encoder: linked, objective: { ...objective, terms } }
 }
 
 /**

@@ -1,32 +1,9 @@
 /** The configuration of a run: types, defaults, ranges, JSON schema and command-line flags from one declaration. */
 import { z } from 'zod'
 import { mapSides, termSides } from './encoder-maps.js'
+import { encoder } from './encoder-schema.js'
 import { count, field, group, nonNegative, positive, probability } from './field.js'
 import { policy } from './policy-schema.js'
-
-const encoder = group(
-  {
-    encoderSize: field(
-      z.literal([32, 64, 128]).default(32),
-      'side of the pictures that the encoder takes, in pixels',
-      'encoder-size',
-    ),
-    inputChannels: field(z.literal([1, 3]).default(3), 'channels of a picture: 1 gray, 3 RGB'),
-    baseWidth: field(
-      count().max(4096).default(32),
-      'channels of the first layers (the paper: ndf)',
-      'base-width',
-    ),
-    embeddingDim: field(
-      count().max(65_536).default(256),
-      'dimensions of an embedding (n_rkhs)',
-      'embedding-dim',
-    ),
-    blockDepth: field(count().max(64).default(3), 'residual layers a block (n_depth)', 'block-depth'),
-    batchNorm: field(z.boolean().default(false), 'batch norm inside the encoder (use_bn)', 'batch-norm'),
-  },
-  'the encoder network (paper appendix A; reference model.py)',
-)
 
 const term = z
   .string()
@@ -42,7 +19,7 @@ const objective = group(
     ),
     terms: field(
       z.array(term).min(1).refine(isDistinct, 'expected each term once').default(['1->5', '1->7', '5->5']),
-      'which feature map predicts which, by the sides of both, both directions',
+      'which feature map predicts which, by the sides of both, both directions; by default those of the maps',
       'terms',
     ),
   },

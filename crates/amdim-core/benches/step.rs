@@ -1,7 +1,7 @@
 //! The parts of a training step at the `tiny` preset: `cargo bench -p amdim-core`.
 #![allow(missing_docs)]
 
-use amdim_core::encoder::{EncoderConfig, Features, Scale};
+use amdim_core::encoder::{AmdimEncoder, Features, Scale};
 use amdim_core::executor::ExecutorKind;
 use amdim_core::loss::{ObjectiveConfig, SourcePositions, Term, multiscale_loss};
 use amdim_core::model::{Model, ModelConfig, Placement};
@@ -49,7 +49,7 @@ fn normal(dims: &[usize]) -> Tensor {
 }
 
 fn step(c: &mut Criterion) {
-    let encoder = EncoderConfig {
+    let encoder = AmdimEncoder {
         encoder_size: 32,
         input_channels: 3,
         base_width: 32,
@@ -60,7 +60,7 @@ fn step(c: &mut Criterion) {
     let views = [normal(&[BATCH, 3, 32, 32]), normal(&[BATCH, 3, 32, 32])];
     let labels: Vec<i64> = (0..BATCH as i64).map(|i| i % 10).collect();
     for (name, executor) in [("cpu", ExecutorKind::Cpu), ("candle", ExecutorKind::Candle)] {
-        let config = ModelConfig { encoder: encoder.clone(), classifiers: classifiers(), classes: 10 };
+        let config = ModelConfig { encoder: encoder.clone().into(), classifiers: classifiers(), classes: 10 };
         let placement = Placement { executor, ..Placement::cpu(2) };
         let model = Model::new(config, 1, placement).unwrap();
         let config =

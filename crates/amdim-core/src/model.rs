@@ -252,7 +252,7 @@ fn draw_classifiers(config: &ModelConfig, seed: u64, placement: &Placement) -> R
         return Ok(None);
     }
     let (dtype, device) = (placement.dtype, &placement.device);
-    let embedding = config.encoder.embedding_dim;
+    let embedding = config.encoder.embedding_dim();
     Ok(Some(Classifiers::new(config.classifiers.clone(), embedding, config.classes, seed, dtype, device)?))
 }
 

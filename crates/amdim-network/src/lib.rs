@@ -30,8 +30,8 @@ mod parameter;
 
 pub use build::{Builder, DescribeError};
 pub use layer::{
-    BatchNorm, Convolution, Layer, MapShape, Node, PadMode, Padding, Projection, ResidualBlock, Source,
-    Window,
+    BatchNorm, Convolution, Layer, MapShape, Node, NormedConvolution, PadMode, Padding, Projection,
+    ResidualBlock, Source, Window,
 };
 pub use parameter::{Buffer, BufferId, Init, Parameter, ParameterId};
 
@@ -40,7 +40,7 @@ pub use parameter::{Buffer, BufferId, Init, Parameter, ParameterId};
 pub struct Network {
     /// Shape of one picture.
     pub input: MapShape,
-    /// The layers, in an order in which every node comes after its input.
+    /// The layers, in an order in which every node comes after those that it reads.
     pub nodes: Vec<Node>,
     /// Indexes into `nodes`: the maps that a forward pass returns, in this order.
     pub outputs: Vec<usize>,
@@ -82,7 +82,8 @@ impl Network {
             Layer::Convolution(layer) => len(layer.weight),
             Layer::ResidualBlock(layer) => len(layer.conv1) + len(layer.conv2),
             Layer::Projection(layer) => len(layer.conv1) + len(layer.conv2) + len(layer.shortcut_weight),
-            Layer::BatchNorm(_) => 0,
+            Layer::NormedConvolution(layer) => len(layer.weight),
+            Layer::BatchNorm(_) | Layer::MaxPool(_) | Layer::GlobalAverage => 0,
         };
         self.nodes.iter().map(|node| (weights(node) * node.shape.locations()) as u64).sum()
     }

@@ -101,6 +101,13 @@ impl Stream {
         low + (high - low) * self.unit()
     }
 
+    /// A normal number with mean 0 and deviation 1 (Box and Muller 1958, one of the pair).
+    pub fn normal(&mut self) -> f64 {
+        // 1 - unit() is never 0.
+        let radius = (-2.0 * (1.0 - self.unit()).ln()).sqrt();
+        radius * (std::f64::consts::TAU * self.unit()).cos()
+    }
+
     /// True with `probability` (0..=1).
     pub fn chance(&mut self, probability: f64) -> bool {
         self.unit() < probability
@@ -190,6 +197,19 @@ mod tests {
         let pairs = draws.windows(2).map(|pair| (pair[0] - mean) * (pair[1] - mean)).sum::<f64>();
         let correlation = pairs / (draws.len() - 1) as f64 / variance;
         assert!(correlation.abs() < 0.03, "{correlation}");
+    }
+
+    #[test]
+    fn normal_numbers_have_the_moments_of_their_distribution() {
+        let mut stream = Stream::for_order(5, 0);
+        let draws: Vec<f64> = (0..100_000).map(|_| stream.normal()).collect();
+        let moment =
+            |power| draws.iter().map(|draw: &f64| draw.powi(power)).sum::<f64>() / draws.len() as f64;
+        // Expected 0, 1, 0, 3 with deviations 0.003, 0.004, 0.012, 0.03.
+        let expected = [(1, 0.0, 0.02), (2, 1.0, 0.02), (3, 0.0, 0.06), (4, 3.0, 0.15)];
+        for (power, value, within) in expected {
+            assert!((moment(power) - value).abs() < within, "moment {power}: {}", moment(power));
+        }
     }
 
     #[test]

@@ -54,7 +54,7 @@ pub fn embed(
     let reader = Reader::Encoder(&mut model.model, request.layer);
     let encoded = on_threads(threads, || encode(reader, &pictures, progress, cancel))?;
     let side = request.layer.side();
-    Ok(in_order(dataset, encoded, [model.model.config().encoder.embedding_dim, side, side]))
+    Ok(in_order(dataset, encoded, [model.model.config().encoder.embedding_dim(), side, side]))
 }
 
 /// Values of a shape for each picture, with the pictures' names and labels.

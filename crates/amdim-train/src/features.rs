@@ -56,7 +56,7 @@ impl<'a> Reader<'a> {
     /// Values that one picture of `augment` becomes.
     pub(crate) fn dim(&self, augment: &AugmentConfig) -> usize {
         match self {
-            Self::Encoder(model, scale) => model.config().encoder.embedding_dim * scale.locations(),
+            Self::Encoder(model, scale) => model.config().encoder.embedding_dim() * scale.locations(),
             Self::Pixels => usize::from(augment.channels) * (augment.pixels as usize).pow(2),
         }
     }

@@ -103,7 +103,7 @@ impl AmdimConfig {
     }
 
     fn check_views(&self) -> Result<()> {
-        let (pixels, side) = (self.augment.pixels as usize, self.encoder.encoder_size);
+        let (pixels, side) = (self.augment.pixels as usize, self.encoder.encoder_size());
         if pixels != side {
             return Err(RunError::argument(
                 "augment.pixels",
@@ -111,7 +111,7 @@ impl AmdimConfig {
                 pixels,
             ));
         }
-        let (views, input) = (usize::from(self.augment.channels), self.encoder.input_channels);
+        let (views, input) = (usize::from(self.augment.channels), self.encoder.input_channels());
         if views != input {
             let expected = format!("{input} (encoder.inputChannels)");
             return Err(RunError::argument("augment.channels", expected, views));

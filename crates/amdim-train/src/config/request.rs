@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use amdim_core::encoder::{EncoderConfig, Scale};
 use amdim_core::executor::{ExecutorKind, Precision};
+use amdim_core::loss::Term;
 use amdim_core::nn::ClassifierConfig;
 use amdim_core::optim::AdamConfig;
 use amdim_data::{AugmentConfig, BadImagePolicy};
@@ -391,6 +392,8 @@ pub struct BenchRequest {
     pub mode: BenchMode,
     /// The encoder.
     pub encoder: EncoderConfig,
+    /// The terms of a training step.
+    pub terms: Vec<Term>,
     /// Pictures a step, at least 2 when training.
     pub batch_size: usize,
     /// Steps timed, at least 1.

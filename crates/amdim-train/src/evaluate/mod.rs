@@ -318,7 +318,7 @@ fn likeliest(scores: &[f32]) -> i64 {
 pub(crate) fn check_input(model: &Model, augment: &AugmentConfig) -> Result<()> {
     let (side, channels) = {
         let encoder = &model.config().encoder;
-        (encoder.encoder_size, encoder.input_channels)
+        (encoder.encoder_size(), encoder.input_channels())
     };
     if augment.pixels as usize != side {
         let expected = format!("{side}, as the model's encoder takes them");
