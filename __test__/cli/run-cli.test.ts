@@ -67,7 +67,10 @@ describe('amdim', () => {
     [['train', '--data', 'x', '--preset', 'cifar11'], 'preset: expected one of tiny, cifar10'],
     [['train', '--data', 'x', 'y'], 'unexpected argument "y"'],
     [['embed', 'model'], 'PICTURES... is missing'],
-    [['embed', 'model', 'pictures', '--out', 'a.csv'], '--out: expected a file named *.npy, *.parquet or *.jsonl'],
+    [
+      ['embed', 'model', 'pictures', '--out', 'a.csv'],
+      '--out: expected a file named *.npy, *.parquet or *.jsonl',
+    ],
     [['evaluate', 'model'], '--data is missing'],
     [['measure'], 'MODEL... is missing'],
     [['measure', 'model'], '--data is missing'],
