@@ -68,6 +68,17 @@ pub enum LayerDescription {
         shortcut_bias: String,
         output_norm: NormDescription,
     },
+    NormedConvolution {
+        window: WindowDescription,
+        weight: String,
+        norm: NormDescription,
+        add: Option<usize>,
+        relu: bool,
+    },
+    MaxPool {
+        window: WindowDescription,
+    },
+    GlobalAverage,
 }
 
 /// A sliding window and its border.
@@ -179,19 +190,28 @@ impl Names<'_> {
                 shortcut_bias: self.parameter(layer.shortcut_bias),
                 output_norm: self.norm(&layer.output_norm),
             },
+            Layer::NormedConvolution(layer) => LayerDescription::NormedConvolution {
+                window: window(layer.window),
+                weight: self.parameter(layer.weight),
+                norm: self.norm(&layer.norm),
+                add: layer.add,
+                relu: layer.relu,
+            },
+            Layer::MaxPool(of) => LayerDescription::MaxPool { window: window(*of) },
+            Layer::GlobalAverage => LayerDescription::GlobalAverage,
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use amdim_core::encoder::EncoderConfig;
+    use amdim_core::encoder::AmdimEncoder;
 
     use super::*;
 
     #[test]
     fn names_the_tensors_of_every_layer() {
-        let config = EncoderConfig {
+        let config = AmdimEncoder {
             encoder_size: 128,
             input_channels: 3,
             base_width: 4,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use amdim_core::checkpoint::{Checkpoint, FORMAT_VERSION, Header, Stored, write_aside_with};
-use amdim_core::encoder::Scale;
+use amdim_core::encoder::{EncoderConfig, Scale};
 use amdim_core::model::{Model, ModelConfig, classifier_state};
 use amdim_core::nn::Classifiers;
 use amdim_core::{Error as CoreError, tensors};
@@ -118,6 +118,9 @@ fn places(model: &TrainedModel, request: &ExportRequest) -> Result<Vec<usize>> {
 /// Their `Model` always has classifiers: a model without gets untrained ones.
 fn write_pth(model: &TrainedModel, path: &Path) -> Result<()> {
     let ModelConfig { encoder, classifiers: config, .. } = model.model.config();
+    let EncoderConfig::Amdim(encoder) = encoder else {
+        return Err(RunError::argument("format", "onnx or safetensors for a residual network", "pth"));
+    };
     if encoder.input_channels != REFERENCE_CHANNELS {
         let expected = format!("{REFERENCE_CHANNELS}, which is all that the authors' Model takes");
         return Err(RunError::argument("encoder.inputChannels", expected, encoder.input_channels));
