@@ -17,7 +17,7 @@ const SCALES: [Scale; 3] = [Scale::GLOBAL, Scale::new(5), Scale::new(7)];
 
 fn objective() -> ObjectiveConfig {
     ObjectiveConfig {
-        score_clip: 20.0,
+        score_clip: Some(20.0),
         logit_penalty: 0.04,
         terms: vec![Term::new(1, 5), Term::new(1, 7), Term::new(5, 5)],
     }

@@ -60,7 +60,7 @@ fn learner_of(
     shake(&mut model, 8);
     let [coarse, fine] = [1, 2].map(|map| model.scales()[map].side());
     let terms = vec![Term::new(1, coarse), Term::new(1, fine), Term::new(coarse, coarse)];
-    let objective = ObjectiveConfig { score_clip: 20.0, logit_penalty: 0.04, terms };
+    let objective = ObjectiveConfig { score_clip: Some(20.0), logit_penalty: 0.04, terms };
     let optimizer = AdamConfig {
         learning_rate: 1e-3,
         beta1: 0.8,

@@ -50,7 +50,7 @@ fn learner(executor: ExecutorKind, precision: Precision, encoder: EncoderConfig)
     let model = Model::new(config, 5, placement).unwrap();
     let sides: Vec<usize> = model.scales().iter().map(|scale| scale.side()).collect();
     let terms = vec![Term::new(1, sides[1]), Term::new(1, sides[2]), Term::new(sides[1], sides[1])];
-    let objective = ObjectiveConfig { score_clip: 20.0, logit_penalty: 0.04, terms };
+    let objective = ObjectiveConfig { score_clip: Some(20.0), logit_penalty: 0.04, terms };
     let optimizer = AdamConfig {
         learning_rate: 1e-3,
         beta1: 0.8,

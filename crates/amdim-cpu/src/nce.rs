@@ -36,8 +36,8 @@ pub struct NceTerm {
 /// The loss' settings; see `amdim-core`'s `multiscale_loss`, which defines it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NceConfig {
-    /// Soft clip of the scores; positive.
-    pub score_clip: f64,
+    /// Soft clip of the scores; positive. None: no clip.
+    pub score_clip: Option<f64>,
     /// Weight of the mean squared score before clipping.
     pub logit_penalty: f64,
     /// The prediction tasks.
@@ -138,7 +138,9 @@ struct Walk<'a, S: Stored> {
 struct Scale<R> {
     /// `1 / sqrt(embedding)`
     score: R,
+    /// The clip; without one, the largest `f32`, which no score exceeds.
     clip: R,
+    is_clipped: bool,
     /// Derivative of the penalty by a score, over the score, times `score`.
     penalty: R,
     fixed_shift: bool,
@@ -165,8 +167,8 @@ impl<S: Stored> Nce<S> {
         kernel: Kernel,
     ) -> Result<Self, CpuError> {
         let wrong = |problem| Err(CpuError::Objective { problem });
-        if !(config.score_clip.is_finite() && config.score_clip > 0.0) {
-            return wrong("the score clip must be a positive number");
+        if config.score_clip.is_some_and(|clip| !(clip.is_finite() && clip > 0.0)) {
+            return wrong("the score clip must be a positive number, or none");
         }
         if !(config.logit_penalty.is_finite() && config.logit_penalty >= 0.0) {
             return wrong("the logit penalty must be 0 or a positive number");
@@ -288,9 +290,10 @@ impl<S: Stored> Nce<S> {
         let pairs = (batch * batch * locations) as f64;
         let scale = Scale {
             score: S::Real::from_f64(1.0 / root),
-            clip: S::Real::from_f64(self.config.score_clip),
+            clip: S::Real::from_f64(self.config.score_clip.unwrap_or(f64::from(f32::MAX))),
+            is_clipped: self.config.score_clip.is_some(),
             penalty: S::Real::from_f64(self.config.logit_penalty / pairs / root),
-            fixed_shift: self.config.score_clip <= FIXED_SHIFT_LIMIT,
+            fixed_shift: self.config.score_clip.is_some_and(|clip| clip <= FIXED_SHIFT_LIMIT),
             batch,
             terms: terms.len(),
             locations,
@@ -570,15 +573,23 @@ fn gather<S: Stored>(shared: &Shared<S>, walk: &mut Walk<S>) {
     for (index, targets) in targets.chunks(BLOCK * shared.embedding).enumerate() {
         let rows = targets.len() / shared.embedding;
         shared.products(targets, &mut group.scores[..rows * count]);
-        vectorized!(
-            shared.kernel,
-            gather_block(shared.scale, group, (index * BLOCK, rows), *first_picture, positives)
-        );
+        let block = (index * BLOCK, rows);
+        if shared.scale.is_clipped {
+            vectorized!(
+                shared.kernel,
+                gather_block::<S, true>(shared.scale, group, block, *first_picture, positives)
+            );
+        } else {
+            vectorized!(
+                shared.kernel,
+                gather_block::<S, false>(shared.scale, group, block, *first_picture, positives)
+            );
+        }
     }
 }
 
 #[inline(always)]
-fn gather_block<S: Stored>(
+fn gather_block<S: Stored, const CLIPPED: bool>(
     scale: Scale<S::Real>,
     group: &mut Group<S>,
     (first_row, rows): (usize, usize),
@@ -605,7 +616,7 @@ fn gather_block<S: Stored>(
             squares[c] += raw * raw;
             let size = raw.abs();
             largest_score[c] = if size > largest_score[c] { size } else { largest_score[c] };
-            *value = clip * (raw * inverse_clip).tanh();
+            *value = if CLIPPED { clip * (raw * inverse_clip).tanh() } else { raw };
         }
         let (picture, location) = ((first_row + row) / locations, (first_row + row) % locations);
         for term in 0..terms {
@@ -651,10 +662,18 @@ fn backward<S: Stored>(shared: &Shared<S>, walk: &mut Walk<S>) {
     for (index, (targets, gradients)) in blocks.enumerate() {
         let rows = targets.len() / embedding;
         shared.products(targets, &mut group.scores[..rows * count]);
-        vectorized!(
-            shared.kernel,
-            derive_block(shared, group, (index * BLOCK, rows), *first_picture, positives)
-        );
+        let block = (index * BLOCK, rows);
+        if shared.scale.is_clipped {
+            vectorized!(
+                shared.kernel,
+                derive_block::<S, true>(shared, group, block, *first_picture, positives)
+            );
+        } else {
+            vectorized!(
+                shared.kernel,
+                derive_block::<S, false>(shared, group, block, *first_picture, positives)
+            );
+        }
         let derivatives = Rows::new(&group.derivatives[..rows * count], count);
         let factor = Factor { left: derivatives.into(), right: shared.rows };
         let finish = Finish { accumulate: true, ..Finish::default() };
@@ -666,7 +685,7 @@ fn backward<S: Stored>(shared: &Shared<S>, walk: &mut Walk<S>) {
 }
 
 #[inline(always)]
-fn derive_block<S: Stored>(
+fn derive_block<S: Stored, const CLIPPED: bool>(
     shared: &Shared<S>,
     group: &mut Group<S>,
     (first_row, rows): (usize, usize),
@@ -683,17 +702,25 @@ fn derive_block<S: Stored>(
     for (row, (scores, derivatives)) in scores.zip(derivatives).enumerate() {
         for (c, (&value, to)) in scores.iter().zip(&mut *derivatives).enumerate() {
             let raw = value * score;
-            let tanh = (raw * inverse_clip).tanh();
-            let share = (clip * tanh - shifts[c]).exp() * weights[c];
-            *to = S::from_real(share * (one - tanh * tanh) + penalty * raw);
+            *to = S::from_real(if CLIPPED {
+                let tanh = (raw * inverse_clip).tanh();
+                let share = (clip * tanh - shifts[c]).exp() * weights[c];
+                share * (one - tanh * tanh) + penalty * raw
+            } else {
+                (raw - shifts[c]).exp() * weights[c] + penalty * raw
+            });
         }
         let (picture, location) = ((first_row + row) / locations, (first_row + row) % locations);
         for term in 0..terms {
             let column = term * batch + first_picture + picture;
             let raw = scores[column] * score;
-            let tanh = (raw * inverse_clip).tanh();
             let derivative = positives[(picture * terms + term) * locations + location];
-            derivatives[column] = S::from_real(derivative * (one - tanh * tanh) + penalty * raw);
+            derivatives[column] = S::from_real(if CLIPPED {
+                let tanh = (raw * inverse_clip).tanh();
+                derivative * (one - tanh * tanh) + penalty * raw
+            } else {
+                derivative + penalty * raw
+            });
         }
     }
 }

@@ -10,6 +10,7 @@ use common::{Random, kernels};
 /// The report, and the gradients: `[view][map]`.
 type Outcome<R> = (NceReport, [Vec<Vec<R>>; 2]);
 
+#[derive(Clone)]
 struct Problem {
     config: NceConfig,
     locations: Vec<usize>,
@@ -36,7 +37,7 @@ impl Problem {
             locations.iter().map(|&l| (l > 1).then(|| draw(l))).collect()
         };
         let positions = [drawn(), drawn()];
-        let config = NceConfig { score_clip: 20.0, logit_penalty: 0.04, terms };
+        let config = NceConfig { score_clip: Some(20.0), logit_penalty: 0.04, terms };
         Self { config, locations: locations.to_vec(), embedding, batch, views, positions }
     }
 
@@ -89,7 +90,10 @@ impl Problem {
                     let target = &views[to][term.target][(j * targets + l) * embedding..];
                     (0..*embedding).map(|k| source[k] * target[k]).sum::<f64>() / (*embedding as f64).sqrt()
                 };
-                let clipped = |i, j, l| config.score_clip * (score(i, j, l) / config.score_clip).tanh();
+                let clipped = |i, j, l| match config.score_clip {
+                    Some(clip) => clip * (score(i, j, l) / clip).tanh(),
+                    None => score(i, j, l),
+                };
                 let mut squares = 0.0;
                 for i in 0..*batch {
                     let all = (0..*batch).flat_map(|j| (0..targets).map(move |l| (j, l)));
@@ -134,7 +138,7 @@ fn assert_near(actual: &NceReport, expected: &NceReport, tolerance: f64, what: &
     }
 }
 
-/// Shapes with primes, single locations and several blocks; clips on both sides of the fixed shift.
+/// Shapes with primes, single locations and several blocks; clips on both sides of the fixed shift, and none.
 fn problems() -> Vec<Problem> {
     let mut random = Random(3);
     let mut problems = vec![
@@ -144,13 +148,18 @@ fn problems() -> Vec<Problem> {
         Problem::new(19, 8, &[1, 25, 49], &[(0, 1), (0, 2), (1, 1), (1, 2), (2, 2)], &mut random),
     ];
     for (problem, clip) in problems.iter_mut().zip([0.5, 3.0, 50.0, 20.0]) {
-        problem.config.score_clip = clip;
+        problem.config.score_clip = Some(clip);
     }
     // Scores far apart, which a fixed shift could not hold.
     let mut wild = Problem::new(5, 3, &[1, 4], &[(0, 1), (1, 1)], &mut random);
-    wild.config.score_clip = 500.0;
+    wild.config.score_clip = Some(500.0);
     wild.views.iter_mut().flatten().flatten().for_each(|value| *value *= 15.0);
-    problems.push(wild);
+    let mut unclipped = wild.clone();
+    unclipped.config.score_clip = None;
+    problems.extend([wild, unclipped]);
+    let mut tame = Problem::new(19, 8, &[1, 25, 49], &[(0, 1), (1, 2)], &mut random);
+    tame.config = NceConfig { score_clip: None, logit_penalty: 0.0, ..tame.config };
+    problems.push(tame);
     problems
 }
 
@@ -266,7 +275,7 @@ fn what_does_not_fit_is_refused() {
         nce.and_then(|mut nce| problem.run_with(&mut nce, 1)).map(|_| ()).unwrap_err()
     };
     let objective = |error| matches!(error, CpuError::Objective { .. });
-    assert!(objective(problem(|p| p.config.score_clip = 0.0)));
+    assert!(objective(problem(|p| p.config.score_clip = Some(0.0))));
     assert!(objective(problem(|p| p.config.logit_penalty = f64::NAN)));
     assert!(objective(problem(|p| p.config.terms.clear())));
     assert!(objective(problem(|p| p.config.terms[0].target = 2)));

@@ -146,7 +146,8 @@ fn write_pth(model: &TrainedModel, path: &Path) -> Result<()> {
         n_depth: encoder.block_depth,
         encoder_size: encoder.encoder_size,
         n_classes: classifiers.classes(),
-        tclip: Some(model.record.config.objective.score_clip),
+        // The original always clips; a file that leaves the clip out means 20 there, which no feature depends on.
+        tclip: model.record.config.objective.score_clip,
         use_bn: Some(encoder.batch_norm),
     };
     let cursor =

@@ -15,8 +15,10 @@ use crate::{Error, Result};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ObjectiveConfig {
-    /// Soft clip of the scores (`tclip`): they stay in `(-scoreClip, scoreClip)`. Positive; 20 in the reference.
-    pub score_clip: f64,
+    /// Soft clip of the scores (`tclip`): they stay in `(-scoreClip, scoreClip)`. Positive; 20 in the reference. None: no
+    /// clip. The field itself must be there.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub score_clip: Option<f64>,
     /// Weight of the mean squared score before clipping (`lgt_reg`); 4e-2 in the paper, 5e-2 in the authors' code.
     pub logit_penalty: f64,
     /// The prediction tasks; at least one, each once. The paper's are 1->5, 1->7 and 5->5.
@@ -29,8 +31,8 @@ impl ObjectiveConfig {
     /// # Errors
     /// [`Error::InvalidArgument`].
     pub fn validate(&self, scales: &[Scale]) -> Result<()> {
-        if !(self.score_clip.is_finite() && self.score_clip > 0.0) {
-            return Err(Error::argument("objective.scoreClip", "a positive number", self.score_clip));
+        if let Some(clip) = self.score_clip.filter(|clip| !(clip.is_finite() && *clip > 0.0)) {
+            return Err(Error::argument("objective.scoreClip", "a positive number, or null", clip));
         }
         if !(self.logit_penalty.is_finite() && self.logit_penalty >= 0.0) {
             return Err(Error::argument(
@@ -76,7 +78,7 @@ pub struct TermReport {
 pub struct Direction {
     /// Source vectors, `[batch, embedding]`.
     pub sources: Tensor,
-    /// Clipped scores of the positive pairs, `[batch, locations]`.
+    /// Scores of the positive pairs, after the clip, `[batch, locations]`.
     pub positives: Tensor,
     /// Their log-softmax against the negatives, `[batch, locations]`.
     pub log_softmax: Tensor,
@@ -131,7 +133,7 @@ pub fn soft_clip(scores: &Tensor, limit: f64) -> Result<Tensor> {
 ///       + 1/2 * sum over terms and directions of logitPenalty * mean(score^2)
 /// ```
 ///
-/// The penalty is taken before, the InfoNCE after the soft clip.
+/// The penalty is taken before, the InfoNCE after the soft clip, if there is one.
 ///
 /// # Shapes
 /// - views: two [`Features`] of the same `[batch, locations, embedding]` maps; row i of both shows picture i
@@ -187,7 +189,10 @@ fn predict(
     let source = &sources[&(term.source(), from)];
     let scores = raw_scores(source, views[to].at(term.target())?)?;
     let mean_square = statistics.add(&scores)?;
-    let nce = info_nce(&soft_clip(&scores, config.score_clip)?)?;
+    let nce = match config.score_clip {
+        Some(limit) => info_nce(&soft_clip(&scores, limit)?)?,
+        None => info_nce(&scores)?,
+    };
     let direction = Direction {
         sources: source.detach(),
         positives: nce.positives.detach(),
