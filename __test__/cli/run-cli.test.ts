@@ -15,7 +15,7 @@ async function run(...args: string[]) {
 
 const COMMANDS = [
   ...['train', 'embed', 'evaluate', 'measure', 'compare', 'duplicates', 'inspect', 'import', 'export'],
-  ...['plan', 'doctor', 'bench'],
+  ...['plan', 'download', 'doctor', 'bench'],
 ]
 
 describe('amdim', () => {
