@@ -33,7 +33,7 @@ describe('webDataset', () => {
     expect(without).toMatchObject({ length: 3, labelled: false })
   })
 
-  it('trains, and goes on from a checkpoint, as without a break', async () => {
+  it('trains to the same losses on any number of threads, which depend on the buffer', async () => {
     const folder = writeShards(temporaryFolder(), ['train-0.tar', 'train-1.tar', 'test-0.tar'])
     const { train, test } = await openDataset(folder)
     expect([train.length, test?.length]).toEqual([16, 8])
@@ -45,13 +45,10 @@ describe('webDataset', () => {
       return found
     }
     const whole = await losses({ updates: 6, output: join(temporaryFolder(), 'whole') })
-    const output = join(temporaryFolder(), 'run')
-    const first = await losses({ updates: 3, output })
-    const { config: _, ...resumed } = options
-    const rest: number[] = []
-    const run = trainAmdim({ ...resumed, resume: output, updates: 6 })
-    for await (const event of run) if (event.type === 'step') rest.push(event.loss)
-    expect([...first, ...rest]).toEqual(whole)
+    expect(whole).toHaveLength(6)
+    expect(await losses({ updates: 6, loaderThreads: 3, output: join(temporaryFolder(), 'again') })).toEqual(
+      whole,
+    )
     const other = await losses({
       updates: 1,
       config: { ...TINY, shuffleBuffer: 1 },
@@ -118,14 +115,14 @@ describe('a class folder that only the test pictures have', () => {
     writePictures(join(folder, 'test'), { classes: ['blue', 'green'] })
     const { train, test } = await openDataset(folder)
     if (test === null) throw new Error('there is a test folder')
-    const failures = [
-      evaluate('rawPixels', { train, test, heads: ['knn'] }),
-      trainAmdim({ data: { train, test }, config: TINY, updates: 1, output: join(folder, 'run') }),
-    ]
-    for (const failure of failures)
-      await expect(failure).rejects.toMatchObject({
-        code: 'AMDIM_DATA',
-        message: expect.stringContaining('"green"'),
-      })
+    await expect(evaluate('rawPixels', { train, test, heads: ['knn'] })).rejects.toMatchObject({
+      code: 'AMDIM_DATA',
+      message: expect.stringContaining('"green"'),
+    })
+    const run = trainAmdim({ data: { train, test }, config: TINY, updates: 1, output: join(folder, 'run') })
+    await expect(run).rejects.toMatchObject({
+      code: 'AMDIM_DATA',
+      message: expect.stringContaining('"green"'),
+    })
   })
 })
