@@ -41,8 +41,8 @@ static ALLOCATOR: Counting = Counting;
 /// Held by a test, so that no other allocates beside it.
 static ALONE: Mutex<()> = Mutex::new(());
 
-/// Descriptions, names, tables of windows, running statistics outside the step.
-const BOOKKEEPING: usize = 512 << 10;
+/// Descriptions, names, running statistics outside the step.
+const BOOKKEEPING: usize = 128 << 10;
 
 fn learner(executor: ExecutorKind, precision: Precision, encoder: EncoderConfig) -> Learner {
     let config = ModelConfig { encoder, classifiers: classifiers(), classes: 3 };

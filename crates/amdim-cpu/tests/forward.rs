@@ -7,7 +7,9 @@ use std::sync::Arc;
 use amdim_cpu::CpuNetwork;
 use amdim_network::Network;
 use common::plain::Plain;
-use common::{Random, amdim, executor, executor_of, kernels, random_network, random_state, to_f32};
+use common::{
+    Random, amdim, executor, executor_of, kernels, random_network, random_state, to_f32, wide_network,
+};
 use quickcheck::quickcheck;
 
 fn assert_close(actual: &[f64], expected: &[f64], tolerance: f64, what: &str) {
@@ -72,6 +74,14 @@ quickcheck! {
         let mut random = Random(seed);
         let network = random_network(&mut random);
         let batch = random.pick(&[2, 3, 8, 9, 17]);
+        compare(network, batch, &mut random);
+        true
+    }
+
+    fn convolutions_by_tiles(seed: u64) -> bool {
+        let mut random = Random(seed);
+        let network = wide_network(&mut random);
+        let batch = random.pick(&[1, 2, 9]);
         compare(network, batch, &mut random);
         true
     }
