@@ -43,6 +43,7 @@ export {
 export { type ParquetOptions, parquet } from './data/parquet.js'
 export type { Stl10Split } from './data/source.js'
 export { type Stl10Options, stl10 } from './data/stl10.js'
+export { type WebDatasetOptions, webDataset } from './data/web-dataset.js'
 export {
   type AugmentSheet,
   type AugmentSheetOptions,
@@ -51,7 +52,6 @@ export {
   type SheetRow,
   type SheetView,
 } from './diagnose/augment-sheet.js'
-export { type WebDatasetOptions, webDataset } from './data/web-dataset.js'
 export { type BenchOptions, type BenchResult, bench } from './diagnose/bench.js'
 export {
   type Check,
