@@ -2,10 +2,12 @@
 
 mod block;
 mod convolution;
+mod mixture;
 mod patch_product;
 
 pub(crate) use block::Block;
 pub(crate) use convolution::Convolution;
+pub(crate) use mixture::Mixture;
 
 use std::array;
 use std::mem::take;
@@ -130,6 +132,7 @@ pub(crate) enum Layer {
     Convolution(Convolution),
     Block(Box<Block>),
     Norm(Norm),
+    Mixture(Box<Mixture>),
 }
 
 impl Layer {
@@ -153,13 +156,16 @@ impl Layer {
             Description::BatchNorm(layer) => {
                 next_norm(network, layer, node.shape.channels, layout, &node.name).map(Self::Norm)
             }
+            Description::Mixture(layer) => {
+                Mixture::new(network, index, layer, layout).map(Box::new).map(Self::Mixture)
+            }
         }
     }
 
     /// The batch norms in it.
     pub(crate) fn norms(&self) -> impl Iterator<Item = &Norm> {
         let [a, b] = match self {
-            Self::Convolution(_) => [None, None],
+            Self::Convolution(_) | Self::Mixture(_) => [None, None],
             Self::Block(block) => block.norms(),
             Self::Norm(norm) => [Some(norm), None],
         };
@@ -172,6 +178,7 @@ impl Layer {
             Self::Convolution(layer) => layer.scratch_size(gemm),
             Self::Block(layer) => layer.scratch_size(gemm),
             Self::Norm(norm) => ScratchSize { channels: norm.channels(), ..ScratchSize::default() },
+            Self::Mixture(layer) => layer.scratch_size(gemm),
         }
     }
 
@@ -181,25 +188,29 @@ impl Layer {
             Self::Convolution(layer) => layer.partial_len(),
             Self::Block(layer) => layer.partial_len(),
             Self::Norm(_) => 0,
+            Self::Mixture(layer) => layer.partial_len(),
         }
     }
 
-    /// Values a location of [`Kept::hidden`], of [`Kept::sum`] and of [`Workspace::hidden_gradients`].
-    pub(crate) fn kept_channels(&self) -> [usize; 3] {
+    /// Values a picture of [`Kept::hidden`], of [`Kept::sum`] and of [`Workspace::hidden_gradients`], where the result
+    /// has this many locations.
+    pub(crate) fn kept_len(&self, locations: usize) -> [usize; 3] {
         match self {
-            Self::Block(block) => block.kept_channels(),
+            Self::Block(block) => block.kept_channels().map(|channels| channels * locations),
             Self::Convolution(_) | Self::Norm(_) => [0; 3],
+            Self::Mixture(layer) => [layer.units(), 0, 0],
         }
     }
 
     /// The convolutions' weights in it.
     pub(crate) fn filters(&self) -> impl Iterator<Item = &Filter> {
-        let (one, several) = match self {
-            Self::Convolution(layer) => (Some(layer.filter()), None),
-            Self::Block(block) => (None, Some(block.filters())),
-            Self::Norm(_) => (None, None),
+        let (single, pair, several) = match self {
+            Self::Convolution(layer) => (Some(layer.filter()), None, None),
+            Self::Block(block) => (None, None, Some(block.filters())),
+            Self::Norm(_) => (None, None, None),
+            Self::Mixture(layer) => (None, Some(layer.filters()), None),
         };
-        one.into_iter().chain(several.into_iter().flatten())
+        single.into_iter().chain(pair.into_iter().flatten()).chain(several.into_iter().flatten())
     }
 
     /// Evaluation: `y` of a few pictures, on the calling thread.
@@ -218,6 +229,7 @@ impl Layer {
                 y.copy_from_slice(x);
                 norms[norm.index].apply(weights.instructions, y);
             }
+            Self::Mixture(layer) => layer.infer(weights, x, y, scratch),
         }
     }
 
@@ -240,6 +252,7 @@ impl Layer {
                 norm.use_batch(pass.statistics(sums), x, pass.weights.parameters, buffers, state);
                 normalise(pass, state, x, y);
             }
+            Self::Mixture(layer) => layer.forward(pass, x, &mut kept.hidden, y),
         }
     }
 
@@ -267,6 +280,9 @@ impl Layer {
                 if let Some(to) = x_gradients {
                     norm_input_backward(pass, state, maps.x, y_gradients, to);
                 }
+            }
+            Self::Mixture(layer) => {
+                layer.backward(pass, workspace, maps, y_gradients, x_gradients, gradients);
             }
         }
     }
