@@ -20,6 +20,7 @@ fn objective() -> ObjectiveConfig {
         score_clip: 20.0,
         logit_penalty: 0.04,
         terms: vec![Term::new(1, 5), Term::new(1, 7), Term::new(5, 5)],
+        mixture: None,
     }
 }
 

@@ -11,7 +11,7 @@ use amdim_core::model::{Model, ModelConfig, Placement};
 use amdim_core::optim::AdamConfig;
 use amdim_core::train_step::{Learner, Learns, StepConfig};
 use candle_core::{DType, Device, Tensor};
-use common::{SCALES, classifiers, encoder, flat, shake, tensor};
+use common::{SCALES, classifiers, encoder, flat, mixture, mixture_shape, shake, tensor};
 
 /// Counts the bytes that are asked for.
 struct Counting;
@@ -36,11 +36,19 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 const BATCH: usize = 10;
-/// What moves the encoder in a fast step.
-const LEARNS: [Learns; 2] = [Learns::FromViews, Learns::FromLabels];
+/// What moves the encoder in a fast step, and whether there are mixture features.
+const KINDS: [(Learns, bool); 3] =
+    [(Learns::FromViews, false), (Learns::FromLabels, false), (Learns::FromViews, true)];
 
 fn learner(executor: ExecutorKind, precision: Precision, learns: Learns) -> Learner {
-    let config = ModelConfig { encoder: encoder(32, false), classifiers: classifiers(), classes: 3 };
+    mixing_learner(executor, precision, learns, false)
+}
+
+/// A learner with mixture features or without.
+fn mixing_learner(executor: ExecutorKind, precision: Precision, learns: Learns, mixes: bool) -> Learner {
+    let shape = mixes.then(mixture_shape);
+    let config =
+        ModelConfig { encoder: encoder(32, false), classifiers: classifiers(), classes: 3, mixture: shape };
     let placement = Placement { device: Device::Cpu, dtype: DType::F32, executor, precision, threads: 2 };
     let mut model = Model::new(config, 5, placement).unwrap();
     shake(&mut model, 8);
@@ -48,6 +56,7 @@ fn learner(executor: ExecutorKind, precision: Precision, learns: Learns) -> Lear
         score_clip: 20.0,
         logit_penalty: 0.04,
         terms: vec![Term::new(1, 5), Term::new(1, 7), Term::new(5, 5)],
+        mixture: mixes.then(mixture),
     };
     let optimizer = AdamConfig {
         learning_rate: 1e-3,
@@ -74,11 +83,11 @@ fn assert_near(ours: &[f64], theirs: &[f64], tolerance: f64, what: &str) {
 
 #[test]
 fn gradients_and_reports_are_those_of_candle() {
-    LEARNS.into_iter().for_each(gradients_and_reports);
+    KINDS.into_iter().for_each(gradients_and_reports);
 }
 
-fn gradients_and_reports(learns: Learns) {
-    let mut candle = learner(ExecutorKind::Candle, Precision::F32, learns);
+fn gradients_and_reports((learns, mixes): (Learns, bool)) {
+    let mut candle = mixing_learner(ExecutorKind::Candle, Precision::F32, learns, mixes);
     let positions = SourcePositions::draw(&SCALES, BATCH, 3, 0);
     let [first, second] = views(1);
     let labels = [LABELS, LABELS].concat();
@@ -86,7 +95,7 @@ fn gradients_and_reports(learns: Learns) {
     // From labels the gradient passes hidden units that rounding switches on or off.
     let rounding = if learns == Learns::FromLabels { 0.4 } else { 0.15 };
     for (precision, tolerance) in [(Precision::F32, 2e-4), (Precision::Bf16, rounding)] {
-        let mut fast = learner(ExecutorKind::Cpu, precision, learns);
+        let mut fast = mixing_learner(ExecutorKind::Cpu, precision, learns, mixes);
         let computed = fast.compute([&first, &second], &labels, &positions).unwrap();
         let gradient =
             |computed: &amdim_core::train_step::Computed| flat(computed.encoder_gradient.as_ref().unwrap());
@@ -100,12 +109,17 @@ fn gradients_and_reports(learns: Learns) {
                 let [ours, theirs] = [ours, theirs].map(|features| flat(features.at(scale).unwrap()));
                 assert_near(&ours, &theirs, tolerance, "features");
             }
+            if let [Some(ours), Some(theirs)] = [ours.mixture(), theirs.mixture()] {
+                assert_near(&flat(ours), &flat(theirs), tolerance, "mixture features");
+            }
+            assert_eq!([ours.mixture().is_some(), theirs.mixture().is_some()], [mixes; 2]);
         }
         assert_eq!(computed.report.objective.is_some(), learns == Learns::FromViews);
         if let (Some(ours), Some(theirs)) = (&computed.report.objective, &expected.report.objective) {
             let numbers = |report: &amdim_core::train_step::ObjectiveReport| {
                 let terms = report.terms.iter().map(|&(_, loss, _)| loss);
-                let rest = [report.total, report.penalty, report.score_std, report.score_max];
+                let entropy = report.posterior_entropy.unwrap_or(0.0);
+                let rest = [report.total, report.penalty, report.score_std, report.score_max, entropy];
                 terms.chain(rest).collect::<Vec<f64>>()
             };
             assert_near(&numbers(ours), &numbers(theirs), tolerance, "losses");
@@ -118,12 +132,12 @@ fn gradients_and_reports(learns: Learns) {
 
 #[test]
 fn several_updates_lead_to_the_same_model() {
-    LEARNS.into_iter().for_each(several_updates);
+    KINDS.into_iter().for_each(several_updates);
 }
 
-fn several_updates(learns: Learns) {
-    let mut candle = learner(ExecutorKind::Candle, Precision::F32, learns);
-    let mut fast = learner(ExecutorKind::Cpu, Precision::F32, learns);
+fn several_updates((learns, mixes): (Learns, bool)) {
+    let mut candle = mixing_learner(ExecutorKind::Candle, Precision::F32, learns, mixes);
+    let mut fast = mixing_learner(ExecutorKind::Cpu, Precision::F32, learns, mixes);
     for update in 0..5 {
         let [first, second] = views(update);
         candle.step([&first, &second], &LABELS, 1e-3).unwrap();
@@ -154,8 +168,10 @@ fn a_changed_model_is_what_goes_on() {
 /// Random positions, labels of both views and the report are a few hundred bytes; everything else is used again.
 #[test]
 fn a_step_allocates_nothing_but_its_report() {
-    for (precision, learns) in [Precision::F32, Precision::Bf16].map(|p| LEARNS.map(|l| (p, l))).concat() {
-        let mut fast = learner(ExecutorKind::Cpu, precision, learns);
+    for (precision, (learns, mixes)) in
+        [Precision::F32, Precision::Bf16].map(|p| KINDS.map(|kind| (p, kind))).concat()
+    {
+        let mut fast = mixing_learner(ExecutorKind::Cpu, precision, learns, mixes);
         let [first, second] = views(1);
         for _ in 0..2 {
             fast.step([&first, &second], &LABELS, 1e-3).unwrap();
@@ -168,7 +184,7 @@ fn a_step_allocates_nothing_but_its_report() {
                 BYTES.load(Ordering::Relaxed) - before
             })
             .min();
-        assert!(least < Some(1024), "{precision}, {learns:?}: {least:?} bytes");
+        assert!(least < Some(1024), "{precision}, {learns:?}, mixture {mixes}: {least:?} bytes");
     }
 }
 

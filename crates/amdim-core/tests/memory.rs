@@ -8,12 +8,12 @@ use std::sync::{Mutex, PoisonError};
 
 use amdim_core::encoder::EncoderConfig;
 use amdim_core::executor::{ExecutorKind, Precision};
-use amdim_core::loss::{ObjectiveConfig, Term};
-use amdim_core::model::{Model, ModelConfig, Placement};
+use amdim_core::loss::{MixtureConfig, ObjectiveConfig, Term};
+use amdim_core::model::{MixtureShape, Model, ModelConfig, Placement};
 use amdim_core::optim::AdamConfig;
 use amdim_core::train_step::{Learner, Learns, StepConfig};
 use candle_core::{DType, Device, Tensor};
-use common::{classifiers, encoder, tensor};
+use common::{classifiers, encoder, mixture, tensor};
 
 /// Counts the bytes that are held.
 struct Counting;
@@ -45,11 +45,22 @@ static ALONE: Mutex<()> = Mutex::new(());
 const BOOKKEEPING: usize = 512 << 10;
 
 fn learner(executor: ExecutorKind, precision: Precision, encoder: EncoderConfig) -> Learner {
-    let config = ModelConfig { encoder, classifiers: classifiers(), classes: 3 };
+    mixing_learner(executor, precision, encoder, false)
+}
+
+fn mixing_learner(
+    executor: ExecutorKind,
+    precision: Precision,
+    encoder: EncoderConfig,
+    mixes: bool,
+) -> Learner {
+    let shape = mixes.then_some(MixtureShape { components: 4, hidden_units: 40 });
+    let config = ModelConfig { encoder, classifiers: classifiers(), classes: 3, mixture: shape };
     let placement = Placement { device: Device::Cpu, dtype: DType::F32, executor, precision, threads: 2 };
     let model = Model::new(config, 5, placement).unwrap();
     let terms = vec![Term::new(1, 5), Term::new(1, 7), Term::new(5, 5)];
-    let objective = ObjectiveConfig { score_clip: 20.0, logit_penalty: 0.04, terms };
+    let mixture = mixes.then(|| MixtureConfig { components: 4, ..mixture() });
+    let objective = ObjectiveConfig { score_clip: 20.0, logit_penalty: 0.04, terms, mixture };
     let optimizer = AdamConfig {
         learning_rate: 1e-3,
         beta1: 0.8,
@@ -69,17 +80,19 @@ fn pictures(batch: usize, size: usize) -> ([Tensor; 2], Vec<i64>) {
 #[test]
 fn a_step_holds_what_was_foretold() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    for (precision, batch_norm, size) in [
-        (Precision::F32, false, 32),
-        (Precision::F32, true, 32),
-        (Precision::Bf16, false, 32),
-        (Precision::Bf16, true, 64),
+    for (precision, batch_norm, size, mixes) in [
+        (Precision::F32, false, 32, false),
+        (Precision::F32, true, 32, false),
+        (Precision::Bf16, false, 32, false),
+        (Precision::Bf16, true, 64, false),
+        (Precision::F32, false, 32, true),
+        (Precision::Bf16, false, 32, true),
     ] {
-        let what = format!("{precision}, batch norm {batch_norm}, {size} pixels");
+        let what = format!("{precision}, batch norm {batch_norm}, {size} pixels, mixture {mixes}");
         // So many more that vectors, which at least double, grow to just what is needed.
         let [few, many] = [8, 64].map(|batch| (batch, pictures(batch, size)));
         let before = HELD.load(Ordering::Relaxed);
-        let mut learner = learner(ExecutorKind::Cpu, precision, encoder(size, batch_norm));
+        let mut learner = mixing_learner(ExecutorKind::Cpu, precision, encoder(size, batch_norm), mixes);
         let mut held = [&few, &many].map(|(batch, ([first, second], labels))| {
             let foretold = learner.memory(*batch).unwrap();
             learner.step([first, second], labels, 1e-3).unwrap();

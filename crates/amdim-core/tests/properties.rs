@@ -10,10 +10,10 @@ use amdim_core::loss::{
     multiscale_loss,
 };
 use candle_core::{DType, Device, Tensor, Var};
-use common::{SCALES, TERMS, encoder, features, flat, model, scalar, shake, tensor};
+use common::{SCALES, TERMS, encoder, features, flat, mixture_model, mixture_shape, scalar, shake, tensor};
 
 fn objective() -> ObjectiveConfig {
-    ObjectiveConfig { score_clip: 20.0, logit_penalty: 0.04, terms: TERMS.to_vec() }
+    ObjectiveConfig { score_clip: 20.0, logit_penalty: 0.04, terms: TERMS.to_vec(), mixture: None }
 }
 
 fn loss(views: [&Features; 2], positions: &SourcePositions) -> MultiscaleLoss {
@@ -190,11 +190,18 @@ fn unlabelled_rows_do_not_count() {
 /// Features, running statistics and parameter gradients of the two executors, for every size and option.
 #[test]
 fn both_executors_compute_the_same() {
-    for (size, batch_norm, batch) in [(32, false, 5), (32, true, 3), (64, true, 2), (128, false, 2)] {
+    for (size, batch_norm, batch, mixes) in [
+        (32, false, 5, false),
+        (32, true, 3, false),
+        (64, true, 2, false),
+        (128, false, 2, false),
+        (32, false, 5, true),
+    ] {
         let images = tensor(&[batch, 3, size, size], 1.5, 21);
         let mut runs = Vec::new();
         for kind in [ExecutorKind::Cpu, ExecutorKind::Candle] {
-            let mut model = model(encoder(size, batch_norm), 0, kind, DType::F64);
+            let shape = mixes.then(mixture_shape);
+            let mut model = mixture_model(encoder(size, batch_norm), shape, 0, kind, DType::F64);
             shake(&mut model, 3);
             let evaluated = model.embed(&images).unwrap();
             let placement = model.placement().clone();
@@ -215,6 +222,8 @@ fn both_executors_compute_the_same() {
                 outputs.iter().enumerate().map(|(i, map)| tensor(map.dims(), 1.0, 40 + i as u64)).collect();
             let gradient = pass.backward(&gradients).unwrap();
             let mut all = evaluated.maps().to_vec();
+            assert_eq!(evaluated.mixture().is_some(), mixes);
+            all.extend(evaluated.mixture().cloned());
             all.extend(outputs);
             all.extend([running, gradient]);
             runs.push(all);

@@ -353,7 +353,8 @@ impl<S: Stored> Nce<S> {
             for slot in slots.clone() {
                 let rows = self.memory.sources[slot * batch * embedding..].chunks_exact_mut(embedding);
                 for (picture, to) in rows.take(batch).enumerate() {
-                    let row = source_row(self.locations[map], positions[from][map], picture, slot - slots.start);
+                    let row =
+                        source_row(self.locations[map], positions[from][map], picture, slot - slots.start);
                     let at = row * embedding;
                     to.copy_from_slice(&views[from][map][at..at + embedding]);
                 }

@@ -144,8 +144,8 @@ impl Problem {
                         let mean: f64 = q.iter().zip(&found).map(|(q, f)| q * f.0).sum();
                         this.loss -= share * (mean + mixture.entropy_weight * entropy);
                         this.entropy += share * entropy;
-                        this.top1 +=
-                            share * q.iter().zip(&found).map(|(q, f)| if f.1 { *q } else { 0.0 }).sum::<f64>();
+                        this.top1 += share
+                            * q.iter().zip(&found).map(|(q, f)| if f.1 { *q } else { 0.0 }).sum::<f64>();
                     }
                     for (j, l) in all() {
                         for c in 0..components {
@@ -382,9 +382,13 @@ fn what_does_not_fit_is_refused() {
         let problem = problem.with_mixture(0, entropy_weight, temperature, true);
         Nce::<f64>::new(problem.config, &problem.locations, 6, Kernel::best()).map(|_| ()).unwrap_err()
     };
-    assert!(objective(mixture(-1.0, 1.0)) && objective(mixture(1.0, 0.0)) && objective(mixture(1.0, f64::NAN)));
+    assert!(
+        objective(mixture(-1.0, 1.0)) && objective(mixture(1.0, 0.0)) && objective(mixture(1.0, f64::NAN))
+    );
     let many = Problem::new(4, 6, &[1, 257], &[(1, 0)], &mut Random(1)).with_mixture(1, 1.0, 1.0, true);
-    assert!(objective(Nce::<f64>::new(many.config, &many.locations, 6, Kernel::best()).map(|_| ()).unwrap_err()));
+    assert!(objective(
+        Nce::<f64>::new(many.config, &many.locations, 6, Kernel::best()).map(|_| ()).unwrap_err()
+    ));
     assert!(objective(problem(|p| {
         p.config.mixture =
             Some(NceMixture { map: 1, entropy_weight: 1.0, temperature: 1.0, stop_posterior: true });

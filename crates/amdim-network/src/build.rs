@@ -4,7 +4,8 @@ use thiserror::Error;
 
 use crate::Network;
 use crate::layer::{
-    BatchNorm, Convolution, Layer, MapShape, Mixture, Node, PadMode, Projection, ResidualBlock, Source, Window,
+    BatchNorm, Convolution, Layer, MapShape, Mixture, Node, PadMode, Projection, ResidualBlock, Source,
+    Window,
 };
 use crate::parameter::{Buffer, BufferId, Init, Parameter, ParameterId};
 

@@ -67,6 +67,7 @@ pub fn bench(request: &BenchRequest) -> Result<BenchResult> {
             encoder: request.encoder.clone(),
             classifiers: reference_classifiers(),
             classes: CLASSES,
+            mixture: None,
         };
         let model = Model::new(config, SEED, place)?;
         let executor = model.executor_name().to_owned();
@@ -186,6 +187,7 @@ pub(crate) fn reference_step() -> StepConfig {
             score_clip: 20.0,
             logit_penalty: 4e-2,
             terms: vec![Term::new(1, 5), Term::new(1, 7), Term::new(5, 5)],
+            mixture: None,
         },
         optimizer: AdamConfig {
             learning_rate: 2e-4,

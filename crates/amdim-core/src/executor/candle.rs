@@ -9,8 +9,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use amdim_network::{
-    BatchNorm, Convolution, Layer, MapShape, Mixture, Network, ParameterId, Projection, ResidualBlock, Source,
-    Window,
+    BatchNorm, Convolution, Layer, MapShape, Mixture, Network, ParameterId, Projection, ResidualBlock,
+    Source, Window,
 };
 use candle_core::{D, Tensor, Var};
 

@@ -9,13 +9,16 @@ use crate::{Error, Result};
 /// The most components of a mixture.
 pub const MOST_COMPONENTS: usize = amdim_cpu::nce::MOST_COMPONENTS;
 
+/// The most units of the hidden layer of a mixture.
+pub const MOST_HIDDEN_UNITS: usize = 65_536;
+
 /// Mixture features: k vectors a picture in the place of the global one, and a posterior over them for every location.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MixtureConfig {
     /// Number of mixture features (k), 1 to [`MOST_COMPONENTS`].
     pub components: usize,
-    /// Units of the hidden layer between the global vector and the components, at least 1; none: as many as the
+    /// Units of the hidden layer between the global vector and the components, 1 to [`MOST_HIDDEN_UNITS`]; none: as many as the
     /// embedding has dimensions.
     pub hidden_units: Option<usize>,
     /// Weight of the posterior's entropy (alpha), 0 or more; positive where `temperature` is none.
@@ -32,25 +35,26 @@ impl MixtureConfig {
     /// # Errors
     /// [`Error::InvalidArgument`].
     pub fn validate(&self) -> Result<()> {
-        let name = |field: &str| format!("objective.mixture.{field}");
+        let wrong = |field: &str, expected: &str, actual: f64| {
+            Err(Error::argument(&format!("objective.mixture.{field}"), expected, actual))
+        };
         if !(1..=MOST_COMPONENTS).contains(&self.components) {
-            let expected = format!("1 to {MOST_COMPONENTS}");
-            return Err(Error::argument(name("components"), expected, self.components));
+            return wrong("components", "1 to 256", self.components as f64);
         }
-        if self.hidden_units == Some(0) {
-            return Err(Error::argument(name("hiddenUnits"), "at least 1, or null", 0));
+        if let Some(units) = self.hidden_units.filter(|units| !(1..=MOST_HIDDEN_UNITS).contains(units)) {
+            return wrong("hiddenUnits", "1 to 65536, or null", units as f64);
         }
         let is_positive = |value: f64| value.is_finite() && value > 0.0;
         if !(self.entropy_weight == 0.0 || is_positive(self.entropy_weight)) {
-            return Err(Error::argument(name("entropyWeight"), "0 or a positive number", self.entropy_weight));
+            return wrong("entropyWeight", "0 or a positive number", self.entropy_weight);
         }
         match self.temperature {
             Some(temperature) if !is_positive(temperature) => {
-                Err(Error::argument(name("temperature"), "a positive number, or null", temperature))
+                wrong("temperature", "a positive number, or null", temperature)
             }
             None if !is_positive(1.0 / self.entropy_weight) => {
                 let expected = "a positive number where temperature is null (1 / entropyWeight)";
-                Err(Error::argument(name("entropyWeight"), expected, self.entropy_weight))
+                wrong("entropyWeight", expected, self.entropy_weight)
             }
             _ => Ok(()),
         }

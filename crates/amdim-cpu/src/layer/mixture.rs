@@ -214,13 +214,7 @@ impl Mixture {
             super::add_row_sums(weights, hidden_gradients, hidden_bias, &mut scratch.centre);
             let h_rows = Rows::new(hidden_gradients, units);
             let x_rows = Rows::new(x, channels);
-            weights.gemm.multiply_transposed(
-                h_rows,
-                x_rows.into(),
-                hidden_partial,
-                add,
-                &mut scratch.packed,
-            );
+            weights.gemm.multiply_transposed(h_rows, x_rows.into(), hidden_partial, add, &mut scratch.packed);
             if task.x_gradients.is_empty() {
                 continue;
             }
