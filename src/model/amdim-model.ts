@@ -56,11 +56,19 @@ export interface CreateModelOptions extends ModelOptions {
 /** Options of {@link AmdimModel.embed}. */
 export interface EmbedOptions {
   /**
-   * Which feature map of the encoder: the 1x1 vector, or a projected local map by its side.
+   * Which layer: the 1x1 vector, or a projected local map by its side; of a model with mixture features also these, or
+   * the posterior over them at every location of a local map.
    *
-   * @default 'global'
+   * @default 'global', with `posteriorMaps` the posterior of the largest map
    */
   layer?: Layer
+  /**
+   * Folder for a PNG drawing of each picture's posterior, with a layer `posteriorN`: the picture, the colours of its
+   * components over it, and the most probable component of each location. The folder is made if it is not there.
+   *
+   * @default no drawings
+   */
+  posteriorMaps?: string
   /**
    * Pictures encoded at once.
    *
@@ -187,9 +195,10 @@ export class AmdimModel {
    *
    * @param images - a data set, the path of one or of a picture, an array of pictures (paths, bytes of files,
    *   pixels), or pixels
-   * @returns for `global` `[pictures, embedding]`, for a local map `[pictures, embedding, side, side]`
+   * @returns for `global` `[pictures, embedding]`, for a local map `[pictures, embedding, side, side]`, for `mixture`
+   *   `[pictures, components, embedding]`, for a posterior `[pictures, components, side, side]`
    * @throws {@link AmdimError} `AMDIM_INVALID_ARGUMENT` for a bad option, `AMDIM_DATA` or `AMDIM_DECODE` for pictures
-   *   that cannot be read, `AMDIM_CANCELLED` when the signal aborts
+   *   that cannot be read, `AMDIM_IO` for a drawing that cannot be written, `AMDIM_CANCELLED` when the signal aborts
    * @example
    * ```ts
    * import { AmdimModel, imageFolder } from 'amdim';
@@ -201,7 +210,7 @@ export class AmdimModel {
    */
   async embed(images: EmbedInput, options: EmbedOptions = {}): Promise<Embedding> {
     const { native } = this
-    const request = await resolveEmbed(options, layerNames(this.config.encoder))
+    const request = await resolveEmbed(options, layerNames(this.config))
     const opened = new OpenedDatasets()
     try {
       const dataset = await openImages(images, opened)
@@ -231,17 +240,34 @@ async function resolvePlace(options: ModelOptions) {
   return validate(placeSchema, options)
 }
 
-type EmbedRequest = Required<Omit<EmbedOptions, 'signal' | 'onProgress'>>
+type EmbedRequest = Required<Omit<EmbedOptions, 'signal' | 'onProgress' | 'posteriorMaps'>> & {
+  posteriorMaps: string | null
+}
 
 async function resolveEmbed(options: EmbedOptions, layers: readonly Layer[]): Promise<EmbedRequest> {
-  assertKnownKeys(options, ['layer', 'batchSize', 'threads', 'onBadImage', 'signal', 'onProgress'], 'embed')
-  const { layer = 'global', batchSize = 256, signal: _signal, onProgress: _progress, ...rest } = options
+  const own = ['layer', 'posteriorMaps', 'batchSize', 'threads', 'onBadImage', 'signal', 'onProgress']
+  assertKnownKeys(options, own, 'embed')
+  const { posteriorMaps = null, batchSize = 256, signal: _signal, onProgress: _progress, ...rest } = options
+  if (posteriorMaps !== null) assertPath('posteriorMaps', posteriorMaps)
+  const { layer = posteriorMaps === null ? 'global' : largestPosterior(layers), ...decoding } = rest
   assertOneOf('layer', layer, layers)
   const [{ validate }, { decodeSchema }] = await Promise.all([
     import('../config/validate.js'),
     import('../config/run-schema.js'),
   ])
-  return { layer, ...validate(decodeSchema, { batchSize, ...rest }) }
+  if (posteriorMaps !== null && !layer.startsWith('posterior'))
+    throw invalidArgument('layer', 'posteriorN beside posteriorMaps', layer)
+  return { layer, posteriorMaps, ...validate(decodeSchema, { batchSize, ...decoding }) }
+}
+
+function largestPosterior(layers: readonly Layer[]): Layer {
+  const layer = layers.findLast((name) => name.startsWith('posterior'))
+  if (layer !== undefined) return layer
+  throw invalidArgument(
+    'posteriorMaps',
+    'a model with mixture features (objective.mixture)',
+    `one with the layers ${layers.join(', ')}`,
+  )
 }
 
 async function openImages(images: EmbedInput, opened: OpenedDatasets): Promise<Dataset> {
@@ -281,11 +307,9 @@ async function runEmbedding(
 }
 
 function toEmbedding({ data, shape, labels, names, skipped }: NativeEmbeddingResult): Embedding {
-  // The 1x1 map is a vector.
-  const isVector = shape.length === 4 && shape[2] === 1 && shape[3] === 1
   return new Embedding({
     data,
-    shape: isVector ? shape.slice(0, 2) : shape,
+    shape,
     labels,
     names,
     skipped: JSON.parse(skipped) as SkippedPicture[],

@@ -4,7 +4,8 @@
 //! Terms with the same target map share their products: their source vectors are stacked to one matrix. Each of a
 //! fixed number of groups of target pictures walks over its rows twice. The first walk gathers, for each source, the
 //! sum of `exp` over its negatives, and the scores of its positives; then the losses are known. The second walk
-//! computes the scores again, their derivatives, and from these the gradients of targets and sources.
+//! computes the scores again (or reads them, as far as a few megabytes hold them), their derivatives, and from these
+//! the gradients of targets and sources.
 //!
 //! Mixture features are so many more sources. Only between the walks, where losses and their derivatives by the
 //! log-softmaxes are made, are the components of a picture seen together (`mixture`).
@@ -27,6 +28,9 @@ pub use mixture::{MOST_COMPONENTS, NceMixture};
 
 /// Target rows whose scores are held at once.
 const BLOCK: usize = 128;
+
+/// Scores that a group keeps from the first walk for the second, at most: 4 MiB of `f32`.
+const KEPT: usize = 1 << 20;
 
 /// Up to this clip, `exp(score - clip)` of every possible score is a normal `f32`, so that the clip itself serves as
 /// the shift that keeps `exp` in range. Beyond it, the largest score met does.
@@ -138,6 +142,8 @@ struct Memory<S: Stored> {
 struct Group<S: Stored> {
     /// Scores of a block before clipping, `[rows, sources]`.
     scores: Buffer<S::Real>,
+    /// The same of the first blocks, from the first walk to the second.
+    kept: Buffer<S::Real>,
     /// Their derivatives.
     derivatives: Buffer<S>,
     packed: Buffer<S>,
@@ -306,6 +312,7 @@ impl<S: Stored> Nce<S> {
         let of_group = scores + gemm.transposed_scratch(BLOCK, count);
         let stored = sources + packed + MAX_GROUPS * of_group;
         let real = batch * positives + 3 * count + sources + MAX_GROUPS * (scores + sources + 6 * count);
+        let real = real + MAX_GROUPS * self.kept_len(batch);
         let sums = MAX_GROUPS * 4 * count + batch * self.components();
         let normalised = if self.components() > 0 { count * size_of::<Normalised>() } else { 0 };
         stored * size_of::<S>() + real * size_of::<S::Real>() + sums * size_of::<f64>() + normalised
@@ -316,6 +323,16 @@ impl<S: Stored> Nce<S> {
         let slots = self.targets.iter().map(|target| target.slots).max();
         let positives = self.targets.iter().map(|target| target.slots * self.locations[target.map]).max();
         [slots.unwrap_or(0), positives.unwrap_or(0)]
+    }
+
+    /// Scores that a group keeps: of as many whole blocks as there are and as [`KEPT`] holds.
+    fn kept_len(&self, batch: usize) -> usize {
+        let pictures = Groups::new(batch, usize::MAX).first(1);
+        let of_target = |target: &Target| {
+            let block = BLOCK * batch * target.slots;
+            (pictures * self.locations[target.map]).div_ceil(BLOCK).min(KEPT / block) * block
+        };
+        self.targets.iter().map(of_target).max().unwrap_or(0)
     }
 
     /// Number of components of a mixture; 0 without mixture features.
@@ -587,7 +604,7 @@ impl<S: Stored> Nce<S> {
     fn resize(&mut self, batch: usize) {
         let [slots, positives] = self.widest();
         let (count, embedding, gemm) = (batch * slots, self.embedding, self.gemm);
-        let components = self.components();
+        let (components, kept) = (self.components(), self.kept_len(batch));
         let memory = &mut self.memory;
         if memory.shifts.len() >= count {
             return;
@@ -605,6 +622,7 @@ impl<S: Stored> Nce<S> {
         memory.normalised.resize(if components > 0 { count } else { 0 });
         self.groups.resize_with(MAX_GROUPS, || Group {
             scores: Buffer::default(),
+            kept: Buffer::default(),
             derivatives: Buffer::default(),
             packed: Buffer::default(),
             gradients: Buffer::default(),
@@ -614,6 +632,7 @@ impl<S: Stored> Nce<S> {
         });
         for group in &mut self.groups {
             group.scores.resize(BLOCK * count);
+            group.kept.resize(kept);
             group.derivatives.resize(BLOCK * count);
             group.packed.resize(gemm.transposed_scratch(BLOCK, count));
             group.gradients.resize(count * embedding);
@@ -710,7 +729,13 @@ fn gather<S: Stored>(shared: &Shared<S>, walk: &mut Walk<S>) {
     group.largest[1][..count].fill(S::Real::default());
     for (index, targets) in targets.chunks(BLOCK * shared.embedding).enumerate() {
         let rows = targets.len() / shared.embedding;
-        shared.products(targets, &mut group.scores[..rows * count]);
+        let scores = &mut group.scores[..rows * count];
+        if let Some(kept) = group.kept.get_mut(index * BLOCK * count..(index * BLOCK + rows) * count) {
+            shared.products(targets, kept);
+            scores.copy_from_slice(kept);
+        } else {
+            shared.products(targets, scores);
+        }
         vectorized!(
             shared.kernel,
             gather_block(shared.scale, group, (index * BLOCK, rows), *first_picture, positives)
@@ -791,10 +816,18 @@ fn backward<S: Stored>(shared: &Shared<S>, walk: &mut Walk<S>) {
     let blocks = targets.chunks(BLOCK * embedding).zip(target_gradients.chunks_mut(BLOCK * embedding));
     for (index, (targets, gradients)) in blocks.enumerate() {
         let rows = targets.len() / embedding;
-        shared.products(targets, &mut group.scores[..rows * count]);
+        let scores = match group.kept.get(index * BLOCK * count..(index * BLOCK + rows) * count) {
+            Some(kept) => kept,
+            None => {
+                let scores = &mut group.scores[..rows * count];
+                shared.products(targets, scores);
+                scores
+            }
+        };
+        let derivatives = &mut group.derivatives[..rows * count];
         vectorized!(
             shared.kernel,
-            derive_block(shared, group, (index * BLOCK, rows), *first_picture, positives)
+            derive_block(shared, scores, derivatives, index * BLOCK, *first_picture, positives)
         );
         let derivatives = Rows::new(&group.derivatives[..rows * count], count);
         let factor = Factor { left: derivatives.into(), right: shared.rows };
@@ -809,8 +842,9 @@ fn backward<S: Stored>(shared: &Shared<S>, walk: &mut Walk<S>) {
 #[inline(always)]
 fn derive_block<S: Stored>(
     shared: &Shared<S>,
-    group: &mut Group<S>,
-    (first_row, rows): (usize, usize),
+    scores: &[S::Real],
+    derivatives: &mut [S],
+    first_row: usize,
     first_picture: usize,
     positives: &[S::Real],
 ) {
@@ -820,9 +854,8 @@ fn derive_block<S: Stored>(
     let inverse_clip = S::Real::from_f64(1.0 / clip.to_f64());
     let (shifts, weights) = (&shared.shifts[..count], &shared.negative_weights[..count]);
     let penalties = &shared.penalties[..count];
-    let scores = group.scores[..rows * count].chunks_exact(count);
-    let derivatives = group.derivatives[..rows * count].chunks_exact_mut(count);
-    for (row, (scores, derivatives)) in scores.zip(derivatives).enumerate() {
+    let rows = scores.chunks_exact(count).zip(derivatives.chunks_exact_mut(count));
+    for (row, (scores, derivatives)) in rows.enumerate() {
         for (c, (&value, to)) in scores.iter().zip(&mut *derivatives).enumerate() {
             let raw = value * score;
             let tanh = (raw * inverse_clip).tanh();

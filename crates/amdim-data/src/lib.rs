@@ -54,6 +54,7 @@ pub mod golden_ops;
 pub mod image;
 pub mod loader;
 pub mod order;
+pub mod png;
 
 mod vector;
 
@@ -68,3 +69,4 @@ pub use eval_batch::{EvalBatch, load_eval_batch};
 pub use image::Image;
 pub use loader::{BadImagePolicy, Batch, Loader, LoaderOptions, SkippedPicture, Transform};
 pub use order::epoch_order;
+pub use png::encode_png;

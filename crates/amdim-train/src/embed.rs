@@ -2,22 +2,27 @@
 
 use std::sync::atomic::AtomicBool;
 
-use amdim_data::Dataset;
+use amdim_core::encoder::Features;
+use amdim_data::{Dataset, EvalBatch};
 
 use crate::config::EmbedRequest;
 use crate::event::Skipped;
 use crate::features::{Encoded, Pictures, Reader, encode};
+use crate::layer::Layer;
 use crate::model::TrainedModel;
 use crate::place::on_threads;
+use crate::posterior_maps::PosteriorMaps;
 use crate::{Result, RunError};
 
 /// Features of pictures, in their order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Embedding {
-    /// `[pictures, embedding, side, side]`, row-major.
+    /// `[pictures, ...]`, the layer of one picture after another, row-major.
     pub data: Vec<f32>,
-    /// The shape of `data`.
-    pub shape: [usize; 4],
+    /// The shape of `data`: `[pictures, embedding]` for the global layer, `[pictures, embedding, side, side]` for a
+    /// local one, `[pictures, components, embedding]` for mixture features, `[pictures, components, side, side]` for
+    /// posteriors.
+    pub shape: Vec<usize>,
     /// `[pictures]`, classes; -1 for none.
     pub labels: Vec<i32>,
     /// `[pictures]`, names in the data set.
@@ -31,7 +36,8 @@ pub struct Embedding {
 /// `progress` hears the number of pictures done after every batch.
 ///
 /// # Errors
-/// `AMDIM_INVALID_ARGUMENT` for a bad request; the errors of the pictures; `AMDIM_CANCELLED` once `cancel` is set.
+/// `AMDIM_INVALID_ARGUMENT` for a bad request or a layer that the model does not have; the errors of the pictures;
+/// `AMDIM_IO` if a picture of a posterior can't be written; `AMDIM_CANCELLED` once `cancel` is set.
 pub fn embed(
     model: &mut TrainedModel,
     dataset: &dyn Dataset,
@@ -40,25 +46,39 @@ pub fn embed(
     cancel: &AtomicBool,
 ) -> Result<Embedding> {
     request.validate()?;
-    request.layer.place("layer", model.model.scales())?;
+    let of_picture = request.layer.shape(&model.model)?;
     let indices = all_indices(dataset)?;
+    let config = &model.record.config;
     let pictures = Pictures {
         dataset,
         indices: &indices,
-        augment: &model.record.config.augment,
+        augment: &config.augment,
         batch: request.batch_size,
         threads: request.threads,
         on_bad_image: request.on_bad_image.into(),
     };
+    let maps = match (&request.posterior_maps, request.layer) {
+        (Some(folder), Layer::Posterior(scale)) => {
+            Some(PosteriorMaps::new(folder, dataset, &config.augment, scale)?)
+        }
+        _ => None,
+    };
+    let mut read = |batch: &EvalBatch, features: &Features| {
+        let values = request.layer.read(features, &config.objective)?;
+        if let Some(maps) = &maps {
+            maps.write(batch, &values)?;
+        }
+        Ok(values)
+    };
     let threads = model.model.placement().threads;
-    let reader = Reader::Encoder(&mut model.model, request.layer);
+    let dim = of_picture.iter().product();
+    let reader = Reader::Encoder { model: &mut model.model, dim, read: &mut read };
     let Encoded { values, indices, skipped, .. } =
         on_threads(threads, || encode(reader, &pictures, progress, cancel))?;
     let label = |&index: &u32| dataset.label(index as usize).map_or(-1, |label| label as i32);
-    let side = request.layer.side();
     Ok(Embedding {
         data: values,
-        shape: [indices.len(), model.model.config().encoder.embedding_dim, side, side],
+        shape: [vec![indices.len()], of_picture].concat(),
         labels: indices.iter().map(label).collect(),
         names: indices.iter().map(|&index| dataset.name(index as usize)).collect(),
         skipped,

@@ -3,9 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use amdim_core::encoder::Scale;
+use amdim_core::encoder::Features;
 use amdim_core::model::Model;
-use amdim_core::tensors;
 use amdim_data::{AugmentConfig, BadImagePolicy, Dataset, EvalBatch, load_eval_batch};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
@@ -27,10 +26,20 @@ pub(crate) struct Pictures<'a> {
     pub(crate) on_bad_image: BadImagePolicy,
 }
 
+/// What is read of a batch and its features: `[pictures, dim]`.
+pub(crate) type ReadFeatures<'a> = dyn FnMut(&EvalBatch, &Features) -> Result<Vec<f32>> + Send + 'a;
+
 /// What turns pictures into features.
 pub(crate) enum Reader<'a> {
-    /// One map of an encoder with its running statistics.
-    Encoder(&'a mut Model, Scale),
+    /// An encoder with its running statistics.
+    Encoder {
+        /// The encoder.
+        model: &'a mut Model,
+        /// Values a picture.
+        dim: usize,
+        /// What is read of its features.
+        read: &'a mut ReadFeatures<'a>,
+    },
     /// The normalised pixels themselves.
     Pixels,
 }
@@ -51,18 +60,17 @@ impl Reader<'_> {
     /// Values that one picture of `augment` becomes.
     fn dim(&self, augment: &AugmentConfig) -> usize {
         match self {
-            Self::Encoder(model, scale) => model.config().encoder.embedding_dim * scale.locations(),
+            Self::Encoder { dim, .. } => *dim,
             Self::Pixels => usize::from(augment.channels) * (augment.pixels as usize).pow(2),
         }
     }
 
-    /// Features of a batch, `[pictures, dim]`; maps as `[embedding, side, side]`.
+    /// Features of a batch, `[pictures, dim]`.
     fn read(&mut self, batch: EvalBatch) -> Result<Vec<f32>> {
         match self {
-            Self::Encoder(model, scale) => {
+            Self::Encoder { model, read, .. } => {
                 let images = model.images(&batch.pixels, batch.indices.len())?;
-                let features = model.embed(&images)?;
-                Ok(tensors::to_vec(&features.channels_first(*scale)?)?)
+                read(&batch, &model.embed(&images)?)
             }
             Self::Pixels => Ok(batch.pixels),
         }

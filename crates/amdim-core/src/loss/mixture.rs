@@ -3,6 +3,8 @@
 use candle_core::{D, Tensor};
 use serde::{Deserialize, Serialize};
 
+use super::{ObjectiveConfig, soft_clip};
+use crate::encoder::{Features, Scale};
 use crate::estimator::info_nce;
 use crate::{Error, Result};
 
@@ -144,6 +146,25 @@ pub fn mixture_nce(scores: &Tensor, config: &MixtureConfig) -> Result<MixtureNce
 pub fn posterior_without_negatives(scores: &Tensor, temperature: f64) -> Result<Tensor> {
     let last = (scores.transpose(1, 2)? * temperature)?; // [B, L, k]
     Ok(log_of_softmax(&last)?.exp()?.transpose(1, 2)?.contiguous()?)
+}
+
+/// [`posterior_without_negatives`] of the mixture features over a local map of the same pictures.
+///
+/// # Shapes
+/// - returns `[batch, components, side, side]`
+///
+/// # Errors
+/// [`Error::InvalidArgument`] for features without a mixture or without such a map.
+pub fn posterior_map(features: &Features, scale: Scale, objective: &ObjectiveConfig) -> Result<Tensor> {
+    let no_mixture =
+        || Error::argument("layer", "a map of this encoder (it has no mixture features)", "posterior");
+    let (mixture, config) = features.mixture().zip(objective.mixture.as_ref()).ok_or_else(no_mixture)?;
+    let targets = features.at(scale)?.transpose(1, 2)?.contiguous()?; // [B, C, L]
+    let scores = (mixture.contiguous()?.matmul(&targets)? / (features.embedding() as f64).sqrt())?;
+    let clipped = soft_clip(&scores, objective.score_clip)?;
+    let posterior = posterior_without_negatives(&clipped, config.posterior_temperature())?;
+    let side = scale.side();
+    Ok(posterior.reshape((features.batch(), mixture.dim(1)?, side, side))?)
 }
 
 /// `log softmax` over the last dimension; the largest value is subtracted first.

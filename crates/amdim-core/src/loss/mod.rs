@@ -8,7 +8,8 @@ mod term;
 
 pub use cross_entropy::{ClippedCrossEntropy, clipped_cross_entropy};
 pub use mixture::{
-    MOST_COMPONENTS, MOST_HIDDEN_UNITS, MixtureConfig, MixtureNce, mixture_nce, posterior_without_negatives,
+    MOST_COMPONENTS, MOST_HIDDEN_UNITS, MixtureConfig, MixtureNce, mixture_nce, posterior_map,
+    posterior_without_negatives,
 };
 pub use multiscale::{
     Direction, MultiscaleLoss, ObjectiveConfig, TermReport, chance_level, multiscale_loss, raw_scores,

@@ -5,7 +5,7 @@ use std::mem::take;
 use std::ops::Range;
 
 use amdim_kernels::gemm::{Addend, Destination, Factor, Finish, Gemm, Rows};
-use amdim_kernels::{Buffer, Stored, vectorized};
+use amdim_kernels::{Stored, vectorized};
 use amdim_network::{Mixture as Description, Network};
 
 use super::{InputGradients, Layout, Maps, Pass, Weights, Workspace, Write};
@@ -17,6 +17,8 @@ use crate::workers::{Scratch, ScratchSize};
 
 /// Most pictures whose gradients are worked on at once.
 const ROWS: usize = 128;
+/// Rows of a weight's gradient that a thread takes at a time.
+const OUTPUTS: usize = 64;
 
 /// A hidden layer, a linear layer to all components, and the vector itself added to each of them.
 #[derive(Debug)]
@@ -41,6 +43,7 @@ struct BackwardTask<'a, S: Stored> {
     x: &'a [S],
     hidden: &'a [S],
     y_gradients: &'a [S],
+    hidden_gradients: &'a mut [S],
     x_gradients: &'a mut [S],
     partial: &'a mut [S::Real],
 }
@@ -91,15 +94,15 @@ impl Mixture {
             chunk: ROWS * units,
             channels: out.max(units),
             weights: units.max(self.channels),
-            packed: gemm.transposed_scratch(ROWS, out.max(units)),
+            packed: gemm.transposed_scratch(ROWS, OUTPUTS),
             averages: ROWS * self.channels,
             ..ScratchSize::default()
         }
     }
 
-    /// Both weights, then both biases.
+    /// Both biases. The weights are many and their rows few, so that groups would write more than they compute.
     pub(crate) fn partial_len(&self) -> usize {
-        self.hidden.len() + self.output.len() + self.units() + self.out()
+        self.units() + self.out()
     }
 
     /// Evaluation: the components of a few pictures, on the calling thread.
@@ -160,24 +163,39 @@ impl Mixture {
         x_gradients: Option<InputGradients<S>>,
         gradients: &mut [S::Real],
     ) {
+        let Workspace { partials, hidden_gradients, .. } = workspace;
+        let hidden_gradients = &mut hidden_gradients[..maps.kept.hidden.len()];
         let groups = pass.groups;
         let write = x_gradients.as_ref().map_or(Write::Replace, |to| to.write);
         let mut x_parts = groups.split_mut(x_gradients.map_or(&mut [], |to| to.values), self.channels);
         let (xs, hiddens) =
             (groups.split(maps.x, self.channels), groups.split(&maps.kept.hidden, self.units()));
         let y_parts = groups.split(y_gradients, self.out());
-        let mut partials = workspace.partials.iter_mut();
+        let mut hidden_parts = groups.split_mut(hidden_gradients, self.units());
+        let mut group_partials = partials.iter_mut();
         let mut tasks: [BackwardTask<S>; MAX_GROUPS] = array::from_fn(|group| BackwardTask {
             x: xs[group],
             hidden: hiddens[group],
             y_gradients: y_parts[group],
+            hidden_gradients: take(&mut hidden_parts[group]),
             x_gradients: take(&mut x_parts[group]),
-            partial: partials.next().map(|partial| &mut partial[..self.partial_len()]).unwrap_or_default(),
+            partial: group_partials
+                .next()
+                .map(|partial| &mut partial[..self.partial_len()])
+                .unwrap_or_default(),
         });
         pass.workers.for_each(&mut tasks[..groups.count()], |_, task, scratch| {
             self.backward_pictures(pass.weights, task, write, scratch);
         });
-        self.add_gradients(pass, &workspace.partials[..groups.count()], gradients);
+        let mut offset = 0;
+        for bias in [&self.hidden_bias, &self.output_bias] {
+            super::add_vector(&partials[..groups.count()], offset, &mut gradients[bias.clone()]);
+            offset += bias.len();
+        }
+        let (out, units) = (self.out(), self.units());
+        add_products(pass, y_gradients, out, &maps.kept.hidden, units, &mut gradients[self.output.range()]);
+        let of_hidden = &mut gradients[self.hidden.range()];
+        add_products(pass, hidden_gradients, units, maps.x, self.channels, of_hidden);
     }
 
     fn backward_pictures<S: Stored>(
@@ -188,44 +206,31 @@ impl Mixture {
         scratch: &mut Scratch<S>,
     ) {
         let (channels, units, out) = (self.channels, self.units(), self.out());
-        let (filters, biases) = task.partial.split_at_mut(self.hidden.len() + self.output.len());
-        let (hidden_partial, output_partial) = filters.split_at_mut(self.hidden.len());
-        let (hidden_bias, output_bias) = biases.split_at_mut(units);
+        let (hidden_bias, output_bias) = task.partial.split_at_mut(units);
         hidden_bias.fill(S::Real::default());
         output_bias.fill(S::Real::default());
         for rows in chunks(task.x.len() / channels, ROWS) {
-            let add = rows.start > 0;
             let part = |width: usize| rows.start * width..rows.end * width;
-            let (x, hidden) = (&task.x[part(channels)], &task.hidden[part(units)]);
             let g = &task.y_gradients[part(out)];
-            let (g_rows, hidden_rows) = (Rows::new(g, out), Rows::new(hidden, units));
             super::add_row_sums(weights, g, output_bias, &mut scratch.centre);
-            weights.gemm.multiply_transposed(
-                g_rows,
-                hidden_rows.into(),
-                output_partial,
-                add,
-                &mut scratch.packed,
-            );
-            let to_hidden = Factor { left: g_rows.into(), right: self.output.backward(weights) };
-            let hidden_gradients = &mut scratch.hidden[..hidden.len()];
-            let finish = Finish { mask: Some(hidden_rows), ..Finish::default() };
+            let to_hidden = Factor { left: Rows::new(g, out).into(), right: self.output.backward(weights) };
+            let hidden_gradients = &mut task.hidden_gradients[part(units)];
+            let mask = Some(Rows::new(&task.hidden[part(units)], units));
+            let finish = Finish { mask, ..Finish::default() };
             weights.gemm.multiply(&[to_hidden], units, finish, Destination::Stored(hidden_gradients));
             super::add_row_sums(weights, hidden_gradients, hidden_bias, &mut scratch.centre);
-            let h_rows = Rows::new(hidden_gradients, units);
-            let x_rows = Rows::new(x, channels);
-            weights.gemm.multiply_transposed(h_rows, x_rows.into(), hidden_partial, add, &mut scratch.packed);
             if task.x_gradients.is_empty() {
                 continue;
             }
             // Round the hidden layer: the sum over components.
-            let round = &mut scratch.averages[..x.len()];
+            let round = &mut scratch.averages[..rows.len() * channels];
             round.fill(S::Real::default());
             vectorized!(weights.instructions, {
                 for (sum, g) in round.chunks_exact_mut(channels).zip(g.chunks_exact(out)) {
                     add_rows(g, sum);
                 }
             });
+            let h_rows = Rows::new(hidden_gradients, units);
             let to_x = Factor { left: h_rows.into(), right: self.hidden.backward(weights) };
             let add = Some(Addend::Real(Rows::new(round, channels)));
             let finish = Finish { add, accumulate: write == Write::Add, ..Finish::default() };
@@ -233,21 +238,24 @@ impl Mixture {
             weights.gemm.multiply(&[to_x], channels, finish, to);
         }
     }
+}
 
-    fn add_gradients<S: Stored>(
-        &self,
-        pass: Pass<S>,
-        partials: &[Buffer<S::Real>],
-        gradients: &mut [S::Real],
-    ) {
-        let mut offset = 0;
-        for filter in self.filters() {
-            filter.add_gradients(pass.workers, partials, offset, gradients);
-            offset += filter.len();
+/// `gradient += outputs^T inputs`, `[out, inner]`, over all pictures; threads take rows of the result.
+fn add_products<S: Stored>(
+    pass: Pass<S>,
+    outputs: &[S],
+    out: usize,
+    inputs: &[S],
+    inner: usize,
+    gradient: &mut [S::Real],
+) {
+    let pictures = pass.groups.batch();
+    pass.workers.for_each_run(gradient, OUTPUTS * inner, |run, gradient, scratch| {
+        for rows in chunks(pictures, ROWS) {
+            let width = gradient.len() / inner;
+            let left = Rows::strided(&outputs[rows.start * out + run * OUTPUTS..rows.end * out], out, width);
+            let right = Rows::new(&inputs[rows.start * inner..rows.end * inner], inner);
+            pass.weights.gemm.multiply_transposed(left, right.into(), gradient, true, &mut scratch.packed);
         }
-        for bias in [&self.hidden_bias, &self.output_bias] {
-            super::add_vector(partials, offset, &mut gradients[bias.clone()]);
-            offset += bias.len();
-        }
-    }
+    });
 }

@@ -198,7 +198,7 @@ impl Layer {
         match self {
             Self::Block(block) => block.kept_channels().map(|channels| channels * locations),
             Self::Convolution(_) | Self::Norm(_) => [0; 3],
-            Self::Mixture(layer) => [layer.units(), 0, 0],
+            Self::Mixture(layer) => [layer.units(), 0, layer.units()],
         }
     }
 

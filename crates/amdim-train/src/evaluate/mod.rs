@@ -11,9 +11,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use amdim_core::encoder::Scale;
+use amdim_core::encoder::Features as EncoderFeatures;
 use amdim_core::model::Model;
-use amdim_data::Dataset;
+use amdim_core::tensors;
+use amdim_data::{Dataset, EvalBatch};
 use amdim_eval::{Features, KnnClassifier, Labels, LinearConfig, LinearProbe, LinearProgress, Report};
 use amdim_random::{Purpose, Stream};
 use serde::Serialize;
@@ -211,8 +212,12 @@ impl<'a> Evaluation<'a> {
             threads: request.threads,
             on_bad_image: request.on_bad_image.into(),
         };
+        let mut global =
+            |_: &EvalBatch, features: &EncoderFeatures| Ok(tensors::to_vec(&features.global()?)?);
         let reader = match &mut self.model {
-            Some(model) => Reader::Encoder(model, Scale::GLOBAL),
+            Some(model) => {
+                Reader::Encoder { dim: model.config().encoder.embedding_dim, model, read: &mut global }
+            }
             None => Reader::Pixels,
         };
         let total = indices.len();

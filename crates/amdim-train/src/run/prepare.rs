@@ -213,13 +213,9 @@ fn open_loader(request: &TrainRequest, data: TrainData, progress: &Progress) -> 
 
 fn chance_levels(request: &TrainRequest) -> BTreeMap<String, f64> {
     let config = &request.config;
-<<<<<<< HEAD
     if config.supervised || config.encoder_frozen {
         return BTreeMap::new();
     }
-    let level = |&term| (format!("{term}"), chance_level(term, config.batch_size));
-=======
     let level = |&term| (format!("{term}"), config.objective.chance_level(term, config.batch_size));
->>>>>>> 1b36132 (feat(core): mixture features as sources of the objective, on both executors)
     config.objective.terms.iter().map(level).collect()
 }
