@@ -52,9 +52,7 @@ describe('objective.mixture', () => {
         expect(event.posteriorEntropy).toBeGreaterThan(0)
         expect(event.posteriorEntropy).toBeLessThanOrEqual(Math.log(3) + 1e-6)
       }
-    expect(model.info().tensors.map(({ name }) => name)).toContain(
-      'encoder.module.mixture.output.weight',
-    )
+    expect(model.info().tensors.map(({ name }) => name)).toContain('encoder.module.mixture.output.weight')
     model.dispose()
   })
 
@@ -111,9 +109,9 @@ describe('embed', () => {
       invalid('a model with mixture features'),
     )
     await expect(mixed.embed(pictures, { layer: 'posterior6' })).rejects.toMatchObject(invalid('layer'))
-    await expect(
-      mixed.embed(pictures, { layer: 'global', posteriorMaps: 'maps' }),
-    ).rejects.toMatchObject(invalid('posteriorN'))
+    await expect(mixed.embed(pictures, { layer: 'global', posteriorMaps: 'maps' })).rejects.toMatchObject(
+      invalid('posteriorN'),
+    )
   })
 })
 

@@ -32,7 +32,11 @@ const term = z
   .regex(/^[1-9][0-9]{0,3}->[1-9][0-9]{0,3}$/, 'expected SOURCE->TARGET, the sides of two maps, such as 1->5')
 
 const mixture = z.strictObject({
-  components: field(z.int().min(1).max(256).default(8), 'mixture features a picture (k)', 'mixture-components'),
+  components: field(
+    z.int().min(1).max(256).default(8),
+    'mixture features a picture (k)',
+    'mixture-components',
+  ),
   hiddenUnits: field(
     count().max(65_536).nullable().default(null),
     'hidden units of the network that makes them; null: embeddingDim',

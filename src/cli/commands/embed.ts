@@ -34,7 +34,8 @@ const FLAGS: Flag[] = [
   {
     name: 'posterior-maps',
     value: 'DIR',
-    description: 'draws the posterior over each picture, as PNG files; features are written with --out or --json',
+    description:
+      'draws the posterior over each picture, as PNG files; features are written with --out or --json',
   },
   { name: 'split', value: 'train|test|all', description: 'which split, where a data set has two' },
   { name: 'batch-size', value: 'N', description: 'pictures encoded at once', default: '256' },
