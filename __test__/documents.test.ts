@@ -26,7 +26,10 @@ it('shows programs that compile', () => {
   const folder = join(root, 'build', 'documents')
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder, { recursive: true })
-  const options = { noUnusedLocals: false, paths: { amdim: ['../../src/index.ts'] } }
+  const options = {
+    noUnusedLocals: false,
+    paths: { amdim: ['../../src/index.ts'], 'amdim/tfjs': ['../../src/tfjs/index.ts'] },
+  }
   const config = { extends: '../../tsconfig.json', compilerOptions: options, include: ['.'] }
   writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(config))
   expect(writePrograms(folder)).toBeGreaterThan(5)

@@ -12,6 +12,7 @@ const FORBIDDEN: Record<string, RegExp> = {
   'amdim-cpu': /^(amdim-(?!network|kernels)|candle|napi|image)/,
   'amdim-core': /^(amdim-(?!network|cpu|kernels|random)|napi|image|zune)/,
   'amdim-data': /^(amdim-(?!random|kernels)|candle|napi)/,
+  'amdim-files': /^(amdim-(?!network)|candle|napi|image|zune)/,
   'amdim-random': /^./,
   'amdim-eval': /^(amdim-|candle|napi|image|zune)/,
   'amdim-train': /^(amdim-(node|parity)|napi)/,

@@ -34,15 +34,27 @@ export declare class NativeEvaluation {
 export declare class NativeModel {
   static create(configJson: string, seed: number, device: string, executor: string, precision: string, threads: number): Promise<NativeModel | Failure>
   static load(path: string, device: string, executor: string, precision: string, threads: number): Promise<NativeModel | Failure>
+  static importReference(path: string, configJson: string, classes: Array<string>, device: string, executor: string, precision: string, threads: number): Promise<NativeModel | Failure>
   info(): string
+  describe(): string
+  tensors(): Promise<TensorsResult | Failure>
   save(path: string): Promise<null | Failure>
+  export(requestJson: string): Promise<string | Failure>
   embed(dataset: NativeDataset, requestJson: string, onProgress: ((done: number) => void) | null): NativeEmbedding | Failure
+  classify(dataset: NativeDataset, requestJson: string, onProgress: ((done: number) => void) | null): NativeEmbedding | Failure
   dispose(): void
 }
 
 /** A prediction under way. */
 export declare class NativePlan {
   static start(request: string): NativePlan | Failure
+  cancel(): void
+  finished(): Promise<string | Failure>
+}
+
+/** A sheet being drawn. */
+export declare class NativeSheet {
+  static start(request: string, dataset: NativeDataset): NativeSheet | Failure
   cancel(): void
   finished(): Promise<string | Failure>
 }
@@ -90,6 +102,8 @@ export interface Failure {
 
 export declare function inspectFile(path: string): Promise<string | Failure>
 
+export declare function inspectReference(path: string): Promise<string | Failure>
+
 /** A picture: levels 0..=255, `[height, width, channels]`, interleaved. */
 export interface NativeImage {
   /** `height * width * channels` values. */
@@ -131,3 +145,17 @@ export interface PixelsFromJs {
 export declare function searchNeighbours(queries: Float32Array, base: Float32Array, dim: number, k: number): Promise<NeighboursResult | Failure>
 
 export declare function selfTest(device: string): Promise<string | Failure>
+
+export declare function writeTable(path: string, data: Float32Array, shape: Array<number>, labels: Int32Array, names: Array<string>): Promise<null | Failure>
+/** A tensor with its values. */
+export interface TensorResult {
+  name: string
+  shape: Array<number>
+  /** Row-major. */
+  data: Float32Array
+}
+
+/** Every f32 tensor of a model. */
+export interface TensorsResult {
+  tensors: Array<TensorResult>
+}

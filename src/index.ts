@@ -4,16 +4,20 @@
  * @packageDocumentation
  */
 export { jsonSchema, type ResolveConfigOptions, resolveConfig, type SchemaName } from './config/config.js'
-export type { Layer } from './config/encoder-maps.js'
-export { type ConfigFile, loadConfig } from './config/load.js'
+export type { Layer, MapLayer } from './config/encoder-maps.js'
+export { type ConfigFile, loadConfig, loadPolicy } from './config/load.js'
 export { PRESETS, type Preset } from './config/presets.js'
 export type {
   AmdimConfig,
   AugmentConfig,
+  AugmentPolicy,
+  ComparePlan,
   ConfigOverrides,
   DeepPartial,
+  DuplicatesPlan,
   EncoderConfig,
   EvaluationPlan,
+  MeasurePlan,
   PresetName,
   RunSettings,
 } from './config/types.js'
@@ -38,6 +42,14 @@ export {
 } from './data/open-dataset.js'
 export type { Stl10Split } from './data/source.js'
 export { type Stl10Options, stl10 } from './data/stl10.js'
+export {
+  type AugmentSheet,
+  type AugmentSheetOptions,
+  augmentSheet,
+  type PolicyDraw,
+  type SheetRow,
+  type SheetView,
+} from './diagnose/augment-sheet.js'
 export { type BenchOptions, type BenchResult, bench } from './diagnose/bench.js'
 export {
   type Check,
@@ -54,17 +66,80 @@ export {
   type RunPlan,
 } from './diagnose/plan.js'
 export { AmdimError, type AmdimErrorCode, ERROR_CODES, type ErrorDetails } from './errors.js'
+export {
+  type CompareOptions,
+  compareModels,
+  type ModelComparison,
+  type PairedTest,
+  type PairedTestOptions,
+  pairedTest,
+} from './evaluate/compare.js'
+export {
+  type DuplicateOptions,
+  type DuplicatePair,
+  type DuplicateReport,
+  findDuplicates,
+} from './evaluate/duplicates.js'
 export { type EvaluateOptions, type EvaluateProgress, evaluate, type Head } from './evaluate/evaluate.js'
+export { type MeasureName, type MeasureOptions, measure } from './evaluate/measure.js'
+export type {
+  ClusterAgreement,
+  MeasureReport,
+  Retrieval,
+  Spectrum,
+} from './evaluate/measure-report.js'
 export type { ClassReport, EvaluationReport, HeadReport } from './evaluate/report.js'
 export { type Features, type Neighbours, type SearchOptions, searchNeighbours } from './evaluate/search.js'
+export { type Criterion, type Selection, type SelectOptions, selectModel } from './evaluate/select.js'
+export { EXPERIMENTS, type ExperimentName } from './experiment/catalogue.js'
+export type {
+  DataName,
+  DryRunResult,
+  ExperimentScale,
+  ExperimentSettings,
+  Measure,
+  RowResult,
+} from './experiment/experiment.js'
+export type { ExperimentRecord, RowRecord, SeedResult, Summary } from './experiment/record.js'
+export {
+  type DryRunOptions,
+  dryRunExperiment,
+  type ExperimentEvent,
+  type ExperimentOptions,
+  experimentRows,
+  runExperiment,
+} from './experiment/run-experiment.js'
+export {
+  type ExportedFiles,
+  type ExportFormat,
+  type ExportOptions,
+  exportModel,
+} from './files/export-model.js'
+export { type ImportOptions, importCheckpoint } from './files/import-checkpoint.js'
+export { writeParquet } from './files/write-parquet.js'
 export {
   AmdimModel,
+  type ClassifyOptions,
   type CreateModelOptions,
   type EmbedInput,
   type EmbedOptions,
   type ModelOptions,
   type PixelArray,
 } from './model/amdim-model.js'
+export { Classification, type ClassProbability } from './model/classification.js'
+export type {
+  BatchNormDescription,
+  ConvolutionDescription,
+  EncoderDescription,
+  LayerDescription,
+  MapShape,
+  ModelTensor,
+  NodeDescription,
+  NormDescription,
+  ProjectionDescription,
+  ResidualBlockDescription,
+  WindowDescription,
+} from './model/description.js'
 export { Embedding, type SkippedPicture } from './model/embedding.js'
 export { inspect, type ModelInfo, type TensorInfo, type TrainingPosition } from './model/inspect.js'
 export type {
@@ -81,4 +156,5 @@ export type {
 export type { TrainData, TrainOptions, Transform } from './train/options.js'
 export type { RunPaths, TrainOutcome } from './train/outcome.js'
 export { trainAmdim } from './train/train-amdim.js'
+export { type TrainClassifiersOptions, trainClassifiers } from './train/train-classifiers.js'
 export { TrainingRun } from './train/training-run.js'

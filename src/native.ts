@@ -31,7 +31,8 @@ export interface NativeDataset {
   dispose(): void
 }
 
-export interface NativeTraining {
+/** Work under way whose result is a JSON text. */
+export interface NativeJob {
   cancel(): void
   finished(): Promise<string | Failure>
 }
@@ -49,25 +50,27 @@ export interface NativeEmbedding {
   finished(): Promise<NativeEmbeddingResult | Failure>
 }
 
+export interface NativeTensors {
+  tensors: { name: string; shape: number[]; data: Float32Array }[]
+}
+
 export interface NativeModel {
   info(): string
+  describe(): string
+  tensors(): Promise<NativeTensors | Failure>
   save(path: string): Promise<null | Failure>
+  export(requestJson: string): Promise<string | Failure>
   embed(
     dataset: NativeDataset,
     requestJson: string,
     onProgress: ((done: number) => void) | null,
   ): NativeEmbedding | Failure
+  classify(
+    dataset: NativeDataset,
+    requestJson: string,
+    onProgress: ((done: number) => void) | null,
+  ): NativeEmbedding | Failure
   dispose(): void
-}
-
-export interface NativeEvaluation {
-  cancel(): void
-  finished(): Promise<string | Failure>
-}
-
-export interface NativePlan {
-  cancel(): void
-  finished(): Promise<string | Failure>
 }
 
 export interface Addon {
@@ -79,15 +82,13 @@ export interface Addon {
     open(sourceJson: string): Promise<NativeDataset | Failure>
     fromPictures(pictures: PicturesFromJs): Promise<NativeDataset | Failure>
   }
-  NativeTraining: {
-    start(
-      request: string,
-      train: NativeDataset,
-      test: NativeDataset | null,
-      onEvent: (event: string) => void,
-      transform: ((image: NativeImage) => NativeImage) | null,
-    ): NativeTraining | Failure
-  }
+  startTraining(
+    request: string,
+    train: NativeDataset,
+    test: NativeDataset | null,
+    onEvent: (event: string) => void,
+    transform: ((image: NativeImage) => NativeImage) | null,
+  ): NativeJob | Failure
   NativeModel: {
     create(
       configJson: string,
@@ -104,19 +105,38 @@ export interface Addon {
       precision: string,
       threads: number,
     ): Promise<NativeModel | Failure>
+    importReference(
+      path: string,
+      configJson: string,
+      classes: readonly string[],
+      device: string,
+      executor: string,
+      precision: string,
+      threads: number,
+    ): Promise<NativeModel | Failure>
   }
-  NativeEvaluation: {
-    start(
-      model: NativeModel | null,
-      request: string,
-      train: NativeDataset,
-      test: NativeDataset,
-      onEvent: (event: string) => void,
-    ): NativeEvaluation | Failure
-  }
-  NativePlan: {
-    start(request: string): NativePlan | Failure
-  }
+  startEvaluation(
+    model: NativeModel | null,
+    request: string,
+    train: NativeDataset,
+    test: NativeDataset,
+    onEvent: (event: string) => void,
+  ): NativeJob | Failure
+  startMeasure(
+    model: NativeModel | null,
+    request: string,
+    data: NativeDataset,
+    onEvent: (event: string) => void,
+  ): NativeJob | Failure
+  startDuplicates(
+    request: string,
+    train: NativeDataset,
+    test: NativeDataset,
+    onEvent: (event: string) => void,
+  ): NativeJob | Failure
+  compareOutcomes(request: string, first: Uint8Array, second: Uint8Array): Promise<string | Failure>
+  startPlan(request: string): NativeJob | Failure
+  startSheet(request: string, dataset: NativeDataset): NativeJob | Failure
   searchNeighbours(
     queries: Float32Array,
     base: Float32Array,
@@ -124,6 +144,14 @@ export interface Addon {
     k: number,
   ): Promise<{ indices: Uint32Array; similarities: Float32Array } | Failure>
   inspectFile(path: string): Promise<string | Failure>
+  inspectReference(path: string): Promise<string | Failure>
+  writeTable(
+    path: string,
+    data: Float32Array,
+    shape: readonly number[],
+    labels: Int32Array,
+    names: readonly string[],
+  ): Promise<null | Failure>
   bench(requestJson: string): Promise<string | Failure>
 }
 

@@ -1,5 +1,5 @@
 import { open, rename, rm } from 'node:fs/promises'
-import { AmdimError } from '../index.js'
+import { AmdimError } from './errors.js'
 
 /**
  * Writes a file aside and renames it, so that one that was there before is whole until the new one is.

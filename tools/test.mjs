@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { binOf, run, runKeepingOutput } from './lib/process.mjs'
+import { installTfjsNode } from './lib/tfjs-node.mjs'
 import { requireTools } from './lib/toolchain.mjs'
 
 /** cargo test prints one "test result" line for every test binary. */
@@ -41,7 +42,18 @@ async function typescriptTests(extra) {
   }
 }
 
+/** The tests of amdim/tfjs need it; where it can't be had they fail and say so, and all others run. */
+async function prepareTfjsNode() {
+  if (process.env.AMDIM_WITHOUT_TFJS_NODE === '1') return
+  try {
+    console.log(`tfjs-node ${await installTfjsNode()}`)
+  } catch (error) {
+    console.error(`@tensorflow/tfjs-node can't be put in place: ${error.message}`)
+  }
+}
+
 requireTools('run the Rust tests')
+await prepareTfjsNode()
 const results = [await rustTests(), await typescriptTests(process.argv.slice(2))]
 let passed = 0
 let failed = 0

@@ -43,6 +43,38 @@ describe('amdim train', () => {
     expect(ended.err).not.toContain('\u001b')
   })
 
+  it('trains a residual network, goes on with it, and its model embeds by its own maps', async () => {
+    const [data, out] = [pictures(), join(temporaryFolder(), 'run')]
+    const flags = [
+      '--encoder-kind',
+      'resnet18',
+      '--base-width',
+      '2',
+      '--embedding-dim',
+      '8',
+      '--batch-size',
+      '8',
+    ]
+    const common = ['train', '--data', data, '--log-every-steps', '1', '--json', '--quiet']
+    const first = await runProgram([...common, ...flags, '--updates', '2', '--out', out])
+    expect(first.code, first.err).toBe(0)
+    const step = jsonLines(first.out).find(({ type }) => type === 'step')
+    expect(Object.keys(step.terms)).toEqual(['1->4', '1->8', '4->4'])
+    const second = await runProgram([...common, '--resume', out, '--updates', '3'])
+    expect(jsonLines(second.out).at(-1)).toMatchObject({ type: 'result', update: 3 })
+
+    const model = join(out, 'model.safetensors')
+    const { config, tensors } = JSON.parse((await runProgram(['inspect', model, '--json'])).out)
+    expect(config.encoder).toMatchObject({ kind: 'resnet18', baseWidth: 2, localMaps: [4, 8] })
+    const names = tensors.map(({ name }: { name: string }) => name)
+    expect(names).toContain('encoder.module.layer2.0.downsample.0.weight')
+    const embed = ['embed', model, join(data, 'test'), '--json', '--layer']
+    const [vector] = jsonLines((await runProgram([...embed, 'local8'])).out)
+    expect(vector.shape).toEqual([8, 8, 8])
+    const missing = await runProgram([...embed, 'local5'])
+    expect(missing.err).toContain('layer: expected one of global, local4, local8, got "local5"')
+  })
+
   it('writes events as JSON lines, and nothing else when quiet', async () => {
     const args = [
       '--updates',
@@ -148,6 +180,37 @@ describe('with a model', () => {
     expect(pipe.out).toContain("'shape': (1, 16, 5, 5)")
   })
 
+  it('amdim embed writes a Parquet table', async () => {
+    const parquet = join(temporaryFolder(), 'features.parquet')
+    const ended = await runProgram(['embed', model, pictures(), '--split', 'test', '--out', parquet])
+    ok(ended)
+    expect(ended.out).toContain('6 rows, embedding [16]')
+    expect(readFileSync(parquet).toString('latin1', 0, 4)).toBe('PAR1')
+  })
+
+  it("amdim export and import go to the authors' form and back", async () => {
+    const folder = temporaryFolder()
+    const [pth, back] = [join(folder, 'amdim_cpt.pth'), join(folder, 'back.safetensors')]
+    const exported = await runProgram(['export', model, '--out', pth])
+    ok(exported)
+    expect(exported.out).toBe(`${pth}\n`)
+    const imported = await runProgram(['import', pth, '--out', back, '--classes', 'a,b', '--json'])
+    ok(imported)
+    expect(JSON.parse(imported.out)).toMatchObject({
+      path: back,
+      config: { encoder: { baseWidth: 4, embeddingDim: 16, blockDepth: 1 } },
+      classes: ['a', 'b'],
+    })
+    const onnx = join(folder, 'encoder.onnx')
+    const graph = await runProgram(['export', back, '--out', onnx, '--layers', 'global,local7', '--json'])
+    ok(graph)
+    expect(JSON.parse(graph.out)).toMatchObject({ files: [onnx] })
+    const wrong = await runProgram(['export', back, '--out', onnx, '--layers', 'local6'])
+    expect(wrong).toMatchObject({ code: 2, err: expect.stringContaining('one of global, local5, local7') })
+    const missing = await runProgram(['import', pth])
+    expect(missing).toMatchObject({ code: 2, err: expect.stringContaining('--out is missing') })
+  })
+
   it('amdim embed asks which split', async () => {
     const ended = await runProgram(['embed', model, pictures(), '--json'])
     expect(ended).toMatchObject({
@@ -169,6 +232,42 @@ describe('with a model', () => {
     const reports = JSON.parse(json.out)
     expect(Object.keys(reports)).toEqual(['rawPixels', 'untrained', 'model'])
     expect(reports.rawPixels.heads.linear).toMatchObject({ top1: 1, count: 6 })
+  })
+
+  it('amdim measure prints a table and the best of several, or JSON', async () => {
+    const common = ['measure', model, model, '--data', pictures(), '--measures', 'rankMe,retrieval']
+    const text = await runProgram([...common, '--recall-at', '1,2'])
+    ok(text)
+    for (const part of ['RankMe', 'mAP', '% at 2', '6 pictures, 16 values each', `best by rankMe: ${model}`])
+      expect(text.out).toContain(part)
+    const json = await runProgram([...common, '--by', 'nmi', '--json', '--quiet'])
+    expect(json).toMatchObject({ code: 0, err: '' })
+    const { best, by, models } = JSON.parse(json.out)
+    expect({ best, by, count: models.length }).toEqual({ best: model, by: 'nmi', count: 2 })
+    expect(models[0].report.clustering).toMatchObject({ clusters: 2 })
+  })
+
+  it('amdim compare prints a table of paired tests, or JSON', async () => {
+    const common = ['compare', 'rawPixels', model, '--data', pictures(), '--heads', 'knn', '--k', '3']
+    const text = await runProgram([...common, '--resamples', '200'])
+    ok(text)
+    for (const part of ['difference', 'only second', 'knn']) expect(text.out).toContain(part)
+    const json = await runProgram([...common, '--json', '--quiet'])
+    expect(json).toMatchObject({ code: 0, err: '' })
+    const { heads, first } = JSON.parse(json.out)
+    expect(heads.knn.both + heads.knn.onlyFirst + heads.knn.onlySecond + heads.knn.neither).toBe(6)
+    expect(first.heads.knn.top1).toBe(1)
+  })
+
+  it('amdim duplicates prints pairs and counts, or JSON', async () => {
+    const common = ['duplicates', '--data', pictures(), '--similarity', '0.99']
+    const text = await runProgram(common)
+    ok(text)
+    expect(text.out).toContain('of 6 test pictures')
+    const json = await runProgram([...common, '--json', '--quiet'])
+    expect(json).toMatchObject({ code: 0, err: '' })
+    const { exact, near, pairs, testSize } = JSON.parse(json.out)
+    expect({ pairs: pairs.length, testSize }).toEqual({ pairs: exact + near, testSize: 6 })
   })
 })
 

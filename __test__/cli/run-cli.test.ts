@@ -13,7 +13,10 @@ async function run(...args: string[]) {
   return { code, out: out.text, err: err.text }
 }
 
-const COMMANDS = ['train', 'embed', 'evaluate', 'inspect', 'plan', 'doctor', 'bench']
+const COMMANDS = [
+  ...['train', 'embed', 'evaluate', 'measure', 'compare', 'duplicates', 'inspect', 'import', 'export'],
+  ...['plan', 'doctor', 'bench'],
+]
 
 describe('amdim', () => {
   it('prints its version', async () => {
@@ -64,8 +67,19 @@ describe('amdim', () => {
     [['train', '--data', 'x', '--preset', 'cifar11'], 'preset: expected one of tiny, cifar10'],
     [['train', '--data', 'x', 'y'], 'unexpected argument "y"'],
     [['embed', 'model'], 'PICTURES... is missing'],
-    [['embed', 'model', 'pictures', '--out', 'a.csv'], '--out: expected a file named *.npy or *.jsonl'],
+    [
+      ['embed', 'model', 'pictures', '--out', 'a.csv'],
+      '--out: expected a file named *.npy, *.parquet or *.jsonl',
+    ],
     [['evaluate', 'model'], '--data is missing'],
+    [['measure'], 'MODEL... is missing'],
+    [['measure', 'model'], '--data is missing'],
+    [['measure', 'model', '--data', 'x', '--by', 'rank'], 'by: expected one of rankMe, effectiveRank'],
+    [['measure', 'model', '--data', 'x', '--measures', 'rank'], 'measures.0: expected one of rankMe'],
+    [['compare', 'model', '--data', 'x'], 'MODEL is missing'],
+    [['compare', 'a', 'b', '--data', 'x', '--resamples', '9'], 'resamples: expected a whole number >= 100'],
+    [['duplicates'], '--data is missing'],
+    [['duplicates', '--data', 'x', '--similarity', '2'], 'similarity: expected a number > 0 and <= 1'],
     [['inspect'], 'FILE is missing'],
     [['inspect', 'a', 'b'], 'unexpected argument "b"'],
     [['plan'], 'CONFIG is missing'],

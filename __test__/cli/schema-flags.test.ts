@@ -51,6 +51,8 @@ describe('flags of the schema', () => {
       augment: { crop: { scale: [0.5, 1] }, translate: null },
       optimizer: { gradientClip: null },
     })
+    expect(options('--local-maps', '4, 8')).toEqual({ encoder: { localMaps: [4, 8] } })
+    expect(options('--local-maps', 'none')).toEqual({ encoder: { localMaps: null } })
     expect(options('--terms', '1->5, 1->7', '--learning-rate', '1e-3')).toEqual({
       objective: { terms: ['1->5', '1->7'] },
       optimizer: { learningRate: 1e-3 },

@@ -5,10 +5,13 @@ import { jsonSchema, resolveConfig, type SchemaName } from '../../src/index.js'
 const schema = async (name: SchemaName) => (await jsonSchema(name)) as SchemaNode
 
 describe('jsonSchema', () => {
-  it.each(['config', 'run', 'evaluate'] as const)('describes every option of %s', async (name) => {
-    for (const { path, node } of leavesOf(await schema(name)))
-      expect(node.description, path.join('.')).toBeTruthy()
-  })
+  it.each(['config', 'run', 'evaluate', 'plan', 'measure', 'compare', 'duplicates'] as const)(
+    'describes every option of %s',
+    async (name) => {
+      for (const { path, node } of leavesOf(await schema(name)))
+        expect(node.description, path.join('.')).toBeTruthy()
+    },
+  )
 
   it('has the defaults that resolveConfig fills in', async () => {
     const config = await resolveConfig()

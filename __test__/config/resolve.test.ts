@@ -14,12 +14,14 @@ describe('resolveConfig', () => {
   it('defaults to the preset tiny, the values of the paper on a small encoder', async () => {
     const config = await resolveConfig()
     expect(config.encoder).toEqual({
+      kind: 'amdim',
       encoderSize: 32,
       inputChannels: 3,
       baseWidth: 32,
       embeddingDim: 256,
       blockDepth: 3,
       batchNorm: false,
+      localMaps: null,
     })
     expect(config.objective).toEqual({
       scoreClip: 20,
@@ -74,6 +76,9 @@ describe('resolveConfig', () => {
     ['stl10', 64, 70, 0.2, 300],
     ['imagenet128', 128, 146, 0.1, 50],
     ['places205', 128, 146, 0.1, 50],
+    ['amdim-small', 128, 146, 0.1, 50],
+    ['amdim-medium', 128, 146, 0.1, 50],
+    ['amdim-large', 128, 146, 0.1, 50],
   ] as const)('has the sizes of %s', async (preset, pixels, evalResize, hue, epochs) => {
     const config = await resolveConfig({ preset })
     expect(config.encoder.encoderSize).toBe(pixels)
@@ -85,6 +90,16 @@ describe('resolveConfig', () => {
       colorJitter: { hue, brightness: 0.4 },
     })
     expect(config.length).toEqual({ epochs })
+  })
+
+  it.each([
+    ['amdim-small', 192, 1536, 8],
+    ['amdim-medium', 256, 2048, 10],
+    ['amdim-large', 320, 2560, 10],
+  ] as const)("has the paper's encoder of %s", async (preset, baseWidth, embeddingDim, blockDepth) => {
+    const { encoder, batchSize } = await resolveConfig({ preset })
+    expect(encoder).toMatchObject({ baseWidth, embeddingDim, blockDepth, batchNorm: false })
+    expect(batchSize).toBe(480)
   })
 
   it('has 205 classes in places205', () => {
@@ -217,7 +232,7 @@ describe('a bad configuration', () => {
       { augment: { crop: { ratio: [2, 1] } } },
       'augment.crop.ratio: expected [low, high] with low <= high',
     ],
-    ['null for a group', { encoder: null }, 'encoder: expected an object with encoderSize, '],
+    ['null for a group', { encoder: null }, 'encoder: expected an object with kind, encoderSize, '],
     ['no object', 'tiny', 'config: expected an object of options, got "tiny"'],
   ]
 

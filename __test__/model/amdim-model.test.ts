@@ -66,6 +66,48 @@ describe('save and load', () => {
   })
 })
 
+describe('describe and tensors', () => {
+  it('are what the info says: the same names, shapes and number of parameters', async () => {
+    using model = await create()
+    const { tensors: listed } = model.info()
+    const tensors = await model.tensors()
+    const named = listed.filter(({ name }) => !name.endsWith('num_batches_tracked'))
+    expect([...tensors].map(([name, { shape }]) => ({ name, shape }))).toEqual(named)
+    for (const [name, { shape, data }] of tensors)
+      expect(data.length, name).toBe(shape.reduce((product, n) => product * n, 1))
+    expect(tensors.get('encoder.module.layer_list.0.conv.weight')?.data.some((value) => value !== 0)).toBe(
+      true,
+    )
+  })
+
+  it('connect the layers, whose tensors all exist', async () => {
+    using model = await create()
+    const { input, nodes, outputs } = model.describe()
+    const tensors = await model.tensors()
+    expect(input).toEqual({ channels: 3, height: 32, width: 32 })
+    for (const [index, node] of nodes.entries()) expect(node.input ?? -1).toBeLessThan(index)
+    const side = (layer: keyof typeof outputs) => nodes[outputs[layer] ?? -1]?.shape
+    expect(Object.keys(outputs)).toEqual(['global', 'local5', 'local7'])
+    expect(side('global')).toEqual({ channels: 16, height: 1, width: 1 })
+    expect(side('local5')).toEqual({ channels: 16, height: 5, width: 5 })
+    expect(side('local7')).toEqual({ channels: 16, height: 7, width: 7 })
+    const names = JSON.stringify(nodes).match(/"encoder\.module[^"]*\.(weight|bias|running_\w+)"/g) ?? []
+    expect(names.length).toBeGreaterThan(20)
+    for (const name of names) expect(tensors.has(JSON.parse(name)), name).toBe(true)
+  })
+
+  it('are a copy, and say when the model was disposed', async () => {
+    const model = await create()
+    const tensors = await model.tensors()
+    for (const { data } of tensors.values()) data.fill(0)
+    const first = (await model.tensors()).get('encoder.module.layer_list.0.conv.weight')
+    expect(first?.data.some((value) => value !== 0)).toBe(true)
+    model.dispose()
+    expect(() => model.describe()).toThrow('the model was disposed')
+    await expect(model.tensors()).rejects.toThrow('the model was disposed')
+  })
+})
+
 describe('embed', () => {
   const side = 32
   const pixels = [0, 1, 2].map((label) => noisyPixels(side, label, 0))

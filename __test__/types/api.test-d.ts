@@ -30,7 +30,15 @@ test('a configuration is whole, overrides are any part of one', () => {
 
 test('options', () => {
   expectTypeOf<PresetName>().toEqualTypeOf<
-    'tiny' | 'cifar10' | 'cifar100' | 'stl10' | 'imagenet128' | 'places205'
+    | 'tiny'
+    | 'cifar10'
+    | 'cifar100'
+    | 'stl10'
+    | 'imagenet128'
+    | 'places205'
+    | 'amdim-small'
+    | 'amdim-medium'
+    | 'amdim-large'
   >()
   expectTypeOf<{ data: string; minutes: 3; device: 'cpu' }>().toExtend<TrainOptions>()
   expectTypeOf<{ data: { train: Dataset; test: null } }>().toExtend<TrainOptions>()

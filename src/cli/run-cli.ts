@@ -9,9 +9,36 @@ import { UsageError } from './usage-error.js'
 // Commands are loaded when they are run, so that the help of `amdim` itself is quick.
 const COMMANDS: Record<string, { summary: string; load: () => Promise<{ command: Command }> }> = {
   train: { summary: 'train an encoder on pictures', load: () => import('./commands/train.js') },
+  'train-classifiers': {
+    summary: 'train classifiers on a frozen encoder',
+    load: () => import('./commands/train-classifiers.js'),
+  },
+  classify: { summary: 'say what pictures show', load: () => import('./commands/classify.js') },
   embed: { summary: 'write features of pictures', load: () => import('./commands/embed.js') },
   evaluate: { summary: 'test classifiers on frozen features', load: () => import('./commands/evaluate.js') },
+  measure: {
+    summary: 'measure features without a classifier, choose the best model',
+    load: () => import('./commands/measure.js'),
+  },
+  compare: {
+    summary: 'test whether two models differ',
+    load: () => import('./commands/compare.js'),
+  },
+  duplicates: {
+    summary: 'find test pictures that are in the training set',
+    load: () => import('./commands/duplicates.js'),
+  },
   inspect: { summary: 'show what a model file holds', load: () => import('./commands/inspect.js') },
+  experiment: {
+    summary: 'run a table of the paper: trainings and evaluations under several seeds',
+    load: () => import('./commands/experiment.js'),
+  },
+  import: {
+    summary: "make a model from the authors' checkpoint",
+    load: () => import('./commands/import.js'),
+  },
+  export: { summary: 'write an encoder for other programs', load: () => import('./commands/export.js') },
+  augment: { summary: 'draw what augmentation does', load: () => import('./commands/augment.js') },
   plan: { summary: 'predict time and memory of a run', load: () => import('./commands/plan.js') },
   doctor: { summary: 'check the installation', load: () => import('./commands/doctor.js') },
   bench: { summary: 'time the training step or the encoder', load: () => import('./commands/bench.js') },
@@ -87,7 +114,7 @@ function report(error: unknown, command: string | undefined, terminal: Terminal)
 }
 
 function mainHelp(): string {
-  const commands = Object.entries(COMMANDS).map(([name, { summary }]) => `  ${name.padEnd(10)} ${summary}`)
+  const commands = Object.entries(COMMANDS).map(([name, { summary }]) => `  ${name.padEnd(18)} ${summary}`)
   return [
     'usage: amdim COMMAND [options]',
     '',

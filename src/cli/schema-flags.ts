@@ -1,4 +1,11 @@
-import { isNullable, leavesOf, propertiesOf, type SchemaNode, typesOf } from '../config/json-schema.js'
+import {
+  isNullable,
+  leavesOf,
+  nodeAt,
+  propertiesOf,
+  type SchemaNode,
+  typesOf,
+} from '../config/json-schema.js'
 import type { CommandLine, Flag } from './flags.js'
 
 /** A flag that sets an option of a schema. */
@@ -65,7 +72,7 @@ export function convert(text: string, node: SchemaNode): unknown {
 }
 
 function itemOf(node: SchemaNode): SchemaNode {
-  return node.prefixItems?.[0] ?? (node.items || {})
+  return nodeAt(node, [0]) ?? {}
 }
 
 function placeholder(node: SchemaNode): string {

@@ -35,10 +35,19 @@ export async function resolveConfig({ preset, config }: ResolveConfigOptions = {
 }
 
 /**
- * Which options a JSON schema describes: a run's configuration, the settings of a run, an evaluation plan, or what a
- * prediction ({@link plan}) is told beside the configuration.
+ * Which options a JSON schema describes: a run's configuration, the settings of a run, an evaluation plan, what a
+ * prediction ({@link plan}) or a sheet ({@link augmentSheet}) is told beside the configuration, or how {@link measure},
+ * {@link compareModels} and {@link findDuplicates} work.
  */
-export type SchemaName = 'config' | 'run' | 'evaluate' | 'plan'
+export type SchemaName =
+  | 'config'
+  | 'run'
+  | 'evaluate'
+  | 'plan'
+  | 'sheet'
+  | 'measure'
+  | 'compare'
+  | 'duplicates'
 
 /**
  * The JSON schema (draft 2020-12) of a set of options, with descriptions, ranges and defaults. The key `flag` is the
@@ -68,7 +77,19 @@ async function schemaOf(name: SchemaName) {
       return (await import('./evaluate-schema.js')).evaluateSchema
     case 'plan':
       return (await import('./plan-schema.js')).planSchema
+    case 'sheet':
+      return (await import('./sheet-schema.js')).sheetSchema
+    case 'measure':
+      return (await import('./measure-schema.js')).measureSchema
+    case 'compare':
+      return (await import('./measure-schema.js')).compareSchema
+    case 'duplicates':
+      return (await import('./measure-schema.js')).duplicatesSchema
     default:
-      throw invalidArgument('name', 'one of config, run, evaluate, plan', name)
+      throw invalidArgument(
+        'name',
+        'one of config, run, evaluate, plan, sheet, measure, compare, duplicates',
+        name,
+      )
   }
 }

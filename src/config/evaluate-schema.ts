@@ -75,4 +75,9 @@ export const evaluateSchema = z.strictObject({
     'use only this many training pictures, drawn by the seed; null: all',
     'max-train',
   ),
+  predictions: field(
+    z.boolean().default(false),
+    'also list the predicted class of each test picture',
+    'predictions',
+  ),
 })

@@ -5,6 +5,8 @@ export interface SchemaNode {
   default?: unknown
   /** Short command-line flag, without dashes. */
   flag?: string
+  /** What it takes, in words, where those made from its type would be too long. */
+  expects?: string
   enum?: (string | number)[]
   properties?: Record<string, SchemaNode>
   anyOf?: SchemaNode[]
@@ -28,8 +30,13 @@ export function nodeAt(root: SchemaNode, path: readonly PropertyKey[]): SchemaNo
 }
 
 function childOf(node: SchemaNode, key: PropertyKey): SchemaNode | undefined {
-  if (typeof key === 'number') return node.prefixItems?.[key] ?? (node.items || undefined)
-  return [node, ...(node.anyOf ?? [])].map((option) => option.properties?.[String(key)]).find(Boolean)
+  const options = [node, ...(node.anyOf ?? [])]
+  if (typeof key === 'number') return options.map((option) => itemOf(option, key)).find(Boolean)
+  return options.map((option) => option.properties?.[String(key)]).find(Boolean)
+}
+
+function itemOf(node: SchemaNode, index: number): SchemaNode | undefined {
+  return node.prefixItems?.[index] ?? (node.items || undefined)
 }
 
 /** Names and nodes of an object's options; also of an object that may be `null`. */
@@ -55,6 +62,12 @@ export function typesOf(node: SchemaNode): string[] {
   return node.type === undefined ? [] : [node.type].flat()
 }
 
+/** The texts that a node knows by name; empty where it takes others. */
+export function knownTexts(node: SchemaNode): string[] {
+  const named = [node, ...(node.anyOf ?? [])].flatMap((option) => option.enum ?? [])
+  return named.filter((value) => typeof value === 'string')
+}
+
 /** What a node takes, in words: `a number > 0 and <= 10, or null`. */
 export function expectation(node: SchemaNode): string {
   const text = withoutNull(node)
@@ -62,6 +75,7 @@ export function expectation(node: SchemaNode): string {
 }
 
 function withoutNull(node: SchemaNode): string {
+  if (node.expects !== undefined) return node.expects
   if (node.enum) return `one of ${node.enum.join(', ')}`
   const options = node.anyOf?.filter((option) => !typesOf(option).includes('null'))
   if (options?.length) return options.map(withoutNull).join(' or ')

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { extname } from 'node:path'
 import { AmdimError, invalidArgument } from '../errors.js'
 import { isPlainObject } from './merge.js'
-import type { ConfigOverrides, PresetName } from './types.js'
+import type { AugmentPolicy, ConfigOverrides, PresetName } from './types.js'
 
 /** What a configuration file holds. */
 export interface ConfigFile {
@@ -29,7 +29,7 @@ export interface ConfigFile {
  */
 export async function loadConfig(path: string): Promise<ConfigFile> {
   if (typeof path !== 'string') throw invalidArgument('path', 'the path of a file', path)
-  const content = await parse(path, await readText(path))
+  const content = await read('config', path)
   if (!isPlainObject(content)) throw invalidArgument(path, 'an object of options', content)
   // A run folder's config.json is the whole request, with the configuration inside.
   const { preset, ...rest } = isPlainObject(content['config'])
@@ -43,28 +43,55 @@ export async function loadConfig(path: string): Promise<ConfigFile> {
   return file
 }
 
-async function readText(path: string): Promise<string> {
+/**
+ * Reads a policy file: JSON or YAML, holding a list of sub-policies, each a list of `[operation, probability, level]`.
+ *
+ * @param path - path of the file, named `*.json`, `*.yaml` or `*.yml`
+ * @throws {@link AmdimError} `AMDIM_IO` when the file cannot be read, `AMDIM_INVALID_ARGUMENT` when it is malformed, names
+ *   an unknown operation or has a number out of range
+ * @example
+ * ```ts
+ * import { loadPolicy, trainAmdim } from 'amdim';
+ *
+ * await trainAmdim({ data: 'pictures', config: { augment: { policy: await loadPolicy('policy.json') } } });
+ * ```
+ */
+export async function loadPolicy(path: string): Promise<AugmentPolicy> {
+  if (typeof path !== 'string') throw invalidArgument('path', 'the path of a file', path)
+  const content = await read('policy', path)
+  const [{ validate }, { ownPolicy }] = await Promise.all([
+    import('./validate.js'),
+    import('./policy-schema.js'),
+  ])
+  return validate(ownPolicy, content, path)
+}
+
+async function read(what: string, path: string): Promise<unknown> {
+  return parse(what, path, await readText(what, path))
+}
+
+async function readText(what: string, path: string): Promise<string> {
   try {
     return await readFile(path, 'utf8')
   } catch (cause) {
     throw new AmdimError(
       'AMDIM_IO',
-      `config file ${path} cannot be read: ${(cause as Error).message}`,
+      `${what} file ${path} cannot be read: ${(cause as Error).message}`,
       { path },
       { cause },
     )
   }
 }
 
-async function parse(path: string, text: string): Promise<unknown> {
+async function parse(what: string, path: string, text: string): Promise<unknown> {
   const extension = extname(path).toLowerCase()
   if (!['.json', '.yaml', '.yml'].includes(extension))
-    throw invalidArgument('config file', 'a file named *.json, *.yaml or *.yml', path)
+    throw invalidArgument(`${what} file`, 'a file named *.json, *.yaml or *.yml', path)
   try {
     return extension === '.json' ? JSON.parse(text) : (await import('yaml')).parse(text)
   } catch (cause) {
     const [line] = (cause as Error).message.split('\n')
-    const message = `config file ${path} is not valid ${extension === '.json' ? 'JSON' : 'YAML'}: ${line}`
+    const message = `${what} file ${path} is not valid ${extension === '.json' ? 'JSON' : 'YAML'}: ${line}`
     throw new AmdimError('AMDIM_INVALID_ARGUMENT', message, { path }, { cause })
   }
 }

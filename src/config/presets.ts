@@ -1,4 +1,6 @@
 /** Named configurations: what differs from the defaults of the schema, which are the preset `tiny`. */
+import { invalidArgument } from '../errors.js'
+import { didYouMean } from '../suggest.js'
 import type { ConfigOverrides, PresetName } from './types.js'
 
 const REFERENCE: ConfigOverrides = {
@@ -44,7 +46,17 @@ const imagenet128: ConfigOverrides = {
   length: { epochs: 50 },
 }
 
+/** An encoder of the paper (section 4.1: ndf, n_rkhs, n_depth), for ImageNet at 128 pixels. */
+function paperEncoder(baseWidth: number, embeddingDim: number, blockDepth: number): ConfigOverrides {
+  return {
+    ...imagenet128,
+    encoder: { ...imagenet128.encoder, baseWidth, embeddingDim, blockDepth },
+    batchSize: 480,
+  }
+}
+
 const TASK_300 = { epochs: 120, milestones: [80, 110] }
+const TASK_IMAGENET = { epochs: 30, milestones: [15, 25] }
 
 /** What a preset is. */
 export interface Preset {
@@ -65,8 +77,9 @@ export interface Preset {
 
 /**
  * The presets. `tiny` (the default) is for CPUs; the others have the values of the authors' code
- * (Philip-Bachman/amdim-public: datasets.py, train.py, task_self_supervised.py, task_classifiers.py). The paper's own
- * ImageNet run used baseWidth 192, embeddingDim 1536, blockDepth 8 and batches of 480.
+ * (Philip-Bachman/amdim-public: datasets.py, train.py, task_self_supervised.py, task_classifiers.py). The encoders of
+ * `amdim-small`, `amdim-medium` and `amdim-large` are the paper's; its README trains the small one in batches of 480
+ * for 50 epochs, which the other two are given too, as neither it nor the code says others.
  */
 export const PRESETS: Readonly<Record<PresetName, Preset>> = {
   tiny: {
@@ -97,7 +110,7 @@ export const PRESETS: Readonly<Record<PresetName, Preset>> = {
     description: "ImageNet at 128 pixels as in the authors' code, 50 epochs",
     classes: 1000,
     config: imagenet128,
-    classifierTask: { epochs: 30, milestones: [15, 25] },
+    classifierTask: TASK_IMAGENET,
   },
   places205: {
     // The reference code says 1000 classes here; Places205 has 205 categories.
@@ -106,4 +119,33 @@ export const PRESETS: Readonly<Record<PresetName, Preset>> = {
     config: imagenet128,
     classifierTask: { epochs: 15, milestones: [7, 12] },
   },
+  'amdim-small': {
+    description: "the paper's small encoder on ImageNet at 128 pixels, 50 epochs",
+    classes: 1000,
+    config: paperEncoder(192, 1536, 8),
+    classifierTask: TASK_IMAGENET,
+  },
+  'amdim-medium': {
+    description: "the paper's medium encoder on ImageNet at 128 pixels, 50 epochs",
+    classes: 1000,
+    config: paperEncoder(256, 2048, 10),
+    classifierTask: TASK_IMAGENET,
+  },
+  'amdim-large': {
+    description: "the paper's large encoder on ImageNet at 128 pixels, 50 epochs",
+    classes: 1000,
+    config: paperEncoder(320, 2560, 10),
+    classifierTask: TASK_IMAGENET,
+  },
+}
+
+/**
+ * The preset of a name.
+ *
+ * @throws {@link AmdimError} `AMDIM_INVALID_ARGUMENT` for an unknown one
+ */
+export function findPreset(name: string): Preset {
+  if (Object.hasOwn(PRESETS, name)) return PRESETS[name as PresetName]
+  const names = Object.keys(PRESETS)
+  throw invalidArgument('preset', `one of ${names.join(', ')}`, name, didYouMean(String(name), names))
 }

@@ -1,9 +1,10 @@
 import { AmdimError, invalidArgument } from '../errors.js'
-import { didYouMean } from '../suggest.js'
+import { usualTerms } from './encoder-maps.js'
+import { withKindDefaults } from './encoder-schema.js'
 import { isPlainObject, mergeOverrides } from './merge.js'
-import { PRESETS, type Preset } from './presets.js'
+import { findPreset } from './presets.js'
 import { configSchema } from './schema.js'
-import type { AmdimConfig, ConfigOverrides, PresetName } from './types.js'
+import type { AmdimConfig, ConfigOverrides, EncoderConfig, PresetName } from './types.js'
 import { validate } from './validate.js'
 
 /** What a configuration is made from: `base` or else the preset, then the overrides. */
@@ -20,18 +21,24 @@ export interface ConfigSources {
  */
 export function resolveSources({ preset, base, overrides = {} }: ConfigSources): AmdimConfig {
   if (!isPlainObject(overrides)) throw invalidArgument('config', 'an object of options', overrides)
-  const start = base ?? findPreset(preset ?? 'tiny').config
-  return validate(
-    configSchema,
-    mergeOverrides(mergeOverrides(configSchema.parse({}), start), linkSizes(overrides)),
-  )
+  const start = mergeOverrides(
+    configSchema.parse({}),
+    base ?? findPreset(preset ?? 'tiny').config,
+  ) as AmdimConfig
+  return validate(configSchema, mergeOverrides(start, linkSizes(linkMaps(start.encoder, overrides))))
 }
 
-/** The preset of a name. */
-export function findPreset(name: string): Preset {
-  if (Object.hasOwn(PRESETS, name)) return PRESETS[name as PresetName]
-  const names = Object.keys(PRESETS)
-  throw invalidArgument('preset', `one of ${names.join(', ')}`, name, didYouMean(String(name), names))
+/**
+ * Options that mean something for one kind of encoder alone follow the kind, and terms the maps, unless they are given.
+ */
+function linkMaps(start: EncoderConfig, overrides: ConfigOverrides): ConfigOverrides {
+  const { encoder, objective } = overrides
+  if (!isPlainObject(encoder) || (objective !== undefined && !isPlainObject(objective))) return overrides
+  const linked = withKindDefaults(start.kind, encoder as Partial<EncoderConfig>)
+  const next = mergeOverrides(start, linked) as EncoderConfig
+  const isSame = next.kind === start.kind && String(next.localMaps) === String(start.localMaps)
+  const terms = objective?.terms ?? (isSame ? undefined : usualTerms(next))
+  return { ...overrides, encoder: linked, objective: { ...objective, terms } }
 }
 
 /**

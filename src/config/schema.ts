@@ -1,31 +1,9 @@
 /** The configuration of a run: types, defaults, ranges, JSON schema and command-line flags from one declaration. */
 import { z } from 'zod'
 import { mapSides, termSides } from './encoder-maps.js'
+import { encoder } from './encoder-schema.js'
 import { count, field, group, nonNegative, positive, probability } from './field.js'
-
-const encoder = group(
-  {
-    encoderSize: field(
-      z.literal([32, 64, 128]).default(32),
-      'side of the pictures that the encoder takes, in pixels',
-      'encoder-size',
-    ),
-    inputChannels: field(z.literal([1, 3]).default(3), 'channels of a picture: 1 gray, 3 RGB'),
-    baseWidth: field(
-      count().max(4096).default(32),
-      'channels of the first layers (the paper: ndf)',
-      'base-width',
-    ),
-    embeddingDim: field(
-      count().max(65_536).default(256),
-      'dimensions of an embedding (n_rkhs)',
-      'embedding-dim',
-    ),
-    blockDepth: field(count().max(64).default(3), 'residual layers a block (n_depth)', 'block-depth'),
-    batchNorm: field(z.boolean().default(false), 'batch norm inside the encoder (use_bn)', 'batch-norm'),
-  },
-  'the encoder network (paper appendix A; reference model.py)',
-)
+import { policy } from './policy-schema.js'
 
 const term = z
   .string()
@@ -62,7 +40,7 @@ const objective = group(
     ),
     terms: field(
       z.array(term).min(1).refine(isDistinct, 'expected each term once').default(['1->5', '1->7', '5->5']),
-      'which feature map predicts which, by the sides of both, both directions',
+      'which feature map predicts which, by the sides of both, both directions; by default those of the maps',
       'terms',
     ),
     mixture: field(
@@ -166,6 +144,7 @@ const augment = group(
     pixels: field(z.literal([32, 64, 128]).default(32), 'side of a view in pixels; equals encoderSize'),
     channels: field(z.literal([1, 3]).default(3), 'channels of a view; equals inputChannels'),
     flipProbability: field(probability().default(0.5), 'horizontal flip, drawn once a picture', 'flip'),
+    policy,
     crop: field(crop.nullable().default(null), 'random resized crop, bicubic; null: none'),
     translate: field(
       translate.nullable().default({ maxPixels: 4, probability: 0.8 }),
@@ -240,6 +219,11 @@ export const configSchema = z
       'pictures a step (two views each)',
       'batch-size',
     ),
+    shuffleBuffer: field(
+      count().max(4_294_967_295).default(4096),
+      'pictures among which the next one of tar shards or Parquet files is drawn; they are kept in memory, encoded',
+      'shuffle-buffer',
+    ),
     length,
     seed: field(
       z.int().min(0).default(1),
@@ -247,6 +231,16 @@ export const configSchema = z
       'seed',
     ),
     encoderFrozen: field(z.boolean().default(false), 'only the online classifiers learn'),
+    supervised: field(
+      z.boolean().default(false),
+      "the encoder learns from labels: the classifiers' losses move it, the objective is off (the paper's rows sup)",
+      'supervised',
+    ),
+    labelFraction: field(
+      positive().max(1).default(1),
+      'share of the labels that are used, the same of every class; supervised and frozen runs see these pictures alone',
+      'label-fraction',
+    ),
   })
   .superRefine((config, context) => {
     const mismatch = (path: (string | number)[], message: string) =>
@@ -273,6 +267,10 @@ export const configSchema = z
         mismatch(['augment', name], `expected one number a channel (${augment.channels})`)
     if (augment.evalResize !== null && augment.evalResize < augment.pixels)
       mismatch(['augment', 'evalResize'], `expected at least augment.pixels (${augment.pixels})`)
+    if (config.supervised && config.encoderFrozen)
+      mismatch(['supervised'], 'expected false beside a frozen encoder')
+    if (config.supervised && !config.classifiers.enabled)
+      mismatch(['classifiers', 'enabled'], 'expected true in a supervised run')
     if (schedule.kind === 'multistep' && schedule.milestones.length === 0)
       mismatch(['schedule', 'milestones'], 'expected at least one epoch for the multistep schedule')
   })

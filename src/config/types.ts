@@ -1,6 +1,7 @@
 /** Types inferred from the schemas; importing them does not load the schemas. */
 import type { z } from 'zod'
 import type { evaluateSchema } from './evaluate-schema.js'
+import type { compareSchema, duplicatesSchema, measureSchema } from './measure-schema.js'
 import type { runSchema } from './run-schema.js'
 import type { configSchema } from './schema.js'
 
@@ -12,6 +13,12 @@ export type AmdimConfig = z.output<typeof configSchema>
 
 /** How a picture becomes two views, and its test-time form. */
 export type AugmentConfig = AmdimConfig['augment']
+
+/**
+ * An augmentation policy of one's own: sub-policies, of which one is drawn for each view. Each is a list of
+ * `[operation, probability, level]`; `docs/guide/data.md` has the operations and what their levels mean.
+ */
+export type AugmentPolicy = Exclude<AugmentConfig['policy'], string | null>
 
 /** Shape of the encoder network. */
 export type EncoderConfig = AmdimConfig['encoder']
@@ -25,8 +32,26 @@ export type RunSettings = z.output<typeof runSchema>
 /** An evaluation plan with every default filled in. */
 export type EvaluationPlan = z.output<typeof evaluateSchema>
 
+/** What is measured of features, with every default filled in. */
+export type MeasurePlan = z.output<typeof measureSchema>
+
+/** How two models are compared, with every default filled in. */
+export type ComparePlan = z.output<typeof compareSchema>
+
+/** What counts as a duplicate, with every default filled in. */
+export type DuplicatesPlan = z.output<typeof duplicatesSchema>
+
 /** Name of a preset. */
-export type PresetName = 'tiny' | 'cifar10' | 'cifar100' | 'stl10' | 'imagenet128' | 'places205'
+export type PresetName =
+  | 'tiny'
+  | 'cifar10'
+  | 'cifar100'
+  | 'stl10'
+  | 'imagenet128'
+  | 'places205'
+  | 'amdim-small'
+  | 'amdim-medium'
+  | 'amdim-large'
 
 /** An object with every part optional, at any depth; arrays and run lengths are given whole. */
 export type DeepPartial<T> = T extends readonly unknown[]

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { AmdimError, invalidArgument } from '../errors.js'
 import { didYouMean } from '../suggest.js'
-import { expectation, nodeAt, propertiesOf, type SchemaNode } from './json-schema.js'
+import { expectation, knownTexts, nodeAt, propertiesOf, type SchemaNode } from './json-schema.js'
 
 const nodes = new WeakMap<z.ZodType, SchemaNode>()
 
@@ -47,7 +47,9 @@ function toError(issue: z.core.$ZodIssue, root: SchemaNode, value: unknown, pref
     : node
       ? expectation(node)
       : issue.message
-  return invalidArgument(name, expected, valueAt(value, issue.path))
+  const actual = valueAt(value, issue.path)
+  const advice = node && typeof actual === 'string' ? didYouMean(actual, knownTexts(node)) : ''
+  return invalidArgument(name, expected, actual, advice)
 }
 
 /** The issue in the form of a union that the value has the keys of, if it has those of one. */

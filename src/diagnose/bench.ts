@@ -1,3 +1,5 @@
+import { usualTerms } from '../config/encoder-maps.js'
+import { isPlainObject } from '../config/merge.js'
 import type { EncoderConfig } from '../config/types.js'
 import { addon, unwrapJson } from '../native.js'
 
@@ -10,9 +12,9 @@ export interface BenchOptions {
    */
   mode?: 'train' | 'encode'
   /**
-   * Shape of the encoder.
+   * Shape of the encoder; a training step compares the maps that its kind compares by default.
    *
-   * @default that of the preset `tiny`
+   * @default that of the preset `tiny`, or of its kind
    */
   encoder?: Partial<EncoderConfig>
   /**
@@ -100,11 +102,14 @@ export interface BenchResult {
  * ```
  */
 export async function bench(options: BenchOptions = {}): Promise<BenchResult> {
-  const [{ validate }, { benchSchema }] = await Promise.all([
+  const [{ validate }, { benchSchema }, { withKindDefaults }] = await Promise.all([
     import('../config/validate.js'),
     import('../config/bench-schema.js'),
+    import('../config/encoder-schema.js'),
   ])
-  const request = validate(benchSchema, options)
+  const encoder = isPlainObject(options.encoder) && withKindDefaults('amdim', options.encoder)
+  const whole = validate(benchSchema, encoder ? { ...options, encoder } : options)
+  const request = { ...whole, terms: usualTerms(whole.encoder) }
   const timings = unwrapJson<Omit<BenchResult, 'max_rss_mb'>>(await addon().bench(JSON.stringify(request)))
   return { ...timings, max_rss_mb: process.resourceUsage().maxRSS / 1024 }
 }

@@ -1,3 +1,4 @@
+import { findPreset } from '../config/presets.js'
 import type { ConfigOverrides, PresetName, RunSettings } from '../config/types.js'
 import { assertKnownKeys } from '../config/validate-keys.js'
 import { invalidArgument } from '../errors.js'
@@ -131,7 +132,7 @@ export async function plan(options: PlanOptions = {}): Promise<RunPlan> {
   const { request, signal } = await resolvePlan(options)
   const native = addon()
   const base = process.memoryUsage.rss()
-  const work = unwrap(native.NativePlan.start(JSON.stringify(request)))
+  const work = unwrap(native.startPlan(JSON.stringify(request)))
   const release = cancelOnAbort(signal, work)
   try {
     const { memory, ...found } = unwrapJson<NativeRunPlan>(await work.finished())
@@ -148,7 +149,7 @@ function withProcess(base: number, parts: Omit<PlannedMemory, 'total' | 'base'>)
 /** The request as the addon takes it, checked. */
 async function resolvePlan(options: PlanOptions) {
   // Lazily, so that importing the package does not load the schemas.
-  const [{ findPreset, resolveSources }, { planSchema }, { validate }, { overridesOf }] = await Promise.all([
+  const [{ resolveSources }, { planSchema }, { validate }, { overridesOf }] = await Promise.all([
     import('../config/resolve.js'),
     import('../config/plan-schema.js'),
     import('../config/validate.js'),

@@ -1,4 +1,5 @@
 import { resolveConfig } from '../config/config.js'
+import { findPreset } from '../config/presets.js'
 import type { AugmentConfig, DeepPartial, EvaluationPlan, PresetName } from '../config/types.js'
 import { assertKnownKeys } from '../config/validate-keys.js'
 import type { Dataset } from '../data/dataset.js'
@@ -84,6 +85,12 @@ export interface EvaluateOptions {
    * @default all
    */
   maxTrain?: number
+  /**
+   * Also list the class that each head predicts for each test picture, and the test pictures with their labels.
+   *
+   * @default false
+   */
+  predictions?: boolean
   /** Stops the evaluation; it then rejects with `AMDIM_CANCELLED`. */
   signal?: AbortSignal
   /** Called now and then with what is being done and how far it is. */
@@ -113,6 +120,7 @@ const PLAN_KEYS = [
   'seed',
   'onBadImage',
   'maxTrain',
+  'predictions',
 ]
 
 /**
@@ -150,10 +158,9 @@ export async function evaluate(
 
 /** The plan with every default filled in, the protocol's and the preset's included. */
 export async function resolvePlan(options: Omit<EvaluateOptions, 'train'>): Promise<EvaluationPlan> {
-  const [{ validate }, { evaluateSchema }, { findPreset }] = await Promise.all([
+  const [{ validate }, { evaluateSchema }] = await Promise.all([
     import('../config/validate.js'),
     import('../config/evaluate-schema.js'),
-    import('../config/resolve.js'),
   ])
   const { protocol = 'corrected', preset = 'tiny' } = options
   const { epochs, milestones } = findPreset(preset).classifierTask
@@ -220,7 +227,7 @@ async function run(
 ): Promise<EvaluationReport> {
   const native = model === 'rawPixels' ? null : model.native
   const onEvent = (event: string) => onProgress?.(JSON.parse(event) as EvaluateProgress)
-  const work = unwrap(addon().NativeEvaluation.start(native, request, train.native, test.native, onEvent))
+  const work = unwrap(addon().startEvaluation(native, request, train.native, test.native, onEvent))
   const release = cancelOnAbort(signal, work)
   try {
     return unwrapJson<EvaluationReport>(await work.finished())

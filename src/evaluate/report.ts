@@ -18,6 +18,11 @@ export interface HeadReport {
   perClass: ClassReport[]
   /** `confusion[true][predicted]`: numbers of pictures. */
   confusion: number[][]
+  /**
+   * With `predictions`: the most likely class of each test picture, an index into `test.classes`; -1 for a picture that
+   * the reference's protocol does not count.
+   */
+  predictions?: number[]
 }
 
 /** How well one class is recognised. */
@@ -51,6 +56,15 @@ export interface EvaluationReport {
   testSize: number
   /** Values a picture that the heads saw. */
   featureDim: number
+  /** With `predictions`: the test pictures in the order of the data set, without those left out. */
+  test?: {
+    /** Names, one a picture. */
+    names: string[]
+    /** Indices into `classes`, one a picture. */
+    labels: number[]
+    /** Names of the classes. */
+    classes: string[]
+  }
   /** Seconds a stage. */
   seconds: Record<string, number>
   /** Pictures that were left out. */

@@ -68,7 +68,8 @@ export async function searchNeighbours(
   return { k: nearest, ...found }
 }
 
-function dimensionOf(name: string, features: Features): number {
+/** Values a row, checked against the shape. */
+export function dimensionOf(name: string, features: Features): number {
   if (!(features?.data instanceof Float32Array) || !Array.isArray(features.shape))
     throw invalidArgument(name, 'an Embedding or { data: Float32Array, shape }', features)
   const [count = 0, ...rest] = features.shape as readonly number[]

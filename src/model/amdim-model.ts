@@ -1,5 +1,5 @@
 import { resolveConfig } from '../config/config.js'
-import { type Layer, layerNames } from '../config/encoder-maps.js'
+import { type Layer, modelLayers } from '../config/encoder-maps.js'
 import type { AmdimConfig, ConfigOverrides, PresetName } from '../config/types.js'
 import { assertKnownKeys } from '../config/validate-keys.js'
 import { assertOneOf, assertPath } from '../data/arguments.js'
@@ -8,8 +8,17 @@ import { assertPixels, fromArrays } from '../data/from-arrays.js'
 import { fromPictures, type Picture } from '../data/from-pictures.js'
 import { type DatasetInput, OpenedDatasets } from '../data/open-dataset.js'
 import { AmdimError, invalidArgument } from '../errors.js'
-import { addon, type NativeEmbeddingResult, type NativeModel, unwrap } from '../native.js'
+import {
+  addon,
+  type Failure,
+  type NativeEmbedding,
+  type NativeEmbeddingResult,
+  type NativeModel,
+  unwrap,
+} from '../native.js'
 import { cancelOnAbort } from './cancel-on-abort.js'
+import { Classification } from './classification.js'
+import type { EncoderDescription, ModelTensor } from './description.js'
 import { Embedding, type SkippedPicture } from './embedding.js'
 import type { ModelInfo } from './inspect.js'
 
@@ -93,6 +102,16 @@ export interface EmbedOptions {
   onProgress?: (done: number, total: number) => void
 }
 
+/** Options of {@link AmdimModel.classify}. */
+export interface ClassifyOptions extends Omit<EmbedOptions, 'layer' | 'posteriorMaps'> {
+  /**
+   * Which classifier: the linear one, or the one with a hidden layer.
+   *
+   * @default 'linear'
+   */
+  head?: 'linear' | 'mlp'
+}
+
 /** Pixels of several pictures of one size: `[count, height, width, channels]`, values 0..255. */
 export interface PixelArray {
   /** `count * height * width * channels` values. */
@@ -105,7 +124,9 @@ export interface PixelArray {
 export type EmbedInput = DatasetInput | readonly Picture[] | PixelArray
 
 const PICTURE_FILE = /\.(jpe?g|png|webp|gif|bmp)$/i
-const MODEL_OPTIONS = ['device', 'executor', 'precision', 'threads']
+const DECODE_OPTIONS = ['batchSize', 'threads', 'onBadImage', 'signal', 'onProgress']
+/** @internal */
+export const MODEL_OPTIONS = ['device', 'executor', 'precision', 'threads']
 
 /**
  * An AMDIM encoder with its online classifiers, held by the addon.
@@ -163,6 +184,11 @@ export class AmdimModel {
   }
 
   /** @internal */
+  static of(native: NativeModel): AmdimModel {
+    return new AmdimModel(native)
+  }
+
+  /** @internal */
   get native(): NativeModel {
     if (this.#native === undefined)
       throw new AmdimError('AMDIM_INVALID_ARGUMENT', 'the model was disposed; load it again')
@@ -177,6 +203,31 @@ export class AmdimModel {
   /** The whole configuration, as in {@link AmdimModel.info}. */
   get config(): AmdimConfig {
     return this.info().config
+  }
+
+  /**
+   * The encoder as data: its layers, how they are connected, and the names of their tensors. With
+   * {@link AmdimModel.tensors} it is enough to rebuild the encoder elsewhere.
+   */
+  describe(): EncoderDescription {
+    return JSON.parse(this.native.describe()) as EncoderDescription
+  }
+
+  /**
+   * A copy of every tensor under its name in {@link AmdimModel.info}, except the counters of batch norms.
+   *
+   * @example
+   * ```ts
+   * import { AmdimModel } from 'amdim';
+   *
+   * using model = await AmdimModel.load('runs/first/model.safetensors');
+   * const tensors = await model.tensors();
+   * console.log(tensors.get('encoder.module.layer_list.0.conv.weight')?.shape); // [32, 3, 3, 3]
+   * ```
+   */
+  async tensors(): Promise<Map<string, ModelTensor>> {
+    const { tensors } = unwrap(await this.native.tensors())
+    return new Map(tensors.map(({ name, shape, data }) => [name, { shape, data }]))
   }
 
   /**
@@ -198,7 +249,7 @@ export class AmdimModel {
    * @returns for `global` `[pictures, embedding]`, for a local map `[pictures, embedding, side, side]`, for `mixture`
    *   `[pictures, components, embedding]`, for a posterior `[pictures, components, side, side]`
    * @throws {@link AmdimError} `AMDIM_INVALID_ARGUMENT` for a bad option, `AMDIM_DATA` or `AMDIM_DECODE` for pictures
-   *   that cannot be read, `AMDIM_IO` for a drawing that cannot be written, `AMDIM_CANCELLED` when the signal aborts
+   *   that cannot be read, `AMDIM_CANCELLED` when the signal aborts
    * @example
    * ```ts
    * import { AmdimModel, imageFolder } from 'amdim';
@@ -210,11 +261,54 @@ export class AmdimModel {
    */
   async embed(images: EmbedInput, options: EmbedOptions = {}): Promise<Embedding> {
     const { native } = this
-    const request = await resolveEmbed(options, layerNames(this.config))
+    assertKnownKeys(options, ['layer', 'posteriorMaps', ...DECODE_OPTIONS], 'embed')
+    const request = { ...chooseLayer(options, modelLayers(this.config)), ...(await resolveDecode(options)) }
+    return this.#withImages(images, async (dataset) => {
+      const begin = (report: Report) => native.embed(dataset.native, JSON.stringify(request), report)
+      return toEmbedding(await runOnPictures(dataset, begin, options))
+    })
+  }
+
+  /**
+   * Classes of pictures, by a classifier that was trained beside the encoder: online, in a supervised run, or by
+   * {@link trainClassifiers}.
+   *
+   * @param images - as for {@link AmdimModel.embed}
+   * @throws {@link AmdimError} `AMDIM_INVALID_ARGUMENT` for a bad option or a model without classifiers, else as
+   *   {@link AmdimModel.embed}
+   * @example
+   * ```ts
+   * import { AmdimModel } from 'amdim';
+   *
+   * using model = await AmdimModel.load('runs/first/model.safetensors');
+   * const found = await model.classify(['cat.jpg', 'dog.jpg']);
+   * console.log(found.top(0, 3)); // [{ name: 'cat', probability: 0.61 }, ...]
+   * ```
+   */
+  async classify(images: EmbedInput, options: ClassifyOptions = {}): Promise<Classification> {
+    const { native } = this
+    assertKnownKeys(options, ['head', ...DECODE_OPTIONS], 'classify')
+    const { head = 'linear' } = options
+    assertOneOf('head', head, ['linear', 'mlp'])
+    const request = { head, ...(await resolveDecode(options)) }
+    const { classes } = this.info()
+    return this.#withImages(images, async (dataset) => {
+      const begin = (report: Report) => native.classify(dataset.native, JSON.stringify(request), report)
+      const { data, labels, names, skipped } = await runOnPictures(dataset, begin, options)
+      return new Classification({
+        classes,
+        probabilities: data,
+        labels,
+        names,
+        skipped: parseSkipped(skipped),
+      })
+    })
+  }
+
+  async #withImages<T>(images: EmbedInput, work: (dataset: Dataset) => Promise<T>): Promise<T> {
     const opened = new OpenedDatasets()
     try {
-      const dataset = await openImages(images, opened)
-      return await runEmbedding(native, dataset, request, options)
+      return await work(await openImages(images, opened))
     } finally {
       opened.dispose()
     }
@@ -232,7 +326,8 @@ export class AmdimModel {
   }
 }
 
-async function resolvePlace(options: ModelOptions) {
+/** @internal */
+export async function resolvePlace(options: ModelOptions) {
   const [{ validate }, { placeSchema }] = await Promise.all([
     import('../config/validate.js'),
     import('../config/run-schema.js'),
@@ -240,24 +335,17 @@ async function resolvePlace(options: ModelOptions) {
   return validate(placeSchema, options)
 }
 
-type EmbedRequest = Required<Omit<EmbedOptions, 'signal' | 'onProgress' | 'posteriorMaps'>> & {
-  posteriorMaps: string | null
-}
-
-async function resolveEmbed(options: EmbedOptions, layers: readonly Layer[]): Promise<EmbedRequest> {
-  const own = ['layer', 'posteriorMaps', 'batchSize', 'threads', 'onBadImage', 'signal', 'onProgress']
-  assertKnownKeys(options, own, 'embed')
-  const { posteriorMaps = null, batchSize = 256, signal: _signal, onProgress: _progress, ...rest } = options
+/** Which layer, and where it is drawn. */
+function chooseLayer(
+  { layer: asked, posteriorMaps = null as string | null }: EmbedOptions,
+  layers: readonly Layer[],
+): { layer: Layer; posteriorMaps: string | null } {
   if (posteriorMaps !== null) assertPath('posteriorMaps', posteriorMaps)
-  const { layer = posteriorMaps === null ? 'global' : largestPosterior(layers), ...decoding } = rest
+  const layer = asked ?? (posteriorMaps === null ? 'global' : largestPosterior(layers))
   assertOneOf('layer', layer, layers)
-  const [{ validate }, { decodeSchema }] = await Promise.all([
-    import('../config/validate.js'),
-    import('../config/run-schema.js'),
-  ])
   if (posteriorMaps !== null && !layer.startsWith('posterior'))
     throw invalidArgument('layer', 'posteriorN beside posteriorMaps', layer)
-  return { layer, posteriorMaps, ...validate(decodeSchema, { batchSize, ...decoding }) }
+  return { layer, posteriorMaps }
 }
 
 function largestPosterior(layers: readonly Layer[]): Layer {
@@ -267,6 +355,19 @@ function largestPosterior(layers: readonly Layer[]): Layer {
     'posteriorMaps',
     'a model with mixture features (objective.mixture)',
     `one with the layers ${layers.join(', ')}`,
+  )
+}
+
+/** How pictures are read, with every default filled in. */
+async function resolveDecode({ batchSize = 256, threads, onBadImage }: ClassifyOptions) {
+  const [{ validate }, { decodeSchema }] = await Promise.all([
+    import('../config/validate.js'),
+    import('../config/run-schema.js'),
+  ])
+  const given = { batchSize, threads, onBadImage }
+  return validate(
+    decodeSchema,
+    Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
   )
 }
 
@@ -290,17 +391,18 @@ function isDatasetPromise(images: unknown): images is Dataset | PromiseLike<Data
   return images instanceof Dataset || (typeof images === 'object' && images !== null && 'then' in images)
 }
 
-async function runEmbedding(
-  model: NativeModel,
+type Report = ((done: number) => void) | null
+
+/** Work of the addon on the pictures of a data set, with progress and cancellation. */
+async function runOnPictures(
   dataset: Dataset,
-  request: EmbedRequest,
-  { signal, onProgress }: EmbedOptions,
-): Promise<Embedding> {
-  const report = onProgress ? (done: number) => onProgress(done, dataset.length) : null
-  const work = unwrap(model.embed(dataset.native, JSON.stringify(request), report))
+  begin: (report: Report) => NativeEmbedding | Failure,
+  { signal, onProgress }: Pick<EmbedOptions, 'signal' | 'onProgress'>,
+): Promise<NativeEmbeddingResult> {
+  const work = unwrap(begin(onProgress ? (done) => onProgress(done, dataset.length) : null))
   const release = cancelOnAbort(signal, work)
   try {
-    return toEmbedding(unwrap(await work.finished()))
+    return unwrap(await work.finished())
   } finally {
     release()
   }
@@ -312,6 +414,10 @@ function toEmbedding({ data, shape, labels, names, skipped }: NativeEmbeddingRes
     shape,
     labels,
     names,
-    skipped: JSON.parse(skipped) as SkippedPicture[],
+    skipped: parseSkipped(skipped),
   })
+}
+
+function parseSkipped(json: string): SkippedPicture[] {
+  return JSON.parse(json) as SkippedPicture[]
 }

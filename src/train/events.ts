@@ -63,7 +63,7 @@ export interface StepEvent {
   pairsPerSecond: number
   /** Learning rate of the last step. */
   learningRate: number
-  /** Sum of terms and penalty, in nats; 0 with a frozen encoder. */
+  /** Sum of terms and penalty, in nats; of the classifiers' losses where the objective is off (supervised, frozen encoder). */
   loss: number
   /** Loss of each term, such as `1->5`, in nats. */
   terms: Record<string, number>

@@ -34,10 +34,11 @@ import { TrainingRun } from './training-run.js'
  * ```
  */
 export function trainAmdim(options: TrainOptions): TrainingRun {
-  return new TrainingRun((emit, cancellation) => execute(options, emit, cancellation))
+  return new TrainingRun((emit, cancellation) => executeRun(options, emit, cancellation))
 }
 
-async function execute(
+/** The work of a run. */
+export async function executeRun(
   options: TrainOptions,
   emit: (event: TrainEvent) => void,
   cancellation: AbortSignal,
@@ -121,7 +122,7 @@ async function run(
       stop.abort()
     })
   const work = unwrap(
-    addon().NativeTraining.start(
+    addon().startTraining(
       JSON.stringify(request),
       train.native,
       test?.native ?? null,

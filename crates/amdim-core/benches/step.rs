@@ -1,7 +1,7 @@
 //! The parts of a training step at the `tiny` preset: `cargo bench -p amdim-core`.
 #![allow(missing_docs)]
 
-use amdim_core::encoder::{EncoderConfig, Features, Scale};
+use amdim_core::encoder::{AmdimEncoder, Features, Scale};
 use amdim_core::executor::ExecutorKind;
 use amdim_core::loss::{MixtureConfig, ObjectiveConfig, SourcePositions, Term, multiscale_loss};
 use amdim_core::model::{MixtureShape, Model, ModelConfig, Placement};
@@ -50,7 +50,7 @@ fn normal(dims: &[usize]) -> Tensor {
 }
 
 fn step(c: &mut Criterion) {
-    let encoder = EncoderConfig {
+    let encoder = AmdimEncoder {
         encoder_size: 32,
         input_channels: 3,
         base_width: 32,
@@ -74,7 +74,7 @@ fn step(c: &mut Criterion) {
     ] {
         let shape = mixture.as_ref().map(|_| MixtureShape { components: 8, hidden_units: EMBEDDING });
         let config =
-            ModelConfig { encoder: encoder.clone(), classifiers: classifiers(), classes: 10, mixture: shape };
+            ModelConfig { encoder: encoder.clone().into(), classifiers: classifiers(), classes: 10, mixture: shape };
         let objective = ObjectiveConfig { mixture, ..objective() };
         let placement = Placement { executor, ..Placement::cpu(2) };
         let model = Model::new(config, 1, placement).unwrap();

@@ -262,7 +262,7 @@ impl<S: Stored<Real = f32>> CpuStep<S> {
     fn new(model: &Model, objective: &ObjectiveConfig, learns: Learns) -> Result<Self> {
         let (kernel, network) = (Kernel::selected()?, Arc::clone(model.network()));
         let pool = Arc::new(Pool::new(model.placement().threads)?);
-        let embedding = model.config().encoder.embedding_dim;
+        let embedding = model.config().encoder.embedding_dim();
         let scales = model.scales();
         if network.outputs.len() > MOST_MAPS {
             return Err(Error::argument(

@@ -20,9 +20,9 @@
 //! | [`checkpoint`] | one file holds weights, configuration, optimiser state and position |
 //!
 //! ```
-//! use amdim_core::encoder::EncoderConfig;
+//! use amdim_core::encoder::AmdimEncoder;
 //!
-//! let config = EncoderConfig {
+//! let config = AmdimEncoder {
 //!     encoder_size: 32, input_channels: 3, base_width: 32, embedding_dim: 256, block_depth: 3, batch_norm: false,
 //! };
 //! assert_eq!(config.describe().unwrap().parameter_len(), 1_258_816);

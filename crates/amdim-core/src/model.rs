@@ -230,6 +230,15 @@ impl Model {
 
     /// Every tensor under its name in the reference's `state_dict`, as f32 (counters as i64).
     pub fn state(&self) -> Result<BTreeMap<String, Stored>> {
+        let mut state = self.encoder_state()?;
+        if let Some(classifiers) = &self.classifiers {
+            state.append(&mut classifier_state(classifiers)?);
+        }
+        Ok(state)
+    }
+
+    /// The encoder's tensors of [`state`](Self::state).
+    pub fn encoder_state(&self) -> Result<BTreeMap<String, Stored>> {
         let mut state = BTreeMap::new();
         put_parameters(
             &mut state,
@@ -244,26 +253,6 @@ impl Model {
                 state.insert(format!("{norm}num_batches_tracked"), Stored::counter(passes));
             }
             state.insert(name, Stored::float(vec![buffer.len], running[buffer.range()].to_vec()));
-        }
-        if let Some(classifiers) = &self.classifiers {
-            put_parameters(
-                &mut state,
-                CLASSIFIER_PREFIX,
-                &classifiers.parameters,
-                &tensors::to_vec(&classifiers.values)?,
-            );
-            let hidden = classifiers.config().hidden_units;
-            let running = tensors::to_vec(&classifiers.running)?;
-            let norm = format!("{CLASSIFIER_PREFIX}block_glb_mlp.block_forward.3.");
-            state.insert(
-                format!("{norm}running_mean"),
-                Stored::float(vec![hidden], running[..hidden].to_vec()),
-            );
-            state.insert(
-                format!("{norm}running_var"),
-                Stored::float(vec![hidden], running[hidden..].to_vec()),
-            );
-            state.insert(format!("{norm}num_batches_tracked"), Stored::counter(classifiers.passes));
         }
         Ok(state)
     }
@@ -330,8 +319,23 @@ fn draw_classifiers(config: &ModelConfig, seed: u64, placement: &Placement) -> R
         return Ok(None);
     }
     let (dtype, device) = (placement.dtype, &placement.device);
-    let embedding = config.encoder.embedding_dim;
+    let embedding = config.encoder.embedding_dim();
     Ok(Some(Classifiers::new(config.classifiers.clone(), embedding, config.classes, seed, dtype, device)?))
+}
+
+/// The classifiers' tensors of [`Model::state`].
+pub fn classifier_state(classifiers: &Classifiers) -> Result<BTreeMap<String, Stored>> {
+    let mut state = BTreeMap::new();
+    let values = tensors::to_vec(&classifiers.values)?;
+    put_parameters(&mut state, CLASSIFIER_PREFIX, &classifiers.parameters, &values);
+    let hidden = classifiers.config().hidden_units;
+    let running = tensors::to_vec(&classifiers.running)?;
+    let norm = format!("{CLASSIFIER_PREFIX}block_glb_mlp.block_forward.3.");
+    let running_of = |range: std::ops::Range<usize>| Stored::float(vec![hidden], running[range].to_vec());
+    state.insert(format!("{norm}running_mean"), running_of(0..hidden));
+    state.insert(format!("{norm}running_var"), running_of(hidden..2 * hidden));
+    state.insert(format!("{norm}num_batches_tracked"), Stored::counter(classifiers.passes));
+    Ok(state)
 }
 
 fn put_parameters(

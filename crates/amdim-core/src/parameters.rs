@@ -13,14 +13,18 @@ use amdim_random::Stream;
 pub fn draw(parameters: &[Parameter], stream: &mut Stream) -> Vec<f32> {
     let mut values = Vec::with_capacity(parameters.last().map_or(0, |p| p.offset + p.len()));
     for parameter in parameters {
-        let mut uniform = |bound: f32| ((stream.unit() * 2.0 - 1.0) * f64::from(bound)) as f32;
+        let uniform =
+            |stream: &mut Stream, bound: f32| ((stream.unit() * 2.0 - 1.0) * f64::from(bound)) as f32;
         match parameter.init {
             Init::Constant(value) => values.extend(std::iter::repeat_n(value, parameter.len())),
-            Init::Uniform { bound } => values.extend((0..parameter.len()).map(|_| uniform(bound))),
+            Init::Uniform { bound } => values.extend((0..parameter.len()).map(|_| uniform(stream, bound))),
+            Init::Normal { deviation } => {
+                values.extend((0..parameter.len()).map(|_| (stream.normal() * f64::from(deviation)) as f32));
+            }
             Init::NearIdentity { bound } => {
                 let columns = parameter.shape[1];
                 values.extend((0..parameter.len()).map(|i| {
-                    let drawn = uniform(bound);
+                    let drawn = uniform(stream, bound);
                     if i / columns == i % columns { 1.0 } else { drawn }
                 }));
             }

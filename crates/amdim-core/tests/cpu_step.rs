@@ -4,14 +4,16 @@ mod common;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
+use amdim_core::encoder::{EncoderConfig, ResNetDepth};
 use amdim_core::executor::{ExecutorKind, Precision};
 use amdim_core::loss::{ObjectiveConfig, SourcePositions, Term};
 use amdim_core::model::{Model, ModelConfig, Placement};
 use amdim_core::optim::AdamConfig;
 use amdim_core::train_step::{Learner, Learns, StepConfig};
 use candle_core::{DType, Device, Tensor};
-use common::{SCALES, classifiers, encoder, flat, mixture, mixture_shape, shake, tensor};
+use common::{classifiers, encoder, flat, mixture, mixture_shape, resnet, shake, tensor};
 
 /// Counts the bytes that are asked for.
 struct Counting;
@@ -35,29 +37,35 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
+/// Held by a test that counts, and by one that allocates all the while.
+static ALONE: Mutex<()> = Mutex::new(());
+
 const BATCH: usize = 10;
 /// What moves the encoder in a fast step, and whether there are mixture features.
 const KINDS: [(Learns, bool); 3] =
     [(Learns::FromViews, false), (Learns::FromLabels, false), (Learns::FromViews, true)];
 
 fn learner(executor: ExecutorKind, precision: Precision, learns: Learns) -> Learner {
-    mixing_learner(executor, precision, learns, false)
+    learner_of(&(encoder(32, false), false), executor, precision, learns)
 }
 
-/// A learner with mixture features or without.
-fn mixing_learner(executor: ExecutorKind, precision: Precision, learns: Learns, mixes: bool) -> Learner {
+/// A learner of an encoder, with mixture features or without.
+fn learner_of(
+    (encoder, mixes): &(EncoderConfig, bool),
+    executor: ExecutorKind,
+    precision: Precision,
+    learns: Learns,
+) -> Learner {
     let shape = mixes.then(mixture_shape);
     let config =
-        ModelConfig { encoder: encoder(32, false), classifiers: classifiers(), classes: 3, mixture: shape };
+        ModelConfig { encoder: encoder.clone(), classifiers: classifiers(), classes: 3, mixture: shape };
     let placement = Placement { device: Device::Cpu, dtype: DType::F32, executor, precision, threads: 2 };
     let mut model = Model::new(config, 5, placement).unwrap();
     shake(&mut model, 8);
-    let objective = ObjectiveConfig {
-        score_clip: 20.0,
-        logit_penalty: 0.04,
-        terms: vec![Term::new(1, 5), Term::new(1, 7), Term::new(5, 5)],
-        mixture: mixes.then(mixture),
-    };
+    let [coarse, fine] = [1, 2].map(|map| model.scales()[map].side());
+    let terms = vec![Term::new(1, coarse), Term::new(1, fine), Term::new(coarse, coarse)];
+    let mixture = mixes.then(mixture);
+    let objective = ObjectiveConfig { score_clip: 20.0, logit_penalty: 0.04, terms, mixture };
     let optimizer = AdamConfig {
         learning_rate: 1e-3,
         beta1: 0.8,
@@ -83,19 +91,43 @@ fn assert_near(ours: &[f64], theirs: &[f64], tolerance: f64, what: &str) {
 
 #[test]
 fn gradients_and_reports_are_those_of_candle() {
-    KINDS.into_iter().for_each(gradients_and_reports);
+    for learns in LEARNS {
+        // From labels the gradient passes hidden units that rounding switches on or off.
+        let rounding = if learns == Learns::FromLabels { 0.4 } else { 0.15 };
+        let tolerances = [(Precision::F32, 2e-4), (Precision::Bf16, rounding)];
+        gradients_and_reports(&(encoder(32, false), false), learns, &tolerances);
+    }
 }
 
-fn gradients_and_reports((learns, mixes): (Learns, bool)) {
-    let mut candle = mixing_learner(ExecutorKind::Candle, Precision::F32, learns, mixes);
-    let positions = SourcePositions::draw(&SCALES, BATCH, 3, 0);
+#[test]
+fn those_with_mixture_features_too() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let tolerances = [(Precision::F32, 2e-4), (Precision::Bf16, 0.15)];
+    gradients_and_reports(&(encoder(32, false), true), Learns::FromViews, &tolerances);
+}
+
+/// Deep networks with a ReLU after every layer have more units that rounding switches.
+#[test]
+fn those_of_residual_networks_too() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    for depth in [ResNetDepth::ResNet18, ResNetDepth::ResNet50] {
+        for learns in LEARNS {
+            gradients_and_reports(&(resnet(depth, 32), false), learns, &[(Precision::F32, 0.1)]);
+        }
+    }
+}
+
+fn gradients_and_reports(kind: &(EncoderConfig, bool), learns: Learns, tolerances: &[(Precision, f64)]) {
+    let learner = |executor, precision| learner_of(kind, executor, precision, learns);
+    let mixes = kind.1;
+    let mut candle = learner(ExecutorKind::Candle, Precision::F32);
+    let scales = candle.model().unwrap().scales().to_vec();
+    let positions = SourcePositions::draw(&scales, BATCH, 3, 0);
     let [first, second] = views(1);
     let labels = [LABELS, LABELS].concat();
     let expected = candle.compute([&first, &second], &labels, &positions).unwrap();
-    // From labels the gradient passes hidden units that rounding switches on or off.
-    let rounding = if learns == Learns::FromLabels { 0.4 } else { 0.15 };
-    for (precision, tolerance) in [(Precision::F32, 2e-4), (Precision::Bf16, rounding)] {
-        let mut fast = mixing_learner(ExecutorKind::Cpu, precision, learns, mixes);
+    for &(precision, tolerance) in tolerances {
+        let mut fast = learner(ExecutorKind::Cpu, precision);
         let computed = fast.compute([&first, &second], &labels, &positions).unwrap();
         let gradient =
             |computed: &amdim_core::train_step::Computed| flat(computed.encoder_gradient.as_ref().unwrap());
@@ -105,7 +137,7 @@ fn gradients_and_reports((learns, mixes): (Learns, bool)) {
         };
         assert_near(&heads(&computed), &heads(&expected), tolerance, "gradient of the classifiers");
         for (ours, theirs) in computed.features.iter().zip(&expected.features) {
-            for scale in SCALES {
+            for &scale in &scales {
                 let [ours, theirs] = [ours, theirs].map(|features| flat(features.at(scale).unwrap()));
                 assert_near(&ours, &theirs, tolerance, "features");
             }
@@ -168,10 +200,11 @@ fn a_changed_model_is_what_goes_on() {
 /// Random positions, labels of both views and the report are a few hundred bytes; everything else is used again.
 #[test]
 fn a_step_allocates_nothing_but_its_report() {
-    for (precision, (learns, mixes)) in
-        [Precision::F32, Precision::Bf16].map(|p| KINDS.map(|kind| (p, kind))).concat()
-    {
-        let mut fast = mixing_learner(ExecutorKind::Cpu, precision, learns, mixes);
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let encoders = [(encoder(32, false), false), (resnet(ResNetDepth::ResNet50, 32), false), (encoder(32, false), true)];
+    let kinds = [Precision::F32, Precision::Bf16].map(|p| LEARNS.map(|l| (p, l))).concat();
+    for (encoder, &(precision, learns)) in encoders.iter().flat_map(|e| kinds.iter().map(move |k| (e, k))) {
+        let mut fast = learner_of(encoder, ExecutorKind::Cpu, precision, learns);
         let [first, second] = views(1);
         for _ in 0..2 {
             fast.step([&first, &second], &LABELS, 1e-3).unwrap();
@@ -184,7 +217,7 @@ fn a_step_allocates_nothing_but_its_report() {
                 BYTES.load(Ordering::Relaxed) - before
             })
             .min();
-        assert!(least < Some(1024), "{precision}, {learns:?}, mixture {mixes}: {least:?} bytes");
+        assert!(least < Some(1024), "{encoder:?}, {precision}, {learns:?}: {least:?} bytes");
     }
 }
 

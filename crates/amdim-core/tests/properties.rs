@@ -2,7 +2,7 @@
 
 mod common;
 
-use amdim_core::encoder::{Features, Scale};
+use amdim_core::encoder::{Features, ResNetDepth, Scale};
 use amdim_core::estimator::info_nce;
 use amdim_core::executor::{ExecutorKind, Precision};
 use amdim_core::loss::{
@@ -10,7 +10,9 @@ use amdim_core::loss::{
     multiscale_loss,
 };
 use candle_core::{DType, Device, Tensor, Var};
-use common::{SCALES, TERMS, encoder, features, flat, mixture_model, mixture_shape, scalar, shake, tensor};
+use common::{
+    SCALES, TERMS, encoder, features, flat, mixture_model, mixture_shape, resnet, scalar, shake, tensor,
+};
 
 fn objective() -> ObjectiveConfig {
     ObjectiveConfig { score_clip: 20.0, logit_penalty: 0.04, terms: TERMS.to_vec(), mixture: None }
@@ -187,21 +189,25 @@ fn unlabelled_rows_do_not_count() {
     assert_eq!(error.code(), "AMDIM_INVALID_ARGUMENT");
 }
 
-/// Features, running statistics and parameter gradients of the two executors, for every size and option.
+/// Features, running statistics and parameter gradients of the two executors, for every encoder, size and option.
 #[test]
 fn both_executors_compute_the_same() {
-    for (size, batch_norm, batch, mixes) in [
-        (32, false, 5, false),
-        (32, true, 3, false),
-        (64, true, 2, false),
-        (128, false, 2, false),
-        (32, false, 5, true),
+    for (encoder, batch, mixes) in [
+        (encoder(32, false), 5, false),
+        (encoder(32, true), 3, false),
+        (encoder(64, true), 2, false),
+        (encoder(128, false), 2, false),
+        (resnet(ResNetDepth::ResNet18, 32), 3, false),
+        (resnet(ResNetDepth::ResNet34, 64), 2, false),
+        (resnet(ResNetDepth::ResNet50, 128), 2, false),
+        (encoder(32, false), 5, true),
     ] {
+        let size = encoder.encoder_size();
         let images = tensor(&[batch, 3, size, size], 1.5, 21);
         let mut runs = Vec::new();
         for kind in [ExecutorKind::Cpu, ExecutorKind::Candle] {
             let shape = mixes.then(mixture_shape);
-            let mut model = mixture_model(encoder(size, batch_norm), shape, 0, kind, DType::F64);
+            let mut model = mixture_model(encoder.clone(), shape, 0, kind, DType::F64);
             shake(&mut model, 3);
             let evaluated = model.embed(&images).unwrap();
             let placement = model.placement().clone();
@@ -232,10 +238,7 @@ fn both_executors_compute_the_same() {
             assert_eq!(cpu.dims(), candle.dims());
             let largest = flat(candle).iter().fold(0.0f64, |largest, x| largest.max(x.abs()));
             for (a, b) in flat(cpu).iter().zip(flat(candle)) {
-                assert!(
-                    (a - b).abs() <= 1e-9 * largest,
-                    "{size} pixels, batch norm {batch_norm}: {a} and {b}"
-                );
+                assert!((a - b).abs() <= 1e-9 * largest, "{encoder:?}: {a} and {b}");
             }
         }
     }

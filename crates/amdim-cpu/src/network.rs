@@ -12,7 +12,7 @@ use crate::elementwise::{add_converted, convert};
 use crate::error::check_length;
 use crate::filter::Filter;
 use crate::groups::{Groups, MAX_GROUPS};
-use crate::layer::{InputGradients, Layer, Layout, Maps, Pass, Weights, Workspace, Write};
+use crate::layer::{InputGradients, Inputs, Layer, Layout, Maps, Pass, Weights, Workspace, Write};
 use crate::norm::{Norm, NormState};
 use crate::registers::Registers;
 use crate::slot::Slot;
@@ -30,7 +30,7 @@ const COPIED: usize = 1 << 14;
 /// Bytes that a [`CpuNetwork`] takes to train; see [`CpuNetwork::memory`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NetworkMemory {
-    /// Its copies of the parameters: flat and packed; state of the batch norms.
+    /// Its copies of the parameters: flat and packed; state of the batch norms; tables of windows.
     pub parameters: usize,
     /// Maps of all slots, and gradients of maps: proportional to the batch.
     pub maps: usize,
@@ -84,6 +84,8 @@ pub struct CpuNetwork<S: Stored> {
     packed: [Buffer<S>; 2],
     /// A filter on its way there.
     unpacked: Buffer<S>,
+    /// Bytes of the tables of windows.
+    table_bytes: usize,
     workspace: Workspace<S>,
     /// Gradients of the maps, a register each.
     map_gradients: Vec<Buffer<S>>,
@@ -131,6 +133,7 @@ impl<S: Stored> CpuNetwork<S> {
             parameters: Buffer::zeros(network.parameter_len()),
             packed: [forward, if trains { backward } else { 0 }].map(Buffer::zeros),
             unpacked: Buffer::zeros(longest),
+            table_bytes: layout.table_bytes(),
             workspace: Workspace {
                 sums: vec![0.0; 2 * scratch.channels * MAX_GROUPS],
                 partials: vec![],
@@ -237,9 +240,10 @@ impl<S: Stored> CpuNetwork<S> {
         images_to_maps(pass(network.input), network.input, images, &mut slot.pictures);
         for (index, (layer, node)) in layers.iter().zip(&network.nodes).enumerate() {
             let (before, rest) = slot.maps.split_at_mut(index);
-            let x = input_map(node, &slot.pictures, before);
+            let added = node.added().map_or(&[][..], |add| &before[add]);
+            let inputs = Inputs { x: input_map(node, &slot.pictures, before), added };
             let (kept, y) = (&mut slot.kept[index], &mut rest[0]);
-            layer.forward(pass(node.shape), &mut slot.norms, buffers, &mut workspace.sums, x, kept, y);
+            layer.forward(pass(node.shape), &mut slot.norms, buffers, &mut workspace.sums, inputs, kept, y);
         }
         Ok(())
     }
@@ -296,6 +300,12 @@ impl<S: Stored> CpuNetwork<S> {
             }
             if has_gradients[index] {
                 let x = input_map(node, &slot.pictures, &slot.maps);
+                let mut added_register =
+                    node.added().map(|add| (add, take(&mut maps[registers.of_node[add]])));
+                let added_gradients = added_register.as_mut().map(|(add, register)| InputGradients {
+                    values: &mut register[..y_gradients.len()],
+                    write: Write::first(!has_gradients[*add]),
+                });
                 let x_gradients = match node.input {
                     Source::Picture => None,
                     Source::Node(input) => Some(InputGradients {
@@ -305,10 +315,12 @@ impl<S: Stored> CpuNetwork<S> {
                 };
                 let stored = Maps { x, kept: &slot.kept[index], y: &slot.maps[index] };
                 let (norms, pass) = (&mut slot.norms, pass(node.shape));
-                layer.backward(pass, norms, workspace, stored, y_gradients, x_gradients, gradients);
-                if let Source::Node(input) = node.input {
-                    has_gradients[input] = true;
+                let to = [x_gradients, added_gradients];
+                layer.backward(pass, norms, workspace, stored, y_gradients, to, gradients);
+                if let Some((add, register)) = added_register {
+                    maps[registers.of_node[add]] = register;
                 }
+                node.reads().for_each(|read| has_gradients[read] = true);
             }
             maps[registers.of_node[index]] = register;
         }
@@ -326,7 +338,7 @@ impl<S: Stored> CpuNetwork<S> {
         let gradients = batch * self.registers.total_len() + self.hidden_gradients_len(batch);
         let [groups, partial] = self.partials_len(batch);
         NetworkMemory {
-            parameters: self.parameters.len() * real + packed * stored + norms,
+            parameters: self.parameters.len() * real + packed * stored + norms + self.table_bytes,
             maps: slots + gradients * stored,
             scratch: self.workers.scratch_bytes()
                 + self.workspace.sums.len() * size_of::<f64>()
@@ -422,13 +434,13 @@ impl<S: Stored> Infer<'_, S> {
         for (index, (layer, node)) in layers.iter().zip(&network.nodes).enumerate() {
             let mut register = take(&mut maps[registers.of_node[index]]);
             let y = &mut register[..batch * node.shape.len()];
+            let map = |node: usize| &maps[registers.of_node[node]][..batch * network.nodes[node].shape.len()];
             let x = match node.input {
                 Source::Picture => &pictures[..],
-                Source::Node(input) => {
-                    &maps[registers.of_node[input]][..batch * network.nodes[input].shape.len()]
-                }
+                Source::Node(input) => map(input),
             };
-            layer.infer(*weights, norms, x, y, scratch);
+            let inputs = Inputs { x, added: node.added().map_or(&[], map) };
+            layer.infer(*weights, norms, inputs, y, scratch);
             for (output, _) in outputs.iter_mut().zip(&network.outputs).filter(|&(_, &o)| o == index) {
                 vectorized!(weights.instructions, convert(y, output));
             }
@@ -482,8 +494,13 @@ fn check_description(network: &Network) -> Result<(), CpuError> {
         return wrong("network", "its pictures hold no pixel");
     }
     for (index, node) in network.nodes.iter().enumerate() {
-        if matches!(node.input, Source::Node(input) if input >= index) {
+        if node.reads().any(|read| read >= index) {
             return wrong(&node.name, "it reads a node that doesn't come before it");
+        }
+        if let Some(add) = node.added()
+            && (network.nodes[add].shape != node.shape || node.input == Source::Node(add))
+        {
+            return wrong(&node.name, "it adds a map of another shape, or its own input");
         }
         if node.shape.is_empty() {
             return wrong(&node.name, "its map holds no value");

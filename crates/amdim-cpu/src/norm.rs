@@ -60,6 +60,12 @@ impl<R: Real> NormState<R> {
         6 * channels * size_of::<R>()
     }
 
+    /// Mean, scale and shift: `y = (x - mean) scale + shift`.
+    #[inline(always)]
+    pub(crate) fn affine(&self) -> [&[R]; 3] {
+        [&self.mean, &self.scale, &self.shift]
+    }
+
     /// Replaces `x` by `y` in `rows`, `[rows, channels]`.
     pub(crate) fn apply<S: Stored<Real = R>>(&self, instructions: Kernel, rows: &mut [S]) {
         let channels = self.mean.len();

@@ -1,6 +1,7 @@
 //! What a sliding window reads: patches as the rows of a product, gradients scattered back, averages.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use amdim_kernels::gemm::{Left, Rows, Windows, ZEROS};
 use amdim_kernels::{Buffer, Real, Stored};
@@ -26,7 +27,7 @@ pub(crate) struct Patches {
     /// the border, a pixel.
     run: usize,
     /// `[locations, runs]`: where in a picture they begin; [`ZEROS`] beyond the border.
-    offsets: Vec<usize>,
+    offsets: Arc<[usize]>,
 }
 
 impl Patches {
@@ -55,7 +56,24 @@ impl Patches {
                 });
             }
         }
-        Some(Self { input, window, locations: output.locations(), run: pixels * input.channels, offsets })
+        let (locations, offsets) = (output.locations(), offsets.into());
+        Some(Self { input, window, locations, run: pixels * input.channels, offsets })
+    }
+
+    /// The same window over another map of this shape; both share a table.
+    pub(crate) fn shared(&self) -> Self {
+        Self { offsets: Arc::clone(&self.offsets), ..*self }
+    }
+
+    /// Whether it is this window, from maps of the shape `input` to maps of the shape `output`.
+    pub(crate) fn leads(&self, input: MapShape, output: MapShape, window: Window) -> bool {
+        let positions = [window.positions(input.height), window.positions(input.width)];
+        (self.input, self.window) == (input, window) && positions == [Some(output.height), Some(output.width)]
+    }
+
+    /// Bytes of the table of windows.
+    pub(crate) fn table_bytes(&self) -> usize {
+        self.offsets.len() * size_of::<usize>()
     }
 
     /// Number of pixels in the window.
@@ -189,6 +207,13 @@ impl Patches {
     /// The share of a pixel in an average over the window.
     pub(crate) fn share<R: Real>(&self) -> R {
         R::from_f64(1.0 / self.taps() as f64)
+    }
+
+    /// Where the pixels of a row's window begin in the maps, row by row; those of a border of zeros are left out.
+    #[inline(always)]
+    pub(crate) fn pixels(&self, row: usize) -> impl Iterator<Item = usize> {
+        let (run, channels) = (self.run, self.input.channels);
+        self.sources(row).flatten().flat_map(move |at| (at..at + run).step_by(channels))
     }
 
     /// Where a row's picture begins, and where its stretches begin in the picture.

@@ -1,7 +1,7 @@
 //! Maps that are not needed at the same time share memory.
 
 use amdim_kernels::Buffer;
-use amdim_network::{Network, Source};
+use amdim_network::Network;
 
 /// Which register holds each node's map (or its gradients).
 ///
@@ -19,9 +19,7 @@ impl Registers {
     pub(crate) fn new(network: &Network) -> Self {
         let mut last_reader: Vec<usize> = (0..network.nodes.len()).collect();
         for (index, node) in network.nodes.iter().enumerate() {
-            if let Source::Node(input) = node.input {
-                last_reader[input] = index;
-            }
+            node.reads().for_each(|read| last_reader[read] = index);
         }
         let mut registers = Self { of_node: vec![], lens: vec![] };
         let mut busy_until: Vec<usize> = vec![];
@@ -57,7 +55,7 @@ impl Registers {
 
 #[cfg(test)]
 mod tests {
-    use amdim_network::{Builder, MapShape, Padding, Window};
+    use amdim_network::{Builder, MapShape, Padding, Source, Window};
 
     use super::*;
 
@@ -75,5 +73,20 @@ mod tests {
         let registers = Registers::new(&builder.finish(vec![three, tap]));
         assert_eq!(registers.of_node, [0, 1, 2, 1, 1]);
         assert_eq!(registers.lens, [4 * 9, 5 * 9, 3 * 9]);
+    }
+
+    #[test]
+    fn a_map_that_is_added_keeps_its_register_until_then() {
+        let mut builder = Builder::new(MapShape { channels: 2, height: 3, width: 3 });
+        let mut layer = |input, add| {
+            let window = Window::new(3, 1, Padding::zeros(1));
+            builder.normed_convolution(["c", "n"], input, 2, window, add, true).unwrap()
+        };
+        let tapped = layer(Source::Picture, None);
+        let one = layer(Source::Node(tapped), None);
+        let two = layer(Source::Node(one), None);
+        let sum = layer(Source::Node(two), Some(tapped));
+        let last = layer(Source::Node(sum), None);
+        assert_eq!(Registers::new(&builder.finish(vec![last])).of_node, [0, 1, 2, 1, 0]);
     }
 }

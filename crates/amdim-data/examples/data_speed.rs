@@ -4,7 +4,7 @@
 //! cargo run --release -p amdim-data --example data_speed -- cifar10-jpeg.tar.gz --subfolder train --preset cifar10
 //! ```
 //!
-//! Prints one JSON object. `tools/peers/data.py` runs it in alternation with torchvision.
+//! `--policy fast-autoaugment-cifar10` adds strong augmentation. Prints one JSON object. `tools/peers/data.py` runs it in alternation with torchvision.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use std::time::Instant;
 use amdim_data::dataset::FolderLabels;
 use amdim_data::{
     AugmentConfig, BadImagePolicy, CachedDataset, ColorJitterConfig, CropConfig, Dataset, DatasetSource,
-    DecodeMode, Limits, Loader, LoaderOptions, TranslateConfig, open,
+    DecodeMode, Limits, Loader, LoaderOptions, PolicyConfig, TranslateConfig, open,
 };
 
 /// Pairs a batch.
@@ -44,11 +44,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         threads: 1,
         prefetch: 1,
         on_bad_image: BadImagePolicy::Error,
+        shuffle_buffer: 1,
         epoch: 0,
         position: 0,
     };
     let size = loader.batch;
-    let mut loader = Loader::new(dataset, &options.preset.augment(options.decode), loader, None)?;
+    let augment = AugmentConfig { policy: options.policy, ..options.preset.augment(options.decode) };
+    let mut loader = Loader::new(dataset, &augment, loader, None)?;
     for _ in 0..3 {
         let batch = loader.next_batch()?;
         loader.recycle(batch);
@@ -75,14 +77,21 @@ struct Options {
     subfolder: Option<String>,
     preset: Preset,
     decode: DecodeMode,
+    policy: Option<PolicyConfig>,
     seconds: f64,
 }
 
 impl Options {
     fn from_args(mut args: impl Iterator<Item = String>) -> Result<Self, Box<dyn Error>> {
         let path = args.next().ok_or("expected the path of a folder of pictures or of its archive")?.into();
-        let mut options =
-            Self { path, subfolder: None, preset: Preset::Cifar10, decode: DecodeMode::Exact, seconds: 5.0 };
+        let mut options = Self {
+            path,
+            subfolder: None,
+            preset: Preset::Cifar10,
+            decode: DecodeMode::Exact,
+            policy: None,
+            seconds: 5.0,
+        };
         while let Some(flag) = args.next() {
             let value = args.next().ok_or_else(|| format!("{flag} takes a value"))?;
             match flag.as_str() {
@@ -91,6 +100,7 @@ impl Options {
                 "--preset" if value == "imagenet128" => options.preset = Preset::Imagenet128,
                 "--decode" if value == "exact" => options.decode = DecodeMode::Exact,
                 "--decode" if value == "fast" => options.decode = DecodeMode::Fast,
+                "--policy" => options.policy = Some(serde_json::from_value(value.into())?),
                 "--seconds" => options.seconds = value.parse()?,
                 _ => return Err(format!("unknown: {flag} {value}").into()),
             }
@@ -117,6 +127,7 @@ impl Preset {
         };
         let cifar = AugmentConfig {
             flip_probability: 0.5,
+            policy: None,
             crop: None,
             translate: Some(TranslateConfig { max_pixels: 4, probability: 0.8 }),
             color_jitter: Some(jitter(0.2)),

@@ -56,6 +56,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn config(decode: DecodeMode) -> AugmentConfig {
     AugmentConfig {
         flip_probability: 0.5,
+        policy: None,
         crop: Some(CropConfig { scale: [0.3, 1.0], ratio: [0.7, 1.4] }),
         translate: None,
         color_jitter: None,

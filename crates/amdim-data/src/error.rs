@@ -33,6 +33,17 @@ pub enum DataError {
         /// Files that are there and are not pictures.
         ignored: usize,
     },
+    /// A Parquet file has no column of pictures.
+    #[error(
+        "{place} has no column of pictures: expected one of bytes, or one with a field bytes, as Hugging Face's data \
+         sets have it; its columns are {columns}"
+    )]
+    NoPictureColumn {
+        /// The file.
+        place: String,
+        /// The columns it has.
+        columns: String,
+    },
     /// A class folder holds no picture, so that its label would never occur.
     #[error("class folder {class} in {place} has no pictures; remove it or put pictures into it")]
     EmptyClass {
@@ -144,6 +155,7 @@ impl DataError {
         match self {
             Self::InvalidArgument { .. } => "AMDIM_INVALID_ARGUMENT",
             Self::NoPictures { .. }
+            | Self::NoPictureColumn { .. }
             | Self::EmptyClass { .. }
             | Self::MissingLabel { .. }
             | Self::WrongLength { .. }

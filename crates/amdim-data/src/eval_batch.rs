@@ -5,6 +5,7 @@ use std::thread;
 
 use crate::augment::{AugmentConfig, Pipeline, Scratch};
 use crate::dataset::{Dataset, check_index};
+use crate::decode::ChoosePart;
 use crate::error::{DataError, Result, panic_message};
 use crate::loader::{BadImagePolicy, SkippedPicture, Transform, read};
 
@@ -78,7 +79,8 @@ fn load_one(
 ) -> Result<()> {
     let name = || dataset.name(index as usize);
     catch_unwind(AssertUnwindSafe(|| {
-        read(dataset, index, transform, &mut |width, height| pipeline.wanted_for_test(width, height))?
+        let part = &mut |choose: &mut ChoosePart<'_>| dataset.part(index as usize, choose);
+        read(part, transform, &mut |width, height| pipeline.wanted_for_test(width, height))?
             .and_then(|part| pipeline.test_view(part, scratch, view))
             .map_err(|error| error.with_picture(&name()))
     }))

@@ -24,6 +24,7 @@
 //! let dataset = Arc::new(ArrayDataset::new(vec![128; 4 * 4 * 4 * 3], 4, 4, 4, 3, None)?);
 //! let augment = AugmentConfig {
 //!     flip_probability: 0.5,
+//!     policy: None,
 //!     crop: None,
 //!     translate: None,
 //!     color_jitter: None,
@@ -36,7 +37,8 @@
 //!     decode: DecodeMode::Exact,
 //! };
 //! let options = LoaderOptions {
-//!     batch: 2, seed: 1, threads: 1, prefetch: 2, on_bad_image: BadImagePolicy::Error, epoch: 0, position: 0,
+//!     batch: 2, seed: 1, threads: 1, prefetch: 2, on_bad_image: BadImagePolicy::Error,
+//!     shuffle_buffer: 1000, epoch: 0, position: 0,
 //! };
 //! let mut loader = Loader::new(dataset, &augment, options, None)?;
 //! let batch = loader.next_batch()?;
@@ -50,22 +52,27 @@ pub mod dataset;
 pub mod decode;
 pub mod error;
 pub mod eval_batch;
+pub mod fingerprint;
 pub mod golden_ops;
 pub mod image;
 pub mod loader;
 pub mod order;
 pub mod png;
+pub mod sheet;
 
 mod vector;
 
-pub use augment::{AugmentConfig, ColorJitterConfig, CropConfig, DecodeMode, Pipeline, TranslateConfig};
+pub use augment::{
+    AugmentConfig, ColorJitterConfig, CropConfig, DecodeMode, Pipeline, PolicyConfig, TranslateConfig,
+};
 pub use dataset::{
     ArrayDataset, CachedDataset, Dataset, DatasetSource, FileDataset, MemoryDataset, MemoryPicture,
-    PicturePixels, open,
+    PicturePixels, StreamDataset, open,
 };
 pub use decode::Limits;
 pub use error::DataError;
 pub use eval_batch::{EvalBatch, load_eval_batch};
+pub use fingerprint::Fingerprint;
 pub use image::Image;
 pub use loader::{BadImagePolicy, Batch, Loader, LoaderOptions, SkippedPicture, Transform};
 pub use order::epoch_order;

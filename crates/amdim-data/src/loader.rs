@@ -6,8 +6,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use crate::augment::{AugmentConfig, Pipeline, Scratch};
-use crate::dataset::Dataset;
-use crate::decode::{ChoosePart, Part};
+use crate::dataset::stream::Window;
+use crate::dataset::{Dataset, Stream};
+use crate::decode::{ChoosePart, Part, Wanted};
 use crate::error::{DataError, Result, panic_message};
 use crate::image::Image;
 use crate::order::epoch_order;
@@ -38,6 +39,9 @@ pub struct LoaderOptions {
     pub prefetch: usize,
     /// What to do about bad pictures.
     pub on_bad_image: BadImagePolicy,
+    /// Pictures among which the next one of a stream is drawn, at least 1; a data set that is no stream is shuffled as
+    /// a whole.
+    pub shuffle_buffer: usize,
     /// Epoch to start in, from 0.
     pub epoch: u64,
     /// Batch of that epoch to start with, from 0. A run that is resumed here gets the batches that the uninterrupted
@@ -130,12 +134,13 @@ impl Loader {
         let threads = options.threads;
         let ahead = options.prefetch as u64;
         let maker = BatchMaker {
+            stream: dataset.stream(),
             dataset,
             pipeline,
             options,
             transform,
             batches_per_epoch,
-            order: Mutex::new(None),
+            passes: Mutex::new(BTreeMap::new()),
             bad: Mutex::new(BTreeMap::new()),
             spare: Mutex::new(Vec::new()),
         };
@@ -201,9 +206,12 @@ impl Drop for Loader {
 
 /// Checks the options and returns the number of batches an epoch.
 fn check_options(options: &LoaderOptions, samples: usize) -> Result<usize> {
-    for (name, value) in
-        [("batch", options.batch), ("threads", options.threads), ("prefetch", options.prefetch)]
-    {
+    for (name, value) in [
+        ("batch", options.batch),
+        ("threads", options.threads),
+        ("prefetch", options.prefetch),
+        ("shuffleBuffer", options.shuffle_buffer),
+    ] {
         if value == 0 {
             return Err(DataError::argument(name, "at least 1", value));
         }
@@ -230,7 +238,7 @@ fn check_options(options: &LoaderOptions, samples: usize) -> Result<usize> {
 }
 
 /// A lock that outlives a panic elsewhere: what it guards is whole between statements.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -269,22 +277,35 @@ impl Shared {
 /// Makes the batch of any number, alone.
 struct BatchMaker {
     dataset: Arc<dyn Dataset>,
+    stream: Option<Arc<Stream>>,
     pipeline: Pipeline,
     options: LoaderOptions,
     transform: Option<Transform>,
     batches_per_epoch: usize,
-    /// The order of the epoch last asked for.
-    order: Mutex<Option<(u64, Arc<[u32]>)>>,
+    /// The epochs of which batches are being made.
+    passes: Mutex<BTreeMap<u64, Arc<Pass>>>,
     bad: Mutex<BTreeMap<u32, SkippedPicture>>,
     /// View buffers of batches that were handed back.
     spare: Mutex<Vec<[Vec<f32>; 2]>>,
+}
+
+/// Epochs that are kept: threads may make the last batches of one and the first of the next.
+const PASSES: usize = 2;
+
+/// One epoch.
+struct Pass {
+    epoch: u64,
+    order: Vec<u32>,
+    /// Reads a stream ahead; none where pictures are read one by one.
+    window: Option<Window>,
 }
 
 impl BatchMaker {
     fn make(&self, number: u64, scratch: &mut Scratch) -> Result<Batch> {
         let epoch = number / self.batches_per_epoch as u64;
         let position = (number % self.batches_per_epoch as u64) as usize;
-        let order = self.order(epoch);
+        let pass = self.pass(epoch);
+        let order = &pass.order;
         let size = self.options.batch;
         let first = position * size;
         let values = self.pipeline.view_values();
@@ -296,7 +317,7 @@ impl BatchMaker {
         for (slot, index) in indices.iter_mut().enumerate() {
             let [one, two] = &mut views;
             let range = slot * values..(slot + 1) * values;
-            while !self.fill(*index, epoch, scratch, [&mut one[range.clone()], &mut two[range.clone()]])? {
+            while !self.fill(*index, &pass, scratch, [&mut one[range.clone()], &mut two[range.clone()]])? {
                 *index = substitutes.next().ok_or_else(|| self.too_few())?;
             }
         }
@@ -305,24 +326,34 @@ impl BatchMaker {
         Ok(Batch { views, labels, indices, epoch, position })
     }
 
-    fn order(&self, epoch: u64) -> Arc<[u32]> {
-        let mut kept = lock(&self.order);
-        match &*kept {
-            Some((of, order)) if *of == epoch => Arc::clone(order),
-            _ => {
-                let order: Arc<[u32]> = epoch_order(self.dataset.len(), self.options.seed, epoch).into();
-                *kept = Some((epoch, Arc::clone(&order)));
-                order
-            }
+    fn pass(&self, epoch: u64) -> Arc<Pass> {
+        let mut kept = lock(&self.passes);
+        if let Some(pass) = kept.get(&epoch) {
+            return Arc::clone(pass);
         }
+        let LoaderOptions { batch, seed, shuffle_buffer, .. } = self.options;
+        let pass = Arc::new(match &self.stream {
+            None => Pass { epoch, order: epoch_order(self.dataset.len(), seed, epoch), window: None },
+            Some(stream) => {
+                let order = stream.order(shuffle_buffer, seed, epoch);
+                let first = if epoch == self.options.epoch { self.options.position * batch } else { 0 };
+                let window = Window::new(Arc::clone(stream), &order[first..], seed, epoch);
+                Pass { epoch, order, window: Some(window) }
+            }
+        });
+        kept.insert(epoch, Arc::clone(&pass));
+        if kept.len() > PASSES {
+            kept.pop_first();
+        }
+        pass
     }
 
     /// Writes the views of one sample; false when its picture is bad and bad ones are skipped.
-    fn fill(&self, index: u32, epoch: u64, scratch: &mut Scratch, views: [&mut [f32]; 2]) -> Result<bool> {
+    fn fill(&self, index: u32, pass: &Pass, scratch: &mut Scratch, views: [&mut [f32]; 2]) -> Result<bool> {
         if lock(&self.bad).contains_key(&index) {
             return Ok(false);
         }
-        match self.sample(index, epoch, scratch, views) {
+        match self.sample(index, pass, scratch, views) {
             Ok(()) => Ok(true),
             Err(error) if error.is_bad_picture() && self.options.on_bad_image == BadImagePolicy::Skip => {
                 lock(&self.bad).insert(index, SkippedPicture::new(self.dataset.name(index as usize), &error));
@@ -332,12 +363,20 @@ impl BatchMaker {
         }
     }
 
-    fn sample(&self, index: u32, epoch: u64, scratch: &mut Scratch, views: [&mut [f32]; 2]) -> Result<()> {
-        let key = [self.options.seed, epoch, u64::from(index)];
+    fn sample(&self, index: u32, pass: &Pass, scratch: &mut Scratch, views: [&mut [f32]; 2]) -> Result<()> {
+        let key = [self.options.seed, pass.epoch, u64::from(index)];
         let choose = &mut |width, height| self.pipeline.wanted_for_training(width, height, key);
-        read(&*self.dataset, index, self.transform.as_ref(), choose)?
-            .and_then(|part| self.pipeline.training_views(part, key, scratch, views))
+        read(&mut |choose| self.part(index, pass, choose), self.transform.as_ref(), choose)
+            .and_then(|part| self.pipeline.training_views(part?, key, scratch, views))
             .map_err(|error| error.with_picture(&self.dataset.name(index as usize)))
+    }
+
+    /// A picture of a stream from what was read ahead, where it is there; any other from the data set.
+    fn part(&self, index: u32, pass: &Pass, choose: &mut ChoosePart<'_>) -> Result<Part> {
+        match (&self.stream, pass.window.as_ref().and_then(|window| window.take(index))) {
+            (Some(stream), Some(bytes)) => stream.decode(&bytes?, choose),
+            _ => self.dataset.part(index as usize, choose),
+        }
     }
 
     fn too_few(&self) -> DataError {
@@ -356,18 +395,17 @@ impl SkippedPicture {
     }
 }
 
-/// Reads what `choose` wants of a picture; all of it where there is a user's transform. The inner result is the
-/// transform's.
+/// Reads what `choose` wants of a picture by `part`; all of it where there is a user's transform. The inner result is
+/// the transform's.
 pub(crate) fn read(
-    dataset: &dyn Dataset,
-    index: u32,
+    part: &mut dyn FnMut(&mut ChoosePart<'_>) -> Result<Part>,
     transform: Option<&Transform>,
     choose: &mut ChoosePart<'_>,
 ) -> Result<Result<Part>> {
     match transform {
-        None => dataset.part(index as usize, choose).map(Ok),
+        None => part(choose).map(Ok),
         Some(transform) => {
-            dataset.image(index as usize).map(|image| transformed(image, transform).map(Part::whole))
+            part(&mut Wanted::all).map(|part| transformed(part.image, transform).map(Part::whole))
         }
     }
 }

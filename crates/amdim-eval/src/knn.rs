@@ -13,7 +13,7 @@ use crate::matrix::{Matrix, Write, multiply};
 use crate::stop::{Stop, check};
 
 /// Base rows in a block: columns of one product.
-const BASE_BLOCK: usize = 1024;
+pub(crate) const BASE_BLOCK: usize = 1024;
 /// Blocks of base rows that are unpacked at a time.
 const BASE_BLOCKS: usize = 8;
 /// Queries that one task compares with a block.
@@ -99,7 +99,9 @@ fn compare_panel(nearest: &mut [Nearest], queries: &[f32], base: Features<'_>, s
             |similarities, (nearest, queries)| {
                 for (i, block) in blocks.iter().enumerate() {
                     check(stop)?;
-                    block.compare(nearest, queries, first_index + i * BASE_BLOCK, similarities);
+                    block.similarities(queries, similarities, |query, row| {
+                        nearest[query].offer_all(row, first_index + i * BASE_BLOCK);
+                    });
                 }
                 Ok::<(), EvalError>(())
             },
@@ -110,7 +112,7 @@ fn compare_panel(nearest: &mut [Nearest], queries: &[f32], base: Features<'_>, s
 }
 
 /// Base rows of length 1, turned into columns: the product reads them without packing.
-struct Block {
+pub(crate) struct Block {
     /// `[dim, width]`; columns from `rows` on are 0
     columns: Vec<f32>,
     rows: usize,
@@ -118,7 +120,7 @@ struct Block {
 }
 
 impl Block {
-    fn new(values: &[f32], dim: usize) -> Self {
+    pub(crate) fn new(values: &[f32], dim: usize) -> Self {
         let rows = values.len() / dim;
         let width = rows.next_multiple_of(COLUMN_GROUP);
         let mut columns = vec![0.0; dim * width];
@@ -137,27 +139,28 @@ impl Block {
         Self { columns, rows, width }
     }
 
-    /// Offers the rows, whose indices start at `first_index`, to some queries; `similarities` is scratch.
-    fn compare(
+    /// Similarities of queries `[queries, dim]`, rows of length 1, with the rows of the block: `use_row` gets each query's,
+    /// one after the other. `scratch` holds `queries` times [`BASE_BLOCK`] values at least.
+    pub(crate) fn similarities(
         &self,
-        nearest: &mut [Nearest],
         queries: &[f32],
-        first_index: usize,
-        similarities: &mut [f32],
+        scratch: &mut [f32],
+        mut use_row: impl FnMut(usize, &[f32]),
     ) {
         let dim = self.columns.len() / self.width;
-        let similarities = &mut similarities[..nearest.len() * self.width];
+        let count = queries.len() / dim;
+        let products = &mut scratch[..count * self.width];
         // [queries, dim] * [dim, width] -> [queries, width]
-        let queries = Matrix::new(queries, nearest.len(), dim);
-        multiply(similarities, Write::Replace, queries, Matrix::new(&self.columns, dim, self.width));
-        for (nearest, similarities) in nearest.iter_mut().zip(similarities.chunks_exact(self.width)) {
-            nearest.offer_all(&similarities[..self.rows], first_index);
+        let queries = Matrix::new(queries, count, dim);
+        multiply(products, Write::Replace, queries, Matrix::new(&self.columns, dim, self.width));
+        for (query, products) in products.chunks_exact(self.width).enumerate() {
+            use_row(query, &products[..self.rows]);
         }
     }
 }
 
 /// Copy of rows `[rows, dim]`, each divided by its length.
-fn unit_rows(rows: &[f32], dim: usize) -> Vec<f32> {
+pub(crate) fn unit_rows(rows: &[f32], dim: usize) -> Vec<f32> {
     let mut out = vec![0.0; rows.len()];
     out.par_chunks_exact_mut(dim).zip(rows.par_chunks_exact(dim)).for_each(|(out, row)| {
         let scale = unit_scale(row);
@@ -167,7 +170,7 @@ fn unit_rows(rows: &[f32], dim: usize) -> Vec<f32> {
 }
 
 /// What makes a row's length 1; 0 for a row of zeros. In f64, where no square of an f32 over- or underflows.
-fn unit_scale(row: &[f32]) -> f64 {
+pub(crate) fn unit_scale(row: &[f32]) -> f64 {
     let length = row.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
     if length > 0.0 { 1.0 / length } else { 0.0 }
 }

@@ -7,6 +7,17 @@
 //!   them).
 //! - [`Report`]: top-1 and top-5 with confidence intervals, accuracy a class, confusion matrix.
 //!
+//! What features are like is measured without a probe. Without labels:
+//!
+//! - [`rank_me`] and [`Spectrum`]: how many directions are used, and how their variances fall, from one [`Scatter`].
+//! - [`alignment`] and [`uniformity`]: how near two views of a picture are, and how evenly pictures cover the sphere.
+//!
+//! With labels:
+//!
+//! - [`retrieval`]: mean average precision and recall of pictures that search for their class.
+//! - [`KMeans`] and [`Agreement`]: clusters found without labels, and how far they are the classes.
+//! - [`PairedTest`]: whether two classifiers differ on the same pictures.
+//!
 //! Features come in as [`Features`] (checked to be finite when the view is made), labels as [`Labels`]. The
 //! crate knows neither pictures nor encoders.
 //!
@@ -36,9 +47,14 @@
 //! # Ok::<(), amdim_eval::EvalError>(())
 //! ```
 
+mod agreement;
+mod alignment;
+mod assignment;
 mod cholesky;
+mod eigenvalues;
 mod error;
 mod features;
+mod kmeans;
 mod knn;
 mod labels;
 mod lbfgs;
@@ -46,17 +62,32 @@ mod line_search;
 mod linear;
 mod logistic;
 mod matrix;
+mod paired;
+mod rank_me;
 mod report;
+mod retrieval;
+mod scatter;
+mod spectrum;
 mod standardize;
 mod stop;
+mod uniformity;
 mod whitened;
 mod wilson;
 
+pub use agreement::Agreement;
+pub use alignment::alignment;
 pub use error::{EvalError, Result};
 pub use features::Features;
+pub use kmeans::{KMeans, KMeansConfig};
 pub use knn::{KnnClassifier, KnnConfig, Neighbors, search};
 pub use labels::Labels;
 pub use linear::{LinearConfig, LinearProbe, LinearProgress};
+pub use paired::{PairedConfig, PairedTest};
+pub use rank_me::rank_me;
 pub use report::{ClassAccuracy, Report};
+pub use retrieval::{Retrieval, retrieval};
+pub use scatter::Scatter;
+pub use spectrum::Spectrum;
 pub use stop::{Stop, never};
+pub use uniformity::uniformity;
 pub use wilson::Proportion;

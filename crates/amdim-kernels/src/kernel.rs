@@ -16,7 +16,7 @@ pub enum Kernel {
     Amx,
     /// AVX-512 F, BW, DQ, VL; products of bf16 by `vdpbf16ps` where the processor has it.
     Avx512,
-    /// AVX2 and FMA.
+    /// AVX2 and FMA, with the instructions on bits that came with them (BMI, LZCNT).
     Avx2,
     /// NEON (aarch64).
     Neon,
@@ -144,7 +144,7 @@ unsafe fn with_avx512<R>(work: impl FnOnce() -> R) -> R {
 /// # Safety
 /// The processor has these instructions.
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
+#[target_feature(enable = "avx2,fma,bmi1,bmi2,lzcnt")]
 unsafe fn with_avx2<R>(work: impl FnOnce() -> R) -> R {
     work()
 }
@@ -162,7 +162,13 @@ fn detect(kernel: Kernel) -> bool {
         Kernel::Amx => avx512() && has_avx512_bf16() && crate::simd::amx::is_available(),
         Kernel::Neon => false,
         Kernel::Avx512 => avx512(),
-        Kernel::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+        Kernel::Avx2 => {
+            is_x86_feature_detected!("avx2")
+                && is_x86_feature_detected!("fma")
+                && is_x86_feature_detected!("bmi1")
+                && is_x86_feature_detected!("bmi2")
+                && is_x86_feature_detected!("lzcnt")
+        }
         Kernel::Portable => true,
     }
 }

@@ -4,8 +4,8 @@ use thiserror::Error;
 
 use crate::Network;
 use crate::layer::{
-    BatchNorm, Convolution, Layer, MapShape, Mixture, Node, PadMode, Projection, ResidualBlock, Source,
-    Window,
+    BatchNorm, Convolution, Layer, MapShape, Mixture, Node, NormedConvolution, PadMode, Projection,
+    ResidualBlock, Source, Window,
 };
 use crate::parameter::{Buffer, BufferId, Init, Parameter, ParameterId};
 
@@ -49,6 +49,22 @@ pub enum DescribeError {
         layer: String,
         /// Locations of the map.
         locations: usize,
+    },
+    /// The map to be added has another shape than the result, or is the layer's own input.
+    #[error("{layer}: can't add a map of another shape, or the layer's own input")]
+    Addend {
+        /// Name of the layer.
+        layer: String,
+    },
+    /// The border of a pool is wider than half its window, which could then see nothing else.
+    #[error("{layer}: a pool's border of {border} is wider than half its window of {kernel} pixels")]
+    PoolBorder {
+        /// Name of the layer.
+        layer: String,
+        /// Side of the window.
+        kernel: usize,
+        /// Width of the border.
+        border: usize,
     },
     /// A size that has to be positive is zero.
     #[error("{layer}: {what} must be at least 1")]
@@ -214,6 +230,54 @@ impl Builder {
         Ok(self.node(name, Source::Node(input), Layer::Mixture(layer), shape))
     }
 
+    /// Adds `y = relu(norm(conv(x)) + other)`: a convolution without bias, parameter `CONV.weight`, and a batch norm
+    /// `NORM.*`, for `names` CONV and NORM. `add` is the node of `other`. The weights are drawn as torchvision's residual
+    /// networks draw them (normal, variance `2 / (out * kernel^2)`; He et al. 2015, arXiv 1502.01852, eq. 14).
+    pub fn normed_convolution(
+        &mut self,
+        [conv, norm]: [&str; 2],
+        input: Source,
+        out: usize,
+        window: Window,
+        add: Option<usize>,
+        relu: bool,
+    ) -> Result<usize, DescribeError> {
+        let from = self.shape(input);
+        let shape = slide(conv, from, out, window)?;
+        if add.is_some_and(|add| self.network.nodes[add].shape != shape || input == Source::Node(add)) {
+            return Err(DescribeError::Addend { layer: conv.into() });
+        }
+        let deviation = (2.0 / (out * window.kernel * window.kernel) as f32).sqrt();
+        let weight = self.kernel(
+            format!("{conv}.weight"),
+            out,
+            from.channels,
+            window.kernel,
+            Init::Normal { deviation },
+        );
+        let norm = self.norm(norm, out, true);
+        let layer = NormedConvolution { window, weight, norm, add, relu };
+        Ok(self.node(conv, input, Layer::NormedConvolution(layer), shape))
+    }
+
+    /// Adds a max pool, which has no parameters.
+    pub fn max_pool(&mut self, name: &str, input: usize, window: Window) -> Result<usize, DescribeError> {
+        let from = self.network.nodes[input].shape;
+        let shape = slide(name, from, from.channels, window)?;
+        let (kernel, border) = (window.kernel, window.padding.pixels);
+        if 2 * border > kernel {
+            return Err(DescribeError::PoolBorder { layer: name.into(), kernel, border });
+        }
+        Ok(self.node(name, Source::Node(input), Layer::MaxPool(window), shape))
+    }
+
+    /// Adds the mean over all locations, which has no parameters.
+    pub fn global_average(&mut self, name: &str, input: usize) -> usize {
+        let from = self.network.nodes[input].shape;
+        let shape = MapShape { channels: from.channels, height: 1, width: 1 };
+        self.node(name, Source::Node(input), Layer::GlobalAverage, shape)
+    }
+
     fn node(&mut self, name: &str, input: Source, layer: Layer, shape: MapShape) -> usize {
         self.network.nodes.push(Node { name: name.into(), input, layer, shape });
         self.network.nodes.len() - 1
@@ -319,6 +383,29 @@ mod tests {
         assert_eq!(zero, DescribeError::Zero { layer: "m".into(), what: "components" });
         let map = builder.mixture("m", mixture, 2, 6).unwrap_err();
         assert_eq!(map, DescribeError::SeveralLocations { layer: "m".into(), locations: 4 });
+    }
+
+    #[test]
+    fn what_can_not_be_added_or_pooled_is_an_error() {
+        let mut builder = Builder::new(MapShape { channels: 2, height: 4, width: 4 });
+        let window = Window::new(3, 1, Padding::zeros(1));
+        let mut add = |input, out, add| builder.normed_convolution(["c", "n"], input, out, window, add, true);
+        let first = add(Source::Picture, 3, None).unwrap();
+        let second = add(Source::Node(first), 3, None).unwrap();
+        add(Source::Node(second), 3, Some(first)).unwrap();
+        let error = DescribeError::Addend { layer: "c".into() };
+        assert_eq!(add(Source::Node(second), 4, Some(first)), Err(error.clone()));
+        assert_eq!(add(Source::Node(first), 3, Some(first)), Err(error));
+        let wide = Window::new(3, 2, Padding::zeros(2));
+        let error = DescribeError::PoolBorder { layer: "p".into(), kernel: 3, border: 2 };
+        assert_eq!(builder.max_pool("p", first, wide), Err(error));
+        let pool = builder.max_pool("p", first, Window::new(3, 2, Padding::zeros(1))).unwrap();
+        let average = builder.global_average("a", pool);
+        let network = builder.finish(vec![average]);
+        assert_eq!(network.nodes[pool].shape, MapShape { channels: 3, height: 2, width: 2 });
+        assert_eq!(network.nodes[average].shape, MapShape { channels: 3, height: 1, width: 1 });
+        assert_eq!(network.nodes[2].reads().collect::<Vec<_>>(), [second, first]);
+        assert_eq!(network.parameters[0].init, Init::Normal { deviation: (2.0f32 / 27.0).sqrt() });
     }
 
     #[test]

@@ -63,6 +63,11 @@ impl Padding {
         Self { pixels: 0, mode: PadMode::Zero }
     }
 
+    /// A border of zeros, `pixels` wide.
+    pub fn zeros(pixels: usize) -> Self {
+        Self { pixels, mode: PadMode::Zero }
+    }
+
     /// A mirrored border of `pixels`.
     pub fn reflect(pixels: usize) -> Self {
         Self { pixels, mode: PadMode::Reflect }
@@ -123,6 +128,13 @@ pub enum Layer {
     Projection(Projection),
     /// See [`Mixture`].
     Mixture(Mixture),
+    /// See [`NormedConvolution`].
+    NormedConvolution(NormedConvolution),
+    /// The largest value of the window, a channel at a time; the border, if any, is no candidate. A window's gradient
+    /// goes to the first of equal maxima, row by row.
+    MaxPool(Window),
+    /// Mean over all locations, a channel at a time: a 1x1 map.
+    GlobalAverage,
 }
 
 /// Convolution, optional bias, optional ReLU.
@@ -207,6 +219,23 @@ pub struct Mixture {
     pub bias: ParameterId,
 }
 
+/// What residual networks are made of: `y = relu(norm(conv(x)) + other)`, where `other` is the map of another node.
+///
+/// The convolution has no bias; sum and ReLU are optional.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NormedConvolution {
+    /// The sliding window.
+    pub window: Window,
+    /// `[out, in, kernel, kernel]`.
+    pub weight: ParameterId,
+    /// Batch norm of the convolution's result.
+    pub norm: BatchNorm,
+    /// Node whose map, of the shape of the result, is added after the norm. It is not the layer's input.
+    pub add: Option<usize>,
+    /// Whether negative results become zero.
+    pub relu: bool,
+}
+
 /// One layer in its place: name, input, kind, shape of the result.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Node {
@@ -218,4 +247,23 @@ pub struct Node {
     pub layer: Layer,
     /// Shape of what it returns.
     pub shape: MapShape,
+}
+
+impl Node {
+    /// The node whose map is added to what the layer makes of its input.
+    pub fn added(&self) -> Option<usize> {
+        match &self.layer {
+            Layer::NormedConvolution(layer) => layer.add,
+            _ => None,
+        }
+    }
+
+    /// The nodes whose maps it reads.
+    pub fn reads(&self) -> impl Iterator<Item = usize> + use<> {
+        let input = match self.input {
+            Source::Picture => None,
+            Source::Node(input) => Some(input),
+        };
+        input.into_iter().chain(self.added())
+    }
 }

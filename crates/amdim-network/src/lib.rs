@@ -30,8 +30,8 @@ mod parameter;
 
 pub use build::{Builder, DescribeError};
 pub use layer::{
-    BatchNorm, Convolution, Layer, MapShape, Mixture, Node, PadMode, Padding, Projection, ResidualBlock,
-    Source, Window,
+    BatchNorm, Convolution, Layer, MapShape, Mixture, Node, NormedConvolution, PadMode, Padding, Projection,
+    ResidualBlock, Source, Window,
 };
 pub use parameter::{Buffer, BufferId, Init, Parameter, ParameterId};
 
@@ -40,7 +40,7 @@ pub use parameter::{Buffer, BufferId, Init, Parameter, ParameterId};
 pub struct Network {
     /// Shape of one picture.
     pub input: MapShape,
-    /// The layers, in an order in which every node comes after its input.
+    /// The layers, in an order in which every node comes after those that it reads.
     pub nodes: Vec<Node>,
     /// Indexes into `nodes`: the maps that a forward pass returns, in this order.
     pub outputs: Vec<usize>,
@@ -84,7 +84,8 @@ impl Network {
             Layer::Projection(layer) => {
                 (len(layer.conv1) + len(layer.conv2) + len(layer.shortcut_weight)) * node.shape.locations()
             }
-            Layer::BatchNorm(_) => 0,
+            Layer::NormedConvolution(layer) => len(layer.weight) * node.shape.locations(),
+            Layer::BatchNorm(_) | Layer::MaxPool(_) | Layer::GlobalAverage => 0,
             Layer::Mixture(layer) => len(layer.hidden_weight) + len(layer.weight),
         };
         self.nodes.iter().map(|node| products(node) as u64).sum()

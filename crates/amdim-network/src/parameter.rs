@@ -18,6 +18,11 @@ pub enum Init {
         /// Half the width of the interval.
         bound: f32,
     },
+    /// Normal with mean 0.
+    Normal {
+        /// Standard deviation.
+        deviation: f32,
+    },
     /// Uniform in `[-bound, bound)`, then ones where output channel = input channel (1x1 kernels).
     NearIdentity {
         /// Half the width of the interval off the diagonal; 0.01 in the reference.

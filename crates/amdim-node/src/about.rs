@@ -6,6 +6,7 @@ use amdim_train::about;
 use amdim_train::bench::bench as run_bench;
 use amdim_train::config::from_json;
 use amdim_train::model::inspect;
+use amdim_train::reference;
 use amdim_train::self_test::self_test as run_self_test;
 use napi::bindgen_prelude::Object;
 use napi::{Either, Env};
@@ -39,6 +40,11 @@ pub fn self_test(env: &Env, device: String) -> napi::Result<Object<'_>> {
 #[napi(ts_return_type = "Promise<string | Failure>")]
 pub fn inspect_file(env: &Env, path: String) -> napi::Result<Object<'_>> {
     promise::<String, String>(env, "amdim-inspect", move || json(&inspect(&PathBuf::from(path))?))
+}
+
+#[napi(ts_return_type = "Promise<string | Failure>")]
+pub fn inspect_reference(env: &Env, path: String) -> napi::Result<Object<'_>> {
+    promise::<String, String>(env, "amdim-inspect", move || json(&reference::inspect(&PathBuf::from(path))?))
 }
 
 #[napi(ts_return_type = "Promise<string | Failure>")]

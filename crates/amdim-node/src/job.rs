@@ -7,8 +7,11 @@ use std::thread;
 use amdim_train::RunError;
 use napi::bindgen_prelude::{Object, ToNapiValue};
 use napi::{Either, Env, JsDeferred};
+use napi_derive::napi;
+use serde::Serialize;
 
-use crate::failure::{Failure, either, guarded};
+use crate::callback::{Callback, Listener};
+use crate::failure::{Failure, either, guarded, json};
 
 /// Makes the JavaScript value, on the thread of JavaScript.
 type Resolver<J> = Box<dyn FnOnce(Env) -> napi::Result<Either<J, Failure>>>;
@@ -68,6 +71,59 @@ where
             }
         }
         Ok(promise)
+    }
+}
+
+/// Work under way whose result is a JSON text.
+#[napi]
+pub struct NativeJob {
+    job: Job<String, String>,
+}
+
+#[napi]
+impl NativeJob {
+    /// Asks the work to stop; what it then comes to depends on its kind.
+    #[napi]
+    pub fn cancel(&self) {
+        self.job.cancel();
+    }
+
+    /// A promise of the result, which can be asked for once.
+    #[napi(ts_return_type = "Promise<string | Failure>")]
+    pub fn finished<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
+        self.job.finished(env)
+    }
+}
+
+impl NativeJob {
+    /// As [`Job::start`].
+    pub(crate) fn start(
+        name: &str,
+        work: impl FnOnce(&Arc<AtomicBool>) -> Result<String, RunError> + Send + 'static,
+    ) -> Result<Self, Failure> {
+        Ok(Self { job: Job::start(name, work)? })
+    }
+
+    /// As [`NativeJob::start`], for work that tells `listener` of its events, as JSON; all are delivered before the end.
+    pub(crate) fn telling<E: Serialize>(
+        name: &str,
+        listener: Listener<String>,
+        work: impl FnOnce(&mut (dyn FnMut(&E) + Send), &Arc<AtomicBool>) -> Result<String, RunError>
+        + Send
+        + 'static,
+    ) -> Result<Self, Failure> {
+        let mut events = Callback::new(listener);
+        Self::start(name, move |cancel| {
+            let mut tell = |event: &E| {
+                // An event of plain numbers and texts always has a JSON form.
+                if let Ok(text) = json(event) {
+                    events.tell(text);
+                }
+            };
+            let result = work(&mut tell, cancel);
+            events.wait();
+            result
+        })
     }
 }
 

@@ -1,14 +1,18 @@
 //! A model held by the addon.
 
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use amdim_train::config::{AmdimConfig, EmbedRequest, from_json};
-use amdim_train::embed::embed as run_embedding;
-use amdim_train::model::TrainedModel;
+use amdim_data::Dataset;
+use amdim_train::classify::classify as run_classification;
+use amdim_train::config::{AmdimConfig, ClassifyRequest, EmbedRequest, ExportRequest, from_json};
+use amdim_train::embed::{Embedding, embed as run_embedding};
+use amdim_train::export::export as run_export;
+use amdim_train::model::{NamedTensor, TrainedModel};
 use amdim_train::place::placement;
-use amdim_train::{Result, RunError};
-use napi::bindgen_prelude::{Null, Object};
+use amdim_train::{Result, RunError, reference};
+use napi::bindgen_prelude::{Float32Array, Null, Object};
 use napi::{Either, Env};
 use napi_derive::napi;
 
@@ -27,6 +31,33 @@ pub struct NativeModel {
     model: Option<SharedModel>,
     /// Made once, so that asking for it never waits for a job that uses the model.
     info: String,
+    description: String,
+}
+
+/// Every f32 tensor of a model.
+#[napi(object, object_from_js = false)]
+pub struct TensorsResult {
+    pub tensors: Vec<TensorResult>,
+}
+
+/// A tensor with its values.
+#[napi(object, object_from_js = false)]
+pub struct TensorResult {
+    pub name: String,
+    pub shape: Vec<u32>,
+    /// Row-major.
+    pub data: Float32Array,
+}
+
+impl From<Vec<NamedTensor>> for TensorsResult {
+    fn from(tensors: Vec<NamedTensor>) -> Self {
+        let result = |NamedTensor { name, shape, values }| TensorResult {
+            name,
+            shape: shape.iter().map(|&length| length as u32).collect(),
+            data: Float32Array::new(values),
+        };
+        Self { tensors: tensors.into_iter().map(result).collect() }
+    }
 }
 
 /// The model, whatever became of the job before: jobs leave it as it was.
@@ -37,7 +68,8 @@ pub(crate) fn lock(model: &SharedModel) -> MutexGuard<'_, TrainedModel> {
 impl NativeModel {
     fn new(model: TrainedModel) -> Result<Self> {
         let info = json(&model.info()?)?;
-        Ok(Self { model: Some(Arc::new(Mutex::new(model))), info })
+        let description = json(&model.describe())?;
+        Ok(Self { model: Some(Arc::new(Mutex::new(model))), info, description })
     }
 
     /// The model, unless it was disposed.
@@ -80,9 +112,42 @@ impl NativeModel {
         })
     }
 
+    #[napi(ts_return_type = "Promise<NativeModel | Failure>")]
+    pub fn import_reference(
+        env: &Env,
+        path: String,
+        config_json: String,
+        classes: Vec<String>,
+        device: String,
+        executor: String,
+        precision: String,
+        threads: u32,
+    ) -> napi::Result<Object<'_>> {
+        promise::<Self, Self>(env, "amdim-import", move || {
+            let config: AmdimConfig = from_json("config", &config_json)?;
+            let place = place(&device, &executor, &precision, threads)?;
+            Self::new(reference::import(&PathBuf::from(path), config, classes, place)?)
+        })
+    }
+
     #[napi]
     pub fn info(&self) -> String {
         self.info.clone()
+    }
+
+    #[napi]
+    pub fn describe(&self) -> String {
+        self.description.clone()
+    }
+
+    #[napi(ts_return_type = "Promise<TensorsResult | Failure>")]
+    pub fn tensors<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
+        match self.shared() {
+            Ok(model) => promise::<Vec<NamedTensor>, TensorsResult>(env, "amdim-tensors", move || {
+                lock(&model).tensors()
+            }),
+            Err(failure) => failed::<TensorsResult>(env, failure),
+        }
     }
 
     #[napi(ts_return_type = "Promise<null | Failure>")]
@@ -93,6 +158,17 @@ impl NativeModel {
                 Ok(Null)
             }),
             Err(failure) => failed::<Null>(env, failure),
+        }
+    }
+
+    #[napi(ts_return_type = "Promise<string | Failure>")]
+    pub fn export<'env>(&self, env: &'env Env, request_json: String) -> napi::Result<Object<'env>> {
+        match self.shared() {
+            Ok(model) => promise::<String, String>(env, "amdim-export", move || {
+                let request: ExportRequest = from_json("request", &request_json)?;
+                json(&run_export(&lock(&model), &request)?)
+            }),
+            Err(failure) => failed::<String>(env, failure),
         }
     }
 
@@ -107,24 +183,66 @@ impl NativeModel {
         either(self.begin_embedding(dataset, &request_json, on_progress))
     }
 
+    #[napi(ts_args_type = "dataset: NativeDataset, requestJson: string, \
+                           onProgress: ((done: number) => void) | null")]
+    pub fn classify(
+        &self,
+        dataset: &NativeDataset,
+        request_json: String,
+        on_progress: Option<Listener<u32>>,
+    ) -> Either<NativeEmbedding, Failure> {
+        either(self.begin_classification(dataset, &request_json, on_progress))
+    }
+
     fn begin_embedding(
         &self,
         dataset: &NativeDataset,
         request_json: &str,
         on_progress: Option<Listener<u32>>,
     ) -> std::result::Result<NativeEmbedding, Failure> {
+        let request: EmbedRequest = from_json("request", request_json)?;
+        self.begin("amdim-embed", dataset, on_progress, move |model, pictures, tell, cancel| {
+            run_embedding(model, pictures, &request, tell, cancel)
+        })
+    }
+
+    fn begin_classification(
+        &self,
+        dataset: &NativeDataset,
+        request_json: &str,
+        on_progress: Option<Listener<u32>>,
+    ) -> std::result::Result<NativeEmbedding, Failure> {
+        let request: ClassifyRequest = from_json("request", request_json)?;
+        self.begin("amdim-classify", dataset, on_progress, move |model, pictures, tell, cancel| {
+            run_classification(model, pictures, &request, tell, cancel)
+        })
+    }
+
+    /// Starts work on the pictures of a data set, one value or map for each.
+    fn begin(
+        &self,
+        name: &str,
+        dataset: &NativeDataset,
+        on_progress: Option<Listener<u32>>,
+        work: impl FnOnce(
+            &mut TrainedModel,
+            &dyn Dataset,
+            &mut (dyn FnMut(usize) + Send),
+            &AtomicBool,
+        ) -> Result<Embedding>
+        + Send
+        + 'static,
+    ) -> std::result::Result<NativeEmbedding, Failure> {
         let model = self.shared()?;
         let pictures = dataset.pictures()?;
-        let request: EmbedRequest = from_json("request", request_json)?;
         let mut listener = on_progress.map(Callback::new);
-        let job = Job::start("amdim-embed", move |cancel| {
+        let job = Job::start(name, move |cancel| {
             let mut tell = |done: usize| {
                 if let Some(listener) = &mut listener {
                     listener.tell(done as u32);
                 }
             };
-            let result =
-                run_embedding(&mut lock(&model), pictures.dataset.as_ref(), &request, &mut tell, cancel);
+            let result = work(&mut lock(&model), pictures.dataset.as_ref(), &mut tell, cancel);
             if let Some(listener) = listener {
                 listener.wait();
             }

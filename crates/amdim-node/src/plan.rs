@@ -1,40 +1,19 @@
-//! A prediction of what a run takes, under way.
+//! A prediction of what a run takes.
 
 use amdim_train::config::{PlanRequest, from_json};
 use amdim_train::plan::plan as run_plan;
-use napi::bindgen_prelude::Object;
-use napi::{Either, Env};
+use napi::Either;
 use napi_derive::napi;
 
 use crate::failure::{Failure, either, json};
-use crate::job::Job;
+use crate::job::NativeJob;
 
-/// A prediction under way.
 #[napi]
-pub struct NativePlan {
-    job: Job<String, String>,
+pub fn start_plan(request: String) -> Either<NativeJob, Failure> {
+    either(begin(&request))
 }
 
-#[napi]
-impl NativePlan {
-    #[napi]
-    pub fn start(request: String) -> Either<NativePlan, Failure> {
-        either(Self::begin(&request))
-    }
-
-    fn begin(request: &str) -> Result<Self, Failure> {
-        let request: PlanRequest = from_json("plan", request)?;
-        let job = Job::start("amdim-plan", move |cancel| json(&run_plan(&request, cancel)?))?;
-        Ok(Self { job })
-    }
-
-    #[napi]
-    pub fn cancel(&self) {
-        self.job.cancel();
-    }
-
-    #[napi(ts_return_type = "Promise<string | Failure>")]
-    pub fn finished<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
-        self.job.finished(env)
-    }
+fn begin(request: &str) -> Result<NativeJob, Failure> {
+    let request: PlanRequest = from_json("plan", request)?;
+    NativeJob::start("amdim-plan", move |cancel| json(&run_plan(&request, cancel)?))
 }

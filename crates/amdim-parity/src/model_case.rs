@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use amdim_core::checkpoint::Stored;
-use amdim_core::encoder::{EncoderConfig, Features, Scale};
+use amdim_core::encoder::{AmdimEncoder, Features, Scale};
 use amdim_core::executor::Precision;
 use amdim_core::loss::{ObjectiveConfig, SourcePositions, Term};
 use amdim_core::model::{CLASSIFIER_PREFIX, ENCODER_PREFIX, Model, ModelConfig, Placement};
@@ -173,14 +173,15 @@ fn model(entry: &Entry, file: &TensorFile, setup: &Setup) -> Result<(Model, f64)
     let hidden = file.get("init.evaluator.block_glb_mlp.block_forward.2.weight")?.shape[0];
     let classes = file.get("init.evaluator.block_glb_lin.block_forward.2.weight")?.shape[0];
     let config = ModelConfig {
-        encoder: EncoderConfig {
+        encoder: AmdimEncoder {
             encoder_size: settings.encoder_size,
             input_channels: input[1],
             base_width: settings.ndf,
             embedding_dim: settings.n_rkhs,
             block_depth: settings.n_depth,
             batch_norm: settings.use_bn,
-        },
+        }
+        .into(),
         classifiers: ClassifierConfig {
             enabled: true,
             hidden_units: hidden,

@@ -35,6 +35,14 @@ pub enum Purpose {
     HeadOrder = 8,
     /// Which pictures keep their labels; a stream a class.
     LabelFraction = 12,
+    /// The sub-policy of a view and what its operations draw.
+    Policy = 13,
+    /// Resampling of test pictures.
+    Bootstrap = 14,
+    /// Which pictures are measured, where not all are.
+    Measured = 15,
+    /// First centres of clusters.
+    Clusters = 16,
 }
 
 /// One stream of random numbers.
@@ -66,6 +74,11 @@ impl Stream {
         Self::keyed([Purpose::View as u64, seed, epoch, sample, view])
     }
 
+    /// The stream for the policy of a view: one of its own, so that a policy leaves the other draws of the view alone.
+    pub fn for_policy(seed: u64, epoch: u64, sample: u64, view: u64) -> Self {
+        Self::keyed([Purpose::Policy as u64, seed, epoch, sample, view])
+    }
+
     fn keyed(key: [u64; 5]) -> Self {
         let state =
             key.into_iter().fold(0, |hash: u64, word| mix(hash.wrapping_add(GAMMA) ^ mix(word ^ GAMMA)));
@@ -86,6 +99,13 @@ impl Stream {
     /// A number in `low..high` (`low` itself when they are equal).
     pub fn uniform(&mut self, low: f64, high: f64) -> f64 {
         low + (high - low) * self.unit()
+    }
+
+    /// A normal number with mean 0 and deviation 1 (Box and Muller 1958, one of the pair).
+    pub fn normal(&mut self) -> f64 {
+        // 1 - unit() is never 0.
+        let radius = (-2.0 * (1.0 - self.unit()).ln()).sqrt();
+        radius * (std::f64::consts::TAU * self.unit()).cos()
     }
 
     /// True with `probability` (0..=1).
@@ -177,6 +197,19 @@ mod tests {
         let pairs = draws.windows(2).map(|pair| (pair[0] - mean) * (pair[1] - mean)).sum::<f64>();
         let correlation = pairs / (draws.len() - 1) as f64 / variance;
         assert!(correlation.abs() < 0.03, "{correlation}");
+    }
+
+    #[test]
+    fn normal_numbers_have_the_moments_of_their_distribution() {
+        let mut stream = Stream::for_order(5, 0);
+        let draws: Vec<f64> = (0..100_000).map(|_| stream.normal()).collect();
+        let moment =
+            |power| draws.iter().map(|draw: &f64| draw.powi(power)).sum::<f64>() / draws.len() as f64;
+        // Expected 0, 1, 0, 3 with deviations 0.003, 0.004, 0.012, 0.03.
+        let expected = [(1, 0.0, 0.02), (2, 1.0, 0.02), (3, 0.0, 0.06), (4, 3.0, 0.15)];
+        for (power, value, within) in expected {
+            assert!((moment(power) - value).abs() < within, "moment {power}: {}", moment(power));
+        }
     }
 
     #[test]

@@ -120,6 +120,8 @@ pub fn encoder_info(config: &EncoderConfig) -> Result<EncoderInfo> {
 
 #[cfg(test)]
 mod tests {
+    use amdim_core::encoder::AmdimEncoder;
+
     use super::*;
 
     #[test]
@@ -131,7 +133,7 @@ mod tests {
 
     #[test]
     fn an_encoders_maps_are_1x1_5x5_and_7x7() {
-        let config = EncoderConfig {
+        let config = AmdimEncoder {
             encoder_size: 32,
             input_channels: 3,
             base_width: 32,
@@ -139,7 +141,7 @@ mod tests {
             block_depth: 3,
             batch_norm: false,
         };
-        let info = encoder_info(&config).unwrap();
+        let info = encoder_info(&config.into()).unwrap();
         assert_eq!(info.parameters, 1_258_816);
         let shapes = [("global", 1), ("local5", 5), ("local7", 7)];
         assert_eq!(info.shapes, shapes.map(|(name, side)| (name.into(), [256, side, side])).into());

@@ -83,7 +83,7 @@ fn time_training(model: Model, request: &BenchRequest) -> Result<(Vec<f64>, Opti
     let batch = request.batch_size;
     let views = [random_images(&model, batch, 1)?, random_images(&model, batch, 2)?];
     let labels = random_labels(batch, CLASSES);
-    let mut learner = Learner::new(model, reference_step())?;
+    let mut learner = Learner::new(model, reference_step(request.terms.clone()))?;
     let mut last_loss = None;
     let seconds = time(request, || {
         let report = learner.step([&views[0], &views[1]], &labels, RATE)?;
@@ -180,15 +180,10 @@ pub(crate) fn reference_classifiers() -> ClassifierConfig {
     }
 }
 
-/// The training step of the paper.
-pub(crate) fn reference_step() -> StepConfig {
+/// The training step of the paper, with these terms.
+pub(crate) fn reference_step(terms: Vec<Term>) -> StepConfig {
     StepConfig {
-        objective: ObjectiveConfig {
-            score_clip: 20.0,
-            logit_penalty: 4e-2,
-            terms: vec![Term::new(1, 5), Term::new(1, 7), Term::new(5, 5)],
-            mixture: None,
-        },
+        objective: ObjectiveConfig { score_clip: 20.0, logit_penalty: 4e-2, terms, mixture: None },
         optimizer: AdamConfig {
             learning_rate: 2e-4,
             beta1: 0.8,
@@ -204,13 +199,13 @@ pub(crate) fn reference_step() -> StepConfig {
 
 #[cfg(test)]
 mod tests {
-    use amdim_core::encoder::EncoderConfig;
+    use amdim_core::encoder::AmdimEncoder;
     use amdim_core::executor::ExecutorKind;
 
     use super::*;
 
     fn request(mode: BenchMode, steps: usize) -> BenchRequest {
-        let encoder = EncoderConfig {
+        let encoder = AmdimEncoder {
             encoder_size: 32,
             input_channels: 1,
             base_width: 2,
@@ -220,7 +215,8 @@ mod tests {
         };
         BenchRequest {
             mode,
-            encoder,
+            encoder: encoder.into(),
+            terms: vec![Term::new(1, 5), Term::new(5, 5)],
             batch_size: 2,
             steps,
             warmup: 0,

@@ -2,12 +2,11 @@
 
 use std::sync::atomic::AtomicBool;
 
-use amdim_core::encoder::Features;
-use amdim_data::{Dataset, EvalBatch};
+use amdim_data::Dataset;
 
 use crate::config::EmbedRequest;
 use crate::event::Skipped;
-use crate::features::{Encoded, Pictures, Reader, encode};
+use crate::features::{Encoded, Pictures, each_batch};
 use crate::layer::Layer;
 use crate::model::TrainedModel;
 use crate::place::on_threads;
@@ -57,32 +56,49 @@ pub fn embed(
         threads: request.threads,
         on_bad_image: request.on_bad_image.into(),
     };
+    let threads = model.model.placement().threads;
     let maps = match (&request.posterior_maps, request.layer) {
         (Some(folder), Layer::Posterior(scale)) => {
             Some(PosteriorMaps::new(folder, dataset, &config.augment, scale)?)
         }
         _ => None,
     };
-    let mut read = |batch: &EvalBatch, features: &Features| {
-        let values = request.layer.read(features, &config.objective)?;
-        if let Some(maps) = &maps {
-            maps.write(batch, &values)?;
-        }
-        Ok(values)
-    };
-    let threads = model.model.placement().threads;
     let dim = of_picture.iter().product();
-    let reader = Reader::Encoder { model: &mut model.model, dim, read: &mut read };
-    let Encoded { values, indices, skipped, .. } =
-        on_threads(threads, || encode(reader, &pictures, progress, cancel))?;
+    let mut encoded =
+        Encoded { values: Vec::with_capacity(indices.len() * dim), dim, indices: vec![], skipped: vec![] };
+    let (encoder, mut done) = (&mut model.model, 0);
+    let work = || {
+        each_batch(&pictures, cancel, |mut batch, asked| {
+            encoded.skipped.extend(batch.skipped.drain(..).map(Skipped::from));
+            if !batch.indices.is_empty() {
+                let images = encoder.images(&batch.pixels, batch.indices.len())?;
+                let values = request.layer.read(&encoder.embed(&images)?, &config.objective)?;
+                if let Some(maps) = &maps {
+                    maps.write(&batch, &values)?;
+                }
+                encoded.values.extend(values);
+            }
+            encoded.indices.extend_from_slice(&batch.indices);
+            done += asked;
+            progress(done);
+            Ok(())
+        })
+    };
+    on_threads(threads, work)?;
+    Ok(in_order(dataset, encoded, &of_picture))
+}
+
+/// Values of a shape for each picture, with the pictures' names and labels.
+pub(crate) fn in_order(dataset: &dyn Dataset, encoded: Encoded, of_picture: &[usize]) -> Embedding {
+    let Encoded { values, indices, skipped, .. } = encoded;
     let label = |&index: &u32| dataset.label(index as usize).map_or(-1, |label| label as i32);
-    Ok(Embedding {
+    Embedding {
         data: values,
-        shape: [vec![indices.len()], of_picture].concat(),
+        shape: [&[indices.len()], of_picture].concat(),
         labels: indices.iter().map(label).collect(),
         names: indices.iter().map(|&index| dataset.name(index as usize)).collect(),
         skipped,
-    })
+    }
 }
 
 /// The indices of every picture.

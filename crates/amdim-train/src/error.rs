@@ -1,10 +1,11 @@
 //! The crate's one error type: those of the crates below, and what only a run can get wrong.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use amdim_core::Error as CoreError;
 use amdim_data::DataError;
 use amdim_eval::EvalError;
+use amdim_files::FilesError;
 use serde_json::{Value, json};
 use thiserror::Error;
 
@@ -141,6 +142,16 @@ impl RunError {
     #[expect(clippy::needless_pass_by_value, reason = "callers pass numbers and texts as they have them")]
     pub fn argument(name: &str, expected: impl Into<String>, actual: impl ToString) -> Self {
         Self::InvalidArgument { name: name.into(), expected: expected.into(), actual: actual.to_string() }
+    }
+
+    /// What went wrong about a file of another program, for `map_err`.
+    pub(crate) fn of_file(path: &Path) -> impl Fn(FilesError) -> Self {
+        let path = path.to_owned();
+        move |error| match error {
+            FilesError::Io(source) => Self::Io { path: path.clone(), source },
+            FilesError::InvalidArgument { name, expected, actual } => Self::argument(name, expected, actual),
+            other => Self::Checkpoint { path: path.clone(), problem: other.to_string() },
+        }
     }
 
     #[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]

@@ -3,8 +3,9 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use amdim_core::encoder::Features;
+use amdim_core::encoder::Scale;
 use amdim_core::model::Model;
+use amdim_core::tensors;
 use amdim_data::{AugmentConfig, BadImagePolicy, Dataset, EvalBatch, load_eval_batch};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
@@ -26,20 +27,10 @@ pub(crate) struct Pictures<'a> {
     pub(crate) on_bad_image: BadImagePolicy,
 }
 
-/// What is read of a batch and its features: `[pictures, dim]`.
-pub(crate) type ReadFeatures<'a> = dyn FnMut(&EvalBatch, &Features) -> Result<Vec<f32>> + Send + 'a;
-
 /// What turns pictures into features.
 pub(crate) enum Reader<'a> {
-    /// An encoder with its running statistics.
-    Encoder {
-        /// The encoder.
-        model: &'a mut Model,
-        /// Values a picture.
-        dim: usize,
-        /// What is read of its features.
-        read: &'a mut ReadFeatures<'a>,
-    },
+    /// One map of an encoder with its running statistics.
+    Encoder(&'a mut Model, Scale),
     /// The normalised pixels themselves.
     Pixels,
 }
@@ -56,23 +47,29 @@ pub(crate) struct Encoded {
     pub(crate) skipped: Vec<Skipped>,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    /// The encoder's map, or the pixels where there is no model.
+    pub(crate) fn of(model: Option<&'a mut Model>, scale: Scale) -> Self {
+        model.map_or(Self::Pixels, |model| Self::Encoder(model, scale))
+    }
+
     /// Values that one picture of `augment` becomes.
-    fn dim(&self, augment: &AugmentConfig) -> usize {
+    pub(crate) fn dim(&self, augment: &AugmentConfig) -> usize {
         match self {
-            Self::Encoder { dim, .. } => *dim,
+            Self::Encoder(model, scale) => model.config().encoder.embedding_dim() * scale.locations(),
             Self::Pixels => usize::from(augment.channels) * (augment.pixels as usize).pow(2),
         }
     }
 
-    /// Features of a batch, `[pictures, dim]`.
-    fn read(&mut self, batch: EvalBatch) -> Result<Vec<f32>> {
+    /// Features of a batch of normalised pixels, `[pictures, dim]`; maps as `[embedding, side, side]`.
+    pub(crate) fn read(&mut self, pixels: Vec<f32>, pictures: usize) -> Result<Vec<f32>> {
         match self {
-            Self::Encoder { model, read, .. } => {
-                let images = model.images(&batch.pixels, batch.indices.len())?;
-                read(&batch, &model.embed(&images)?)
+            Self::Encoder(model, scale) => {
+                let images = model.images(&pixels, pictures)?;
+                let features = model.embed(&images)?;
+                Ok(tensors::to_vec(&features.channels_first(*scale)?)?)
             }
-            Self::Pixels => Ok(batch.pixels),
+            Self::Pixels => Ok(pixels),
         }
     }
 }
@@ -99,7 +96,7 @@ pub(crate) fn encode(
         encoded.skipped.extend(batch.skipped.drain(..).map(Skipped::from));
         encoded.indices.extend_from_slice(&batch.indices);
         if !batch.indices.is_empty() {
-            encoded.values.extend(reader.read(batch)?);
+            encoded.values.extend(reader.read(batch.pixels, batch.indices.len())?);
         }
         done += asked;
         progress(done);

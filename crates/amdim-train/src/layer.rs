@@ -36,7 +36,7 @@ impl Layer {
         if let Self::Map(scale) | Self::Posterior(scale) = self {
             scale.place("layer", model.scales())?;
         }
-        let embedding = config.encoder.embedding_dim;
+        let embedding = config.encoder.embedding_dim();
         Ok(match self {
             Self::Map(Scale::GLOBAL) => vec![embedding],
             Self::Map(scale) => vec![embedding, scale.side(), scale.side()],

@@ -10,10 +10,18 @@
 //! | [`run`] | [`train`](run::train): the loop, its files and events |
 //! | [`event`] | what a run tells |
 //! | [`model`] | a model with its configuration: create, load, save, inspect |
+//! | [`description`] | an encoder as plain data, for whoever rebuilds it elsewhere |
 //! | [`embed`](mod@embed) | features of pictures |
+//! | [`export`](mod@export) | the encoder in the formats of other programs |
+//! | [`reference`] | models from the authors' checkpoints |
+//! | [`table`] | features as a Parquet file |
 //! | [`evaluate`](mod@evaluate) | heads on frozen features |
+//! | [`measure`](mod@measure) | measures of features, without a head |
+//! | [`compare`](mod@compare) | whether two classifiers differ |
+//! | [`duplicates`](mod@duplicates) | test pictures that training pictures resemble |
 //! | [`pictures`] | data sets opened from a description or from memory |
 //! | [`search`] | nearest neighbours among features |
+//! | [`sheet`](mod@sheet) | a picture of what augmentation does |
 //! | [`bench`](mod@bench) | timing of the bare step |
 //! | [`plan`](mod@plan) | time and memory that a run will take |
 //! | [`about`] | what this build is and finds: version, device, processor, an encoder's size |
@@ -21,22 +29,31 @@
 
 pub mod about;
 pub mod bench;
+pub mod classify;
+pub mod compare;
 pub mod config;
+pub mod description;
+pub mod duplicates;
 pub mod embed;
 mod error;
 pub mod evaluate;
 pub mod event;
+pub mod export;
 mod features;
 mod labels;
 pub mod layer;
+pub mod measure;
 pub mod model;
 pub mod pictures;
 pub mod place;
 pub mod plan;
 mod posterior_maps;
 pub mod record;
+pub mod reference;
 pub mod run;
 pub mod search;
 pub mod self_test;
+pub mod sheet;
+pub mod table;
 
 pub use error::{Result, RunError};

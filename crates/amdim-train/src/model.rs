@@ -8,6 +8,7 @@ use amdim_core::model::{Model, Placement};
 use serde::Serialize;
 
 use crate::config::AmdimConfig;
+use crate::description::{Description, describe};
 use crate::place::on_threads;
 use crate::record::RunRecord;
 use crate::{Result, RunError};
@@ -52,6 +53,17 @@ pub struct TensorInfo {
     pub name: String,
     /// Its dimensions.
     pub shape: Vec<usize>,
+}
+
+/// A tensor with its values.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NamedTensor {
+    /// Its name (the reference's `state_dict` names).
+    pub name: String,
+    /// Its dimensions.
+    pub shape: Vec<usize>,
+    /// `shape.product()` values, row-major.
+    pub values: Vec<f32>,
 }
 
 /// How far training went.
@@ -106,9 +118,31 @@ impl TrainedModel {
         Ok(self.to_file()?.write(path)?)
     }
 
+    /// Share of its run that the model has behind it, `0..=1`; 1 for a model that is of no run of ours.
+    pub fn share_done(&self) -> f64 {
+        let Some(data) = &self.record.data else { return 1.0 };
+        let AmdimConfig { length, batch_size, .. } = self.record.config;
+        let updates_per_epoch = (data.pictures / batch_size.max(1)) as u64;
+        length.share_done(self.progress.update, self.progress.seconds, updates_per_epoch.max(1))
+    }
+
     /// What the model is.
     pub fn info(&self) -> Result<ModelInfo> {
         info(&self.to_file()?, self.record.config.clone())
+    }
+
+    /// The encoder as data.
+    pub fn describe(&self) -> Description {
+        describe(self.model.network())
+    }
+
+    /// Every f32 tensor under its name in [`ModelInfo`]; the counters of batch norms are left out.
+    pub fn tensors(&self) -> Result<Vec<NamedTensor>> {
+        let named = |(name, stored)| match stored {
+            Stored::Float { shape, values } => Some(NamedTensor { name, shape, values }),
+            Stored::Integer { .. } => None,
+        };
+        Ok(self.model.state()?.into_iter().filter_map(named).collect())
     }
 
     fn to_file(&self) -> Result<Checkpoint> {

@@ -131,7 +131,16 @@ fn cached(dataset: Arc<dyn Dataset>) -> Arc<dyn Dataset> {
     Arc::new(CachedDataset::new(dataset, CACHE_BYTES))
 }
 
-/// What a source is in words, and whether its pictures are encoded.
+/// What files of one kind are in words.
+fn several(what: &str, paths: &[PathBuf]) -> String {
+    match paths {
+        [only] => format!("{what} {}", only.display()),
+        [first, ..] => format!("{} {what}s from {} on", paths.len(), first.display()),
+        [] => format!("no {what}s"),
+    }
+}
+
+/// What a source is in words, and whether its pictures are kept once decoded.
 fn describe(source: &DatasetSource) -> (String, bool) {
     let text = |what: &str, path: &PathBuf| format!("{what} {}", path.display());
     match source {
@@ -143,6 +152,9 @@ fn describe(source: &DatasetSource) -> (String, bool) {
         DatasetSource::Cifar100 { path, .. } => (text("CIFAR-100", path), false),
         DatasetSource::Stl10 { path, .. } => (text("STL-10", path), false),
         DatasetSource::Idx { images, .. } => (text("IDX", images), false),
+        // Streams keep no pictures: their memory does not grow with their length.
+        DatasetSource::WebDataset { shards, .. } => (several("tar shard", shards), false),
+        DatasetSource::Parquet { files, .. } => (several("Parquet file", files), false),
     }
 }
 

@@ -1,5 +1,5 @@
 import { type BenchOptions, bench, type EncoderConfig } from '../../index.js'
-import { given, numberOf } from '../arguments.js'
+import { given, numberOf, textOf } from '../arguments.js'
 import { type Command, EXIT } from '../command.js'
 import { COMMON_FLAGS, type CommandLine, type Flag } from '../flags.js'
 
@@ -11,10 +11,16 @@ const FLAGS: Flag[] = [
     description: 'a training step of two views, or the encoder alone',
     default: 'train',
   },
+  {
+    name: 'encoder-kind',
+    value: 'amdim|resnet18|resnet34|resnet50',
+    description: 'which encoder',
+    default: 'amdim',
+  },
   { name: 'size', value: '32|64|128', description: 'side of the pictures in pixels', default: '32' },
-  { name: 'ndf', value: 'N', description: 'baseWidth', default: '32' },
+  { name: 'ndf', value: 'N', description: 'baseWidth; default: 32, with a ResNet 64' },
   { name: 'rkhs', value: 'N', description: 'embeddingDim', default: '256' },
-  { name: 'depth', value: 'N', description: 'blockDepth', default: '3' },
+  { name: 'depth', value: 'N', description: 'blockDepth, amdim alone; default: 3' },
   { name: 'batch', value: 'N', description: 'pictures a step', default: '64' },
   { name: 'steps', value: 'N', description: 'steps timed', default: '10' },
   { name: 'warmup', value: 'N', description: 'steps before those', default: '2' },
@@ -57,7 +63,9 @@ function toOptions(line: CommandLine): BenchOptions {
   const { rkhs } = numberOf('rkhs', line)
   const { depth } = numberOf('depth', line)
   const { batch } = numberOf('batch', line)
+  const kind = textOf(line, 'encoder-kind') as EncoderConfig['kind'] | undefined
   const encoder: Partial<EncoderConfig> = {
+    ...(kind !== undefined && { kind }),
     ...(size !== undefined && { encoderSize: size as EncoderConfig['encoderSize'] }),
     ...(ndf !== undefined && { baseWidth: ndf }),
     ...(rkhs !== undefined && { embeddingDim: rkhs }),

@@ -1,28 +1,21 @@
-import {
-  AmdimModel,
-  type Embedding,
-  type EmbedInput,
-  type EmbedOptions,
-  type Layer,
-  type ModelOptions,
-} from '../../index.js'
-import { given, isOn, numberOf, openSplit, textOf } from '../arguments.js'
+import { AmdimModel, type Embedding, type EmbedOptions, type Layer, writeParquet } from '../../index.js'
+import { writeFileWhole } from '../../write-file.js'
+import { isOn, numberOf, textOf } from '../arguments.js'
 import { type Command, EXIT } from '../command.js'
 import { COMMON_FLAGS, type CommandLine, type Flag } from '../flags.js'
 import { bar, grouped } from '../format.js'
 import { Interrupt } from '../interrupt.js'
 import { npyHeader, npyValues } from '../npy.js'
+import { openPictures } from '../pictures.js'
+import { PLACE_FLAGS, placeOf } from '../place.js'
 import type { Terminal } from '../terminal.js'
 import { UsageError } from '../usage-error.js'
-import { writeFileWhole } from '../write-file.js'
-
-const PICTURE_FILE = /\.(jpe?g|png|webp|gif|bmp)$/i
 
 const FLAGS: Flag[] = [
   {
     name: 'out',
     value: 'FILE',
-    description: 'features.npy (with features.json of names and labels), or features.jsonl',
+    description: 'features.npy (with features.json of names and labels), features.parquet, or features.jsonl',
   },
   { name: 'json', description: 'a JSON line a picture on standard output' },
   {
@@ -46,14 +39,7 @@ const FLAGS: Flag[] = [
     default: 'error',
   },
   { name: 'threads', value: 'N', description: 'threads; default: one a core' },
-  { name: 'device', value: 'TEXT', description: 'auto, cpu, cuda, cuda:N or metal', default: 'auto' },
-  { name: 'executor', value: 'auto|cpu|candle', description: 'what runs the encoder', default: 'auto' },
-  {
-    name: 'precision',
-    value: 'auto|f32|bf16',
-    description: 'how the encoder keeps its maps',
-    default: 'f32',
-  },
+  ...PLACE_FLAGS,
 ]
 
 /** `amdim embed`. */
@@ -75,15 +61,10 @@ export const command: Command = {
   async run(line, terminal) {
     const [modelPath = '', ...pictures] = line.positionals
     const write = chooseWriter(line, terminal)
-    const place = {
-      ...given('device', line),
-      ...given('executor', line),
-      ...given('precision', line),
-      ...numberOf('threads', line),
-    } as ModelOptions
+    const place = placeOf(line)
     using model = await AmdimModel.load(modelPath, place)
     using interrupt = new Interrupt(terminal, 'stopping')
-    const embedding = await model.embed(await openPictures(pictures, line), {
+    const embedding = await model.embed(await openPictures('embed', pictures, line), {
       ...embedOptions(line),
       signal: interrupt.signal,
       onProgress: (done, total) =>
@@ -112,25 +93,22 @@ function embedOptions(line: CommandLine): EmbedOptions {
   }
 }
 
-async function openPictures(paths: string[], line: CommandLine): Promise<EmbedInput> {
-  if (paths.every((path) => PICTURE_FILE.test(path))) return paths
-  const [path, second] = paths
-  if (path === undefined || second !== undefined)
-    throw new UsageError('PICTURES: expected one data set, or picture files only', 'see amdim embed --help')
-  return openSplit(path, textOf(line, 'split'))
-}
-
 type Writer = (embedding: Embedding) => Promise<void>
 
 /** Chosen before the work, so that a mistake costs no time. */
 function chooseWriter(line: CommandLine, terminal: Terminal): Writer {
   const out = textOf(line, 'out')
-  if (out !== undefined && !/\.(npy|jsonl)$/.test(out))
+  if (out !== undefined && !/\.(npy|parquet|jsonl)$/.test(out))
     throw new UsageError(
-      `--out: expected a file named *.npy or *.jsonl, got "${out}"`,
+      `--out: expected a file named *.npy, *.parquet or *.jsonl, got "${out}"`,
       'see amdim embed --help',
     )
   if (out?.endsWith('.npy')) return (embedding) => writeNpy(out, embedding, terminal)
+  if (out?.endsWith('.parquet'))
+    return async (embedding) => {
+      await writeParquet(out, embedding)
+      terminal.out(`${out}  ${embedding.length} rows, embedding [${embedding.shape.slice(1).join(', ')}]`)
+    }
   if (out !== undefined) return (embedding) => writeFileWhole(out, jsonLines(embedding, '\n'))
   if (isOn(line, 'json'))
     return async (embedding) => {

@@ -8,11 +8,12 @@ import {
   type ModelOptions,
   PRESETS,
 } from '../../index.js'
-import { given, isOn, numberOf, pathPair, presetOf, requiredText, textOf } from '../arguments.js'
+import { isOn, pathPair, presetOf, requiredText, textOf } from '../arguments.js'
 import { type Command, EXIT } from '../command.js'
 import { COMMON_FLAGS, type CommandLine, type Flag } from '../flags.js'
 import { bar, grouped, percent } from '../format.js'
 import { Interrupt } from '../interrupt.js'
+import { PLACE_FLAGS, placeOf } from '../place.js'
 import { accuracyTable, classTable } from '../report-table.js'
 import { flagsOf, optionsFrom } from '../schema-flags.js'
 import type { Terminal } from '../terminal.js'
@@ -33,14 +34,7 @@ const FLAGS: Flag[] = [
     default: 'tiny',
   },
   { name: 'json', description: 'one JSON object on standard output' },
-  { name: 'device', value: 'TEXT', description: 'auto, cpu, cuda, cuda:N or metal', default: 'auto' },
-  { name: 'executor', value: 'auto|cpu|candle', description: 'what runs the encoder', default: 'auto' },
-  {
-    name: 'precision',
-    value: 'auto|f32|bf16',
-    description: 'how the encoder keeps its maps',
-    default: 'f32',
-  },
+  ...PLACE_FLAGS,
 ]
 
 const schemaFlags = async () => flagsOf((await jsonSchema('evaluate')) as SchemaNode)
@@ -63,12 +57,7 @@ export const command: Command = {
   async run(line, terminal) {
     const data = requiredText('evaluate', line, 'data', 'photos')
     const { protocol, options } = planOf(optionsFrom(await schemaFlags(), line))
-    const place = {
-      ...given('device', line),
-      ...given('executor', line),
-      ...given('precision', line),
-      ...numberOf('threads', line),
-    } as ModelOptions
+    const place = placeOf(line)
     using interrupt = new Interrupt(terminal, 'stopping')
     const shared: EvaluateOptions = {
       ...pathPair(data, textOf(line, 'test-data')),
@@ -87,7 +76,7 @@ export const command: Command = {
 type Reports = Record<string, EvaluationReport>
 
 /** `protocol` is a part of the classifier task in the schema, and an option of its own in the function. */
-function planOf(plan: Record<string, unknown>): {
+export function planOf(plan: Record<string, unknown>): {
   protocol: Pick<EvaluateOptions, 'protocol'>
   options: Partial<EvaluateOptions>
 } {

@@ -16,6 +16,7 @@ import {
 import { didYouMean } from '../../suggest.js'
 import { isOn, numberOf } from '../arguments.js'
 import { type Command, EXIT } from '../command.js'
+import { configFlags, configFrom } from '../config-flags.js'
 import { COMMON_FLAGS, type CommandLine, type Flag } from '../flags.js'
 import { bytes, duration, grouped, table } from '../format.js'
 import { Interrupt } from '../interrupt.js'
@@ -33,13 +34,10 @@ const FLAGS: Flag[] = [
   { name: 'json', description: 'one JSON object on standard output' },
 ]
 
-// Options that have a flag of their own above.
-const OMITTED = ['length', 'encoderFrozen']
-
 async function schemaFlags() {
   return {
     plan: flagsOf((await jsonSchema('plan')) as SchemaNode),
-    config: flagsOf((await jsonSchema('config')) as SchemaNode, OMITTED),
+    config: await configFlags(),
   }
 }
 
@@ -93,7 +91,7 @@ async function toOptions(line: CommandLine): Promise<PlanOptions> {
     ...numberOf('epochs', line),
     ...numberOf('updates', line),
     ...(isOn(line, 'freeze-encoder') && { freezeEncoder: true }),
-    config: mergeOverrides(config, optionsFrom(flags.config, line)) as ConfigOverrides,
+    config: mergeOverrides(config, await configFrom(line)) as ConfigOverrides,
   }
 }
 

@@ -7,16 +7,14 @@ import {
   PRESETS,
   type RunSettings,
   type TrainOptions,
-  type TrainOutcome,
   trainAmdim,
 } from '../../index.js'
 import { given, isOn, numberOf, pathPair, presetOf, requiredText, textOf } from '../arguments.js'
-import { type Command, EXIT } from '../command.js'
+import type { Command } from '../command.js'
+import { configFlags, configFrom } from '../config-flags.js'
 import { COMMON_FLAGS, type CommandLine, type Flag } from '../flags.js'
-import { duration, grouped, percent } from '../format.js'
-import { Interrupt } from '../interrupt.js'
+import { followRun } from '../follow-run.js'
 import { flagsOf, optionsFrom } from '../schema-flags.js'
-import { TrainProgress } from '../train-progress.js'
 
 const FLAGS: Flag[] = [
   {
@@ -51,12 +49,9 @@ const FLAGS: Flag[] = [
   { name: 'json', description: 'events and result as JSON lines on standard output' },
 ]
 
-// Options that have a flag of their own above.
-const OMITTED = ['length', 'encoderFrozen']
-
 async function schemaFlags() {
   return {
-    config: flagsOf((await jsonSchema('config')) as SchemaNode, OMITTED),
+    config: await configFlags(),
     run: flagsOf((await jsonSchema('run')) as SchemaNode),
   }
 }
@@ -85,29 +80,13 @@ export const command: Command = {
   ],
   async run(line, terminal) {
     const options = await toOptions(line)
-    using interrupt = new Interrupt(terminal, 'stopping after this step, with a checkpoint')
-    const run = trainAmdim({ ...options, signal: interrupt.signal })
-    const isJson = isOn(line, 'json')
-    const progress = new TrainProgress(terminal)
-    for await (const event of run) {
-      if (isJson) terminal.out(JSON.stringify(event))
-      else progress.show(event)
-    }
-    const outcome = await run
-    if (isJson) terminal.out(JSON.stringify({ type: 'result', ...withoutModel(outcome) }))
-    else for (const text of resultLines(outcome)) terminal.out(text)
-    outcome.model.dispose()
-    if (!outcome.cancelled) return EXIT.ok
-    const { runFolder } = outcome.paths
-    terminal.note(`to go on: amdim train --data ${textOf(line, 'data')} --resume ${runFolder}`)
-    return EXIT.interrupted
+    return followRun((signal) => trainAmdim({ ...options, signal }), line, terminal)
   },
 }
 
 async function toOptions(line: CommandLine): Promise<TrainOptions> {
   const data = requiredText('train', line, 'data', 'photos')
   const flags = await schemaFlags()
-  const fromFlags = optionsFrom(flags.config, line) as ConfigOverrides
   const file = textOf(line, 'config')
   const { preset, config } = file === undefined ? { config: {} } : await loadConfig(file)
   const test = textOf(line, 'test-data')
@@ -123,37 +102,7 @@ async function toOptions(line: CommandLine): Promise<TrainOptions> {
     ...numberOf('updates', line),
     ...(isOn(line, 'keep-head') && { keepHead: true }),
     ...(isOn(line, 'freeze-encoder') && { freezeEncoder: true }),
-    config: mergeOverrides(config, fromFlags) as ConfigOverrides,
+    config: mergeOverrides(config, await configFrom(line)) as ConfigOverrides,
     data: pathPair(data, test),
   }
-}
-
-function withoutModel({ model: _model, ...rest }: TrainOutcome) {
-  return rest
-}
-
-function resultLines({
-  cancelled,
-  update,
-  epoch,
-  pairs,
-  seconds,
-  pairsPerSecond,
-  metrics,
-  paths,
-  skipped,
-}: TrainOutcome) {
-  const { step, evaluation } = metrics
-  return [
-    `${cancelled ? 'stopped early' : 'finished'} after ${grouped(update)} updates (epoch ${epoch}), ${grouped(pairs)} pairs, ` +
-      `${duration(seconds)}, ${pairsPerSecond.toFixed(1)} pairs/s`,
-    ...(step ? [`loss        ${step.loss.toFixed(4)}`] : []),
-    ...(evaluation
-      ? [`online test accuracy: linear ${percent(evaluation.linearTop1)}, MLP ${percent(evaluation.mlpTop1)}`]
-      : []),
-    ...(skipped.length ? [`skipped     ${skipped.length} pictures`] : []),
-    ...(paths.model ? [`model       ${paths.model}`] : []),
-    ...(paths.checkpoint ? [`checkpoint  ${paths.checkpoint}`] : []),
-    `metrics     ${paths.metrics}`,
-  ]
 }

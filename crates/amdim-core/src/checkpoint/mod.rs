@@ -119,12 +119,20 @@ impl Checkpoint {
 /// # Errors
 /// [`Error::Io`] (full disk, no permission, missing folder); nothing is left behind and `path` is as it was.
 pub fn write_aside(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_aside_with(path, |file| file.write_all(bytes))
+}
+
+/// As [`write_aside`] for what is too large to be made in memory first: `fill` writes the file.
+///
+/// # Errors
+/// [`Error::Io`]; nothing is left behind and `path` is as it was.
+pub fn write_aside_with(path: &Path, fill: impl FnOnce(&mut File) -> std::io::Result<()>) -> Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(format!(".{}.tmp", std::process::id()));
     let aside: PathBuf = path.with_file_name(name);
     let write = || -> std::io::Result<()> {
         let mut file = File::create(&aside)?;
-        file.write_all(bytes)?;
+        fill(&mut file)?;
         file.sync_all()?;
         fs::rename(&aside, path)
     };

@@ -1,211 +1,234 @@
-//! The three padding-free residual encoders as descriptions.
+//! Which encoder, in the one form that requests and files of weights have.
 
-use amdim_network::{Builder, DescribeError, MapShape, Network, Padding, Source, Window};
+use amdim_network::Network;
 use serde::{Deserialize, Serialize};
 
+use super::{AmdimEncoder, ResNetDepth, ResNetEncoder};
 use crate::{Error, Result};
 
-/// Size and shape of an encoder (the reference's `model.py`, class `Encoder`).
+/// An encoder: its kind with the options of that kind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct EncoderConfig {
-    /// Side of the pictures in pixels: 32, 64 or 128.
-    pub encoder_size: usize,
-    /// Channels of the pictures; 3 for colour, 1 for grey.
-    pub input_channels: usize,
-    /// Width of the first layer (`ndf`); later layers have 2, 4 (and 8) times as many channels.
-    pub base_width: usize,
-    /// Dimensions of the embeddings (`n_rkhs`), at least the width of the last block.
-    pub embedding_dim: usize,
-    /// Residual layers a block (`n_depth`), at least 1.
-    pub block_depth: usize,
-    /// Whether the optional batch norms are applied (`use_bn`); the final ones always are.
-    pub batch_norm: bool,
+#[serde(try_from = "Fields", into = "Fields")]
+pub enum EncoderConfig {
+    /// The authors' padding-free residual encoders.
+    Amdim(AmdimEncoder),
+    /// Residual networks as torchvision builds them.
+    ResNet(ResNetEncoder),
 }
 
 impl EncoderConfig {
-    /// The network: outputs are the 1x1, 5x5 and 7x7 embeddings, in this order, each with `embedding_dim` channels.
+    /// The network: outputs are the 1x1 embedding and those of the local maps, each with `embedding_dim` channels.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for a size that does not exist or a width that is zero or narrows.
+    /// [`Error::InvalidArgument`] for a size that does not exist or options that make no network.
     pub fn describe(&self) -> Result<Network> {
-        if ![32, 64, 128].contains(&self.encoder_size) {
-            return Err(Error::argument("encoderSize", "32, 64 or 128 pixels", self.encoder_size));
+        match self {
+            Self::Amdim(encoder) => encoder.describe(),
+            Self::ResNet(encoder) => encoder.describe(),
         }
-        for (name, value) in [
-            ("inputChannels", self.input_channels),
-            ("baseWidth", self.base_width),
-            ("embeddingDim", self.embedding_dim),
-            ("blockDepth", self.block_depth),
-        ] {
-            if value == 0 {
-                return Err(Error::argument(name, "at least 1", value));
+    }
+
+    /// Side of the pictures in pixels.
+    pub fn encoder_size(&self) -> usize {
+        match self {
+            Self::Amdim(encoder) => encoder.encoder_size,
+            Self::ResNet(encoder) => encoder.encoder_size,
+        }
+    }
+
+    /// Channels of the pictures.
+    pub fn input_channels(&self) -> usize {
+        match self {
+            Self::Amdim(encoder) => encoder.input_channels,
+            Self::ResNet(encoder) => encoder.input_channels,
+        }
+    }
+
+    /// Dimensions of the embeddings.
+    pub fn embedding_dim(&self) -> usize {
+        match self {
+            Self::Amdim(encoder) => encoder.embedding_dim,
+            Self::ResNet(encoder) => encoder.embedding_dim,
+        }
+    }
+}
+
+impl From<AmdimEncoder> for EncoderConfig {
+    fn from(encoder: AmdimEncoder) -> Self {
+        Self::Amdim(encoder)
+    }
+}
+
+impl From<ResNetEncoder> for EncoderConfig {
+    fn from(encoder: ResNetEncoder) -> Self {
+        Self::ResNet(encoder)
+    }
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Kind {
+    #[default]
+    Amdim,
+    ResNet18,
+    ResNet34,
+    ResNet50,
+}
+
+/// The options of all kinds side by side, null where the kind has none, as the configuration has them.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Fields {
+    /// Files from before there were kinds hold authors' encoders.
+    #[serde(default)]
+    kind: Kind,
+    encoder_size: usize,
+    input_channels: usize,
+    base_width: usize,
+    embedding_dim: usize,
+    block_depth: Option<usize>,
+    batch_norm: bool,
+    /// Missing in those files too.
+    #[serde(default)]
+    local_maps: Option<Vec<usize>>,
+}
+
+impl From<EncoderConfig> for Fields {
+    fn from(encoder: EncoderConfig) -> Self {
+        match encoder {
+            EncoderConfig::Amdim(encoder) => Self {
+                kind: Kind::Amdim,
+                encoder_size: encoder.encoder_size,
+                input_channels: encoder.input_channels,
+                base_width: encoder.base_width,
+                embedding_dim: encoder.embedding_dim,
+                block_depth: Some(encoder.block_depth),
+                batch_norm: encoder.batch_norm,
+                local_maps: None,
+            },
+            EncoderConfig::ResNet(encoder) => Self {
+                kind: match encoder.depth {
+                    ResNetDepth::ResNet18 => Kind::ResNet18,
+                    ResNetDepth::ResNet34 => Kind::ResNet34,
+                    ResNetDepth::ResNet50 => Kind::ResNet50,
+                },
+                encoder_size: encoder.encoder_size,
+                input_channels: encoder.input_channels,
+                base_width: encoder.base_width,
+                embedding_dim: encoder.embedding_dim,
+                block_depth: None,
+                batch_norm: true,
+                local_maps: Some(encoder.local_maps),
+            },
+        }
+    }
+}
+
+impl TryFrom<Fields> for EncoderConfig {
+    type Error = Error;
+
+    fn try_from(fields: Fields) -> Result<Self> {
+        let Fields { encoder_size, input_channels, base_width, embedding_dim, batch_norm, .. } = fields;
+        let depth = match fields.kind {
+            Kind::Amdim => {
+                let block_depth = fields.block_depth.ok_or_else(|| {
+                    Error::argument("encoder.blockDepth", "a number with kind amdim", "null")
+                })?;
+                if let Some(maps) = fields.local_maps {
+                    let expected = "null with kind amdim, whose maps are 5x5 and 7x7";
+                    return Err(Error::argument("encoder.localMaps", expected, format!("{maps:?}")));
+                }
+                return Ok(Self::Amdim(AmdimEncoder {
+                    encoder_size,
+                    input_channels,
+                    base_width,
+                    embedding_dim,
+                    block_depth,
+                    batch_norm,
+                }));
             }
-        }
-        let widest = self.base_width * if self.encoder_size == 32 { 4 } else { 8 };
-        if self.embedding_dim < widest {
+            Kind::ResNet18 => ResNetDepth::ResNet18,
+            Kind::ResNet34 => ResNetDepth::ResNet34,
+            Kind::ResNet50 => ResNetDepth::ResNet50,
+        };
+        if let Some(given) = fields.block_depth {
             return Err(Error::argument(
-                "embeddingDim",
-                format!("at least {widest}, the width of the last block at baseWidth {}", self.base_width),
-                self.embedding_dim,
+                "encoder.blockDepth",
+                "null with a ResNet, whose depth is its kind",
+                given,
             ));
         }
-        Ok(self.build()?)
-    }
-
-    fn build(&self) -> std::result::Result<Network, DescribeError> {
-        let input =
-            MapShape { channels: self.input_channels, height: self.encoder_size, width: self.encoder_size };
-        let mut layers =
-            Layers { builder: Builder::new(input), config: self, count: 0, last: Source::Picture };
-        let ndf = self.base_width;
-        match self.encoder_size {
-            32 => {
-                layers.convolution(ndf, window(3, 1))?;
-                layers.residual(ndf, window(1, 1))?;
-                layers.block(2 * ndf, window(4, 2))?;
-            }
-            64 => {
-                layers.convolution(ndf, window(3, 1))?;
-                layers.block(2 * ndf, window(4, 2))?;
-                layers.block(4 * ndf, window(4, 2))?;
-            }
-            _ => {
-                layers.convolution(ndf, Window::new(5, 2, Padding::reflect(2)))?;
-                layers.convolution(ndf, window(3, 1))?;
-                layers.block(2 * ndf, window(4, 2))?;
-                layers.block(4 * ndf, window(4, 2))?;
-            }
+        if !batch_norm {
+            return Err(Error::argument(
+                "encoder.batchNorm",
+                "true with a ResNet, which always has it",
+                false,
+            ));
         }
-        let top = if self.encoder_size == 32 { 4 * ndf } else { 8 * ndf };
-        layers.block(top, window(2, 2))?;
-        let map7 = layers.norm(self.batch_norm);
-        let map5 = layers.block(top, window(3, 1))?;
-        layers.block(top, window(3, 1))?;
-        layers.residual(self.embedding_dim, window(3, 1))?;
-        let map1 = layers.norm(true);
-        let mut builder = layers.builder;
-        let local5 = builder.projection("rkhs_block_5", map5, self.embedding_dim, self.batch_norm);
-        let local7 = builder.projection("rkhs_block_7", map7, self.embedding_dim, self.batch_norm);
-        Ok(builder.finish(vec![map1, local5, local7]))
-    }
-}
-
-fn window(kernel: usize, stride: usize) -> Window {
-    Window::new(kernel, stride, Padding::none())
-}
-
-/// The reference's `layer_list`: each call adds one entry, named by its place.
-struct Layers<'a> {
-    builder: Builder,
-    config: &'a EncoderConfig,
-    count: usize,
-    last: Source,
-}
-
-impl Layers<'_> {
-    fn name(&mut self) -> String {
-        self.count += 1;
-        format!("layer_list.{}", self.count - 1)
-    }
-
-    fn convolution(&mut self, out: usize, window: Window) -> std::result::Result<(), DescribeError> {
-        let name = format!("{}.conv", self.name());
-        self.last = Source::Node(self.builder.convolution(&name, self.last, out, window, true, true)?);
-        Ok(())
-    }
-
-    fn residual(&mut self, out: usize, window: Window) -> std::result::Result<usize, DescribeError> {
-        let name = self.name();
-        let node = self.builder.residual_block(&name, self.last, out, window, self.config.batch_norm)?;
-        self.last = Source::Node(node);
-        Ok(node)
-    }
-
-    /// One residual layer with the window, then `block_depth - 1` with 1x1 windows.
-    fn block(&mut self, out: usize, first: Window) -> std::result::Result<usize, DescribeError> {
-        let name = self.name();
-        let mut node = 0;
-        for depth in 0..self.config.block_depth {
-            let window = if depth == 0 { first } else { window(1, 1) };
-            let name = format!("{name}.layer_list.{depth}");
-            node = self.builder.residual_block(&name, self.last, out, window, self.config.batch_norm)?;
-            self.last = Source::Node(node);
-        }
-        Ok(node)
-    }
-
-    fn norm(&mut self, applied: bool) -> usize {
-        let name = self.name();
-        let Source::Node(before) = self.last else { unreachable!("a norm is never the first layer") };
-        let node = self.builder.batch_norm(&name, before, applied);
-        self.last = Source::Node(node);
-        node
+        let local_maps = fields
+            .local_maps
+            .ok_or_else(|| Error::argument("encoder.localMaps", "a list of sides with a ResNet", "null"))?;
+        Ok(Self::ResNet(ResNetEncoder {
+            depth,
+            encoder_size,
+            input_channels,
+            base_width,
+            embedding_dim,
+            local_maps,
+        }))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
 
-    fn config(encoder_size: usize, base_width: usize, embedding_dim: usize) -> EncoderConfig {
-        EncoderConfig {
-            encoder_size,
-            input_channels: 3,
-            base_width,
-            embedding_dim,
-            block_depth: 3,
-            batch_norm: false,
-        }
+    fn amdim() -> Value {
+        json!({ "kind": "amdim", "encoderSize": 32, "inputChannels": 3, "baseWidth": 4, "embeddingDim": 16,
+                "blockDepth": 2, "batchNorm": false, "localMaps": null })
+    }
+
+    fn resnet() -> Value {
+        json!({ "kind": "resnet34", "encoderSize": 64, "inputChannels": 1, "baseWidth": 4, "embeddingDim": 16,
+                "blockDepth": null, "batchNorm": true, "localMaps": [4, 8] })
     }
 
     #[test]
-    fn numbers_of_parameters_are_the_references() {
-        for (size, width, dim, expected) in [
-            (32, 32, 256, 1_258_816),
-            (32, 64, 512, 5_020_288),
-            (32, 128, 1024, 20_051_200),
-            (64, 32, 256, 3_619_328),
-            (128, 32, 256, 3_630_112),
+    fn encoders_are_read_as_they_are_written() {
+        for json in [amdim(), resnet()] {
+            let encoder: EncoderConfig = serde_json::from_value(json.clone()).unwrap();
+            assert_eq!(serde_json::to_value(&encoder).unwrap(), json);
+            encoder.describe().unwrap();
+        }
+    }
+
+    /// What files of weights held before there were kinds.
+    #[test]
+    fn without_kind_it_is_the_authors_encoder() {
+        let mut old = amdim();
+        let fields = old.as_object_mut().unwrap();
+        fields.remove("kind");
+        fields.remove("localMaps");
+        let [old, new] = [old, amdim()].map(|json| serde_json::from_value::<EncoderConfig>(json).unwrap());
+        assert_eq!(old, new);
+    }
+
+    #[test]
+    fn options_of_another_kind_are_refused_by_name() {
+        for (mut json, field, value) in [
+            (amdim(), "blockDepth", Value::Null),
+            (amdim(), "localMaps", json!([5])),
+            (resnet(), "blockDepth", json!(3)),
+            (resnet(), "batchNorm", json!(false)),
+            (resnet(), "localMaps", Value::Null),
+            (resnet(), "kind", json!("resnet20")),
+            (resnet(), "width", json!(1)),
         ] {
-            for batch_norm in [false, true] {
-                let network = EncoderConfig { batch_norm, ..config(size, width, dim) }.describe().unwrap();
-                assert_eq!(
-                    network.parameter_len(),
-                    expected,
-                    "{size}/{width}/{dim}, batch norm {batch_norm}"
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn maps_have_one_five_and_seven_locations_a_side() {
-        for size in [32, 64, 128] {
-            for channels in [1, 3, 4] {
-                let config = EncoderConfig { input_channels: channels, ..config(size, 4, 32) };
-                let sides: Vec<_> = config
-                    .describe()
-                    .unwrap()
-                    .output_shapes()
-                    .iter()
-                    .map(|s| (s.height, s.channels))
-                    .collect();
-                assert_eq!(sides, [(1, 32), (5, 32), (7, 32)]);
-            }
-        }
-    }
-
-    #[test]
-    fn impossible_encoders_are_typed_errors() {
-        for bad in [
-            config(48, 32, 256),
-            config(32, 0, 256),
-            config(32, 128, 256),
-            EncoderConfig { block_depth: 0, ..config(32, 32, 256) },
-            EncoderConfig { input_channels: 0, ..config(32, 32, 256) },
-        ] {
-            assert_eq!(bad.describe().unwrap_err().code(), "AMDIM_INVALID_ARGUMENT");
+            json[field] = value;
+            let error = serde_json::from_value::<EncoderConfig>(json).unwrap_err().to_string();
+            assert!(field == "kind" || error.contains(field), "{field}: {error}");
         }
     }
 }

@@ -9,8 +9,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use amdim_network::{
-    BatchNorm, Convolution, Layer, MapShape, Mixture, Network, ParameterId, Projection, ResidualBlock,
-    Source, Window,
+    BatchNorm, Convolution, Layer, MapShape, Mixture, Network, NormedConvolution, ParameterId, Projection,
+    ResidualBlock, Source, Window,
 };
 use candle_core::{D, Tensor, Var};
 
@@ -49,6 +49,12 @@ impl CandleExecutor {
                 Layer::BatchNorm(layer) => norms.apply(layer, x, parameters)?,
                 Layer::Projection(layer) => projection(layer, x, parameters, norms)?,
                 Layer::Mixture(layer) => mixture(layer, x, parameters)?,
+                Layer::NormedConvolution(layer) => {
+                    let added = layer.add.map(|add| &maps[add]);
+                    self.normed_convolution(layer, (x, added), from, parameters, norms)?
+                }
+                Layer::MaxPool(window) => self.max_pool(x, from, *window)?,
+                Layer::GlobalAverage => x.mean_keepdim(1)?,
             };
             maps.push(y);
         }
@@ -90,8 +96,37 @@ impl CandleExecutor {
         Ok((y + shortcut)?)
     }
 
+    fn normed_convolution(
+        &mut self,
+        layer: &NormedConvolution,
+        (x, added): (&Tensor, Option<&Tensor>),
+        from: MapShape,
+        parameters: &[Tensor],
+        norms: &mut Norms,
+    ) -> Result<Tensor> {
+        let columns = self.gather(x, from, layer.window)?.flatten_from(2)?;
+        let mut y =
+            norms.apply(&layer.norm, &multiply(&columns, &parameters[layer.weight.0])?, parameters)?;
+        if let Some(added) = added {
+            y = (y + added)?;
+        }
+        Ok(if layer.relu { y.relu()? } else { y })
+    }
+
+    fn max_pool(&mut self, x: &Tensor, from: MapShape, window: Window) -> Result<Tensor> {
+        let windows = self.gather_with(x, from, window, f64::NEG_INFINITY)?; // [B, L', k*k, C]
+        // candle's own maximum would give the gradient to every one of several equal values.
+        let first = windows.detach().argmax_keepdim(2)?;
+        Ok(windows.gather(&first, 2)?.squeeze(2)?)
+    }
+
     /// `[B, L, C] -> [B, L', kernel * kernel, C]`: what each position of the window covers.
     fn gather(&mut self, x: &Tensor, from: MapShape, window: Window) -> Result<Tensor> {
+        self.gather_with(x, from, window, 0.0)
+    }
+
+    /// As [`gather`](Self::gather), with `border` in place of the zeros of the border.
+    fn gather_with(&mut self, x: &Tensor, from: MapShape, window: Window, border: f64) -> Result<Tensor> {
         let (batch, locations, channels) = x.dims3()?;
         if window.kernel == 1 && window.stride == 1 && window.padding.pixels == 0 {
             return Ok(x.reshape((batch, locations, 1, channels))?);
@@ -104,8 +139,13 @@ impl CandleExecutor {
             self.tables.insert((shape, window), table.clone());
             table
         };
-        // One row of zeros behind the map stands for the zero border.
-        let padded = if window.padding.pixels > 0 { x.pad_with_zeros(1, 0, 1)? } else { x.clone() };
+        // One row behind the map stands for the border.
+        let padded = if window.padding.pixels > 0 {
+            let row = Tensor::full(border, (batch, 1, channels), x.device())?.to_dtype(x.dtype())?;
+            Tensor::cat(&[x, &row], 1)?
+        } else {
+            x.clone()
+        };
         let taps = window.kernel * window.kernel;
         let positions = table.dim(0)? / taps;
         Ok(padded.index_select(&table, 1)?.reshape((batch, positions, taps, channels))?)

@@ -1,7 +1,7 @@
 //! What the integration tests share.
 #![allow(dead_code, missing_docs, unreachable_pub)]
 
-use amdim_core::encoder::{EncoderConfig, Features, Scale};
+use amdim_core::encoder::{AmdimEncoder, EncoderConfig, Features, ResNetDepth, ResNetEncoder, Scale};
 use amdim_core::executor::{ExecutorKind, Precision};
 use amdim_core::loss::MixtureConfig;
 use amdim_core::loss::Term;
@@ -46,14 +46,15 @@ pub fn features(batch: usize, embedding: usize, scale: f64, seed: u64) -> Featur
 
 pub fn encoder(encoder_size: usize, batch_norm: bool) -> EncoderConfig {
     let embedding_dim = if encoder_size == 32 { 8 } else { 16 };
-    EncoderConfig {
-        encoder_size,
-        input_channels: 3,
-        base_width: 2,
-        embedding_dim,
-        block_depth: 2,
-        batch_norm,
-    }
+    AmdimEncoder { encoder_size, input_channels: 3, base_width: 2, embedding_dim, block_depth: 2, batch_norm }
+        .into()
+}
+
+/// A narrow residual network with maps of 4x4 and 8x8.
+pub fn resnet(depth: ResNetDepth, encoder_size: usize) -> EncoderConfig {
+    let local_maps = vec![4, 8];
+    ResNetEncoder { depth, encoder_size, input_channels: 3, base_width: 2, embedding_dim: 8, local_maps }
+        .into()
 }
 
 pub fn classifiers() -> ClassifierConfig {

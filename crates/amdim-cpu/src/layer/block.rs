@@ -9,9 +9,7 @@ use amdim_kernels::{Buffer, Stored, vectorized};
 use amdim_network::{Network, Padding, ParameterId, Projection, ResidualBlock, Window};
 
 use super::patch_product::{Incoming, PatchProduct, Round};
-use super::{
-    InputGradients, Kept, Layout, Maps, Pass, Weights, Workspace, Write, next_norm, normalise, patches,
-};
+use super::{InputGradients, Kept, Layout, Maps, Pass, Weights, Workspace, Write, next_norm, normalise};
 use crate::CpuError;
 use crate::elementwise::relu;
 use crate::filter::Filter;
@@ -521,7 +519,7 @@ fn hidden<S: Stored>(
     layout: &mut Layout<S>,
 ) -> Result<PatchProduct, CpuError> {
     let node = &network.nodes[index];
-    let patches = patches(network, index, window)?;
+    let patches = layout.patches(network, index, window)?;
     let out = node.shape.channels;
     let shape = [out, patches.input().channels, patches.taps()];
     let filter = Filter::new(network, conv1, shape, layout, &node.name)?;

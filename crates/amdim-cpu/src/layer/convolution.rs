@@ -9,7 +9,7 @@ use amdim_kernels::{Stored, vectorized};
 use amdim_network::{Convolution as Description, Network};
 
 use super::patch_product::{Incoming, PatchProduct, Round};
-use super::{InputGradients, Layout, Maps, Pass, Weights, Workspace, Write, patches};
+use super::{InputGradients, Layout, Maps, Pass, Weights, Workspace, Write};
 use crate::CpuError;
 use crate::elementwise::relu_backward;
 use crate::filter::Filter;
@@ -41,7 +41,7 @@ impl Convolution {
         layout: &mut Layout<S>,
     ) -> Result<Self, CpuError> {
         let node = &network.nodes[index];
-        let patches = patches(network, index, layer.window)?;
+        let patches = layout.patches(network, index, layer.window)?;
         let out = node.shape.channels;
         let shape = [out, patches.input().channels, patches.taps()];
         let filter = Filter::new(network, layer.weight, shape, layout, &node.name)?;

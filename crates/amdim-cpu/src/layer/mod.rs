@@ -2,12 +2,18 @@
 
 mod block;
 mod convolution;
+mod global_average;
+mod max_pool;
 mod mixture;
+mod normed_convolution;
 mod patch_product;
 
 pub(crate) use block::Block;
 pub(crate) use convolution::Convolution;
+pub(crate) use global_average::GlobalAverage;
+pub(crate) use max_pool::MaxPool;
 pub(crate) use mixture::Mixture;
+pub(crate) use normed_convolution::NormedConvolution;
 
 use std::array;
 use std::mem::take;
@@ -49,16 +55,42 @@ pub(crate) struct Layout<S: Stored> {
     norms: usize,
     /// Packed values so far, of the forward and of the backward direction.
     packed: [usize; 2],
+    /// The different windows so far.
+    patches: Vec<Patches>,
 }
 
 impl<S: Stored> Layout<S> {
     pub(crate) fn new(gemm: Gemm<S>) -> Self {
-        Self { gemm, norms: 0, packed: [0; 2] }
+        Self { gemm, norms: 0, packed: [0; 2], patches: vec![] }
     }
 
     /// Lengths of the packed weights of all layers, forward and backward.
     pub(crate) fn packed(&self) -> [usize; 2] {
         self.packed
+    }
+
+    /// Bytes of the tables of all windows.
+    pub(crate) fn table_bytes(&self) -> usize {
+        self.patches.iter().map(Patches::table_bytes).sum()
+    }
+
+    /// The window of a node over its input.
+    pub(crate) fn patches(
+        &mut self,
+        network: &Network,
+        index: usize,
+        window: Window,
+    ) -> Result<Patches, CpuError> {
+        let (input, node) = (network.input_shape(index), &network.nodes[index]);
+        if let Some(known) = self.patches.iter().find(|known| known.leads(input, node.shape, window)) {
+            return Ok(known.shared());
+        }
+        let patches = Patches::new(input, node.shape, window).ok_or_else(|| CpuError::Network {
+            layer: node.name.clone(),
+            problem: "its window doesn't lead from its input's shape to its own",
+        })?;
+        self.patches.push(patches.shared());
+        Ok(patches)
     }
 
     /// Ranges of a convolution's packed weights, forward and backward.
@@ -119,6 +151,14 @@ pub(crate) struct Workspace<S: Stored> {
     pub(crate) hidden_gradients: Buffer<S>,
 }
 
+/// What a layer reads.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Inputs<'a, S> {
+    pub(crate) x: &'a [S],
+    /// The map that is added to what becomes of `x`; empty where there is none.
+    pub(crate) added: &'a [S],
+}
+
 /// Where a layer leaves the gradients of its input.
 pub(crate) struct InputGradients<'a, S> {
     pub(crate) values: &'a mut [S],
@@ -133,6 +173,9 @@ pub(crate) enum Layer {
     Block(Box<Block>),
     Norm(Norm),
     Mixture(Box<Mixture>),
+    NormedConvolution(NormedConvolution),
+    MaxPool(MaxPool),
+    GlobalAverage(GlobalAverage),
 }
 
 impl Layer {
@@ -159,15 +202,21 @@ impl Layer {
             Description::Mixture(layer) => {
                 Mixture::new(network, index, layer, layout).map(Box::new).map(Self::Mixture)
             }
+            Description::NormedConvolution(layer) => {
+                NormedConvolution::new(network, index, layer, layout).map(Self::NormedConvolution)
+            }
+            Description::MaxPool(window) => MaxPool::new(network, index, *window, layout).map(Self::MaxPool),
+            Description::GlobalAverage => GlobalAverage::new(network, index).map(Self::GlobalAverage),
         }
     }
 
     /// The batch norms in it.
     pub(crate) fn norms(&self) -> impl Iterator<Item = &Norm> {
         let [a, b] = match self {
-            Self::Convolution(_) | Self::Mixture(_) => [None, None],
+            Self::Convolution(_) | Self::MaxPool(_) | Self::GlobalAverage(_) | Self::Mixture(_) => [None, None],
             Self::Block(block) => block.norms(),
             Self::Norm(norm) => [Some(norm), None],
+            Self::NormedConvolution(layer) => [Some(layer.norm()), None],
         };
         a.into_iter().chain(b)
     }
@@ -179,6 +228,9 @@ impl Layer {
             Self::Block(layer) => layer.scratch_size(gemm),
             Self::Norm(norm) => ScratchSize { channels: norm.channels(), ..ScratchSize::default() },
             Self::Mixture(layer) => layer.scratch_size(gemm),
+            Self::NormedConvolution(layer) => layer.scratch_size(gemm),
+            Self::MaxPool(layer) => layer.scratch_size(),
+            Self::GlobalAverage(layer) => layer.scratch_size(),
         }
     }
 
@@ -187,7 +239,8 @@ impl Layer {
         match self {
             Self::Convolution(layer) => layer.partial_len(),
             Self::Block(layer) => layer.partial_len(),
-            Self::Norm(_) => 0,
+            Self::NormedConvolution(layer) => layer.partial_len(),
+            Self::Norm(_) | Self::MaxPool(_) | Self::GlobalAverage(_) => 0,
             Self::Mixture(layer) => layer.partial_len(),
         }
     }
@@ -197,7 +250,8 @@ impl Layer {
     pub(crate) fn kept_len(&self, locations: usize) -> [usize; 3] {
         match self {
             Self::Block(block) => block.kept_channels().map(|channels| channels * locations),
-            Self::Convolution(_) | Self::Norm(_) => [0; 3],
+            Self::NormedConvolution(layer) => layer.kept_channels().map(|channels| channels * locations),
+            Self::Convolution(_) | Self::Norm(_) | Self::MaxPool(_) | Self::GlobalAverage(_) => [0; 3],
             Self::Mixture(layer) => [layer.units(), 0, layer.units()],
         }
     }
@@ -207,7 +261,8 @@ impl Layer {
         let (single, pair, several) = match self {
             Self::Convolution(layer) => (Some(layer.filter()), None, None),
             Self::Block(block) => (None, None, Some(block.filters())),
-            Self::Norm(_) => (None, None, None),
+            Self::NormedConvolution(layer) => (Some(layer.filter()), None, None),
+            Self::Norm(_) | Self::MaxPool(_) | Self::GlobalAverage(_) => (None, None, None),
             Self::Mixture(layer) => (None, Some(layer.filters()), None),
         };
         single.into_iter().chain(pair.into_iter().flatten()).chain(several.into_iter().flatten())
@@ -218,10 +273,11 @@ impl Layer {
         &self,
         weights: Weights<S>,
         norms: &[NormState<S::Real>],
-        x: &[S],
+        inputs: Inputs<S>,
         y: &mut [S],
         scratch: &mut Scratch<S>,
     ) {
+        let x = inputs.x;
         match self {
             Self::Convolution(layer) => layer.forward_pictures(weights, x, y, scratch),
             Self::Block(layer) => layer.infer(weights, norms, x, y, scratch),
@@ -230,6 +286,9 @@ impl Layer {
                 norms[norm.index].apply(weights.instructions, y);
             }
             Self::Mixture(layer) => layer.infer(weights, x, y, scratch),
+            Self::NormedConvolution(layer) => layer.infer(weights, norms, inputs, y, scratch),
+            Self::MaxPool(layer) => layer.forward_pictures(weights, x, y),
+            Self::GlobalAverage(layer) => layer.forward_pictures(weights, x, y, scratch),
         }
     }
 
@@ -240,10 +299,11 @@ impl Layer {
         norms: &mut [NormState<S::Real>],
         buffers: &mut [S::Real],
         sums: &mut [f64],
-        x: &[S],
+        inputs: Inputs<S>,
         kept: &mut Kept<S>,
         y: &mut [S],
     ) {
+        let x = inputs.x;
         match self {
             Self::Convolution(layer) => layer.forward(pass, x, y),
             Self::Block(layer) => layer.forward(pass, norms, buffers, sums, x, kept, y),
@@ -253,10 +313,13 @@ impl Layer {
                 normalise(pass, state, x, y);
             }
             Self::Mixture(layer) => layer.forward(pass, x, &mut kept.hidden, y),
+            Self::NormedConvolution(layer) => layer.forward(pass, norms, buffers, sums, inputs, kept, y),
+            Self::MaxPool(layer) => layer.forward(pass, x, y),
+            Self::GlobalAverage(layer) => layer.forward(pass, x, y),
         }
     }
 
-    /// Training: from the gradients of `y`, which are spent, to those of the parameters and of `x`.
+    /// Training: from the gradients of `y`, which are spent, to those of the parameters, of `x` and of what was added.
     pub(crate) fn backward<S: Stored>(
         &self,
         pass: Pass<S>,
@@ -264,7 +327,7 @@ impl Layer {
         workspace: &mut Workspace<S>,
         maps: Maps<S>,
         y_gradients: &mut [S],
-        x_gradients: Option<InputGradients<S>>,
+        [x_gradients, added_gradients]: [Option<InputGradients<S>>; 2],
         gradients: &mut [S::Real],
     ) {
         match self {
@@ -284,6 +347,12 @@ impl Layer {
             Self::Mixture(layer) => {
                 layer.backward(pass, workspace, maps, y_gradients, x_gradients, gradients);
             }
+            Self::NormedConvolution(layer) => {
+                let to = [x_gradients, added_gradients];
+                layer.backward(pass, norms, workspace, maps, y_gradients, to, gradients);
+            }
+            Self::MaxPool(layer) => layer.backward(pass, maps, y_gradients, x_gradients),
+            Self::GlobalAverage(layer) => layer.backward(pass, y_gradients, x_gradients),
         }
     }
 }
@@ -347,15 +416,6 @@ fn next_norm<S: Stored>(
     let norm = Norm::new(network, norm, channels, layout.norms, layer)?;
     layout.norms += 1;
     Ok(norm)
-}
-
-/// The window of a node over its input.
-fn patches(network: &Network, index: usize, window: Window) -> Result<Patches, CpuError> {
-    let node = &network.nodes[index];
-    Patches::new(network.input_shape(index), node.shape, window).ok_or_else(|| CpuError::Network {
-        layer: node.name.clone(),
-        problem: "its window doesn't lead from its input's shape to its own",
-    })
 }
 
 /// The place of a vector parameter.

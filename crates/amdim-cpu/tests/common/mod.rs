@@ -111,7 +111,7 @@ pub(crate) fn random_network(random: &mut Random) -> Network {
         let window = Window::new(random.pick(&[1, 2, 3]), random.pick(&[1, 2]), Padding { pixels, mode });
         let name = format!("layer{index}");
         let wider = shape.channels + random.pick(&[0, 1, 4]);
-        let added = match (random.pick(&[0, 1, 2, 3]), top) {
+        let added = match (random.pick(&[0, 1, 2, 3, 4, 4, 5, 6]), top) {
             (0, _) => {
                 let (bias, relu) = (random.pick(&[true, false]), random.pick(&[true, false]));
                 builder.convolution(&name, top, random.pick(&[1, 2, 7, 17]), window, bias, relu).ok()
@@ -120,6 +120,19 @@ pub(crate) fn random_network(random: &mut Random) -> Network {
             (2, Source::Node(node)) => {
                 Some(builder.projection(&name, node, random.pick(&[1, 5, 16]), random.pick(&[true, false])))
             }
+            (4, _) => {
+                let (conv, norm, relu) =
+                    (format!("{name}.c"), format!("{name}.n"), random.pick(&[true, false]));
+                let (out, input) = (random.pick(&[shape.channels, 2, 16]), top);
+                // Any earlier map of the right shape is added, else none.
+                let earlier = [None, nodes.first().copied(), nodes.last().copied()];
+                let add = random.pick(&earlier);
+                let mut layer =
+                    |add| builder.normed_convolution([&conv, &norm], input, out, window, add, relu).ok();
+                layer(add).or_else(|| layer(None))
+            }
+            (5, Source::Node(node)) => builder.max_pool(&name, node, window).ok(),
+            (6, Source::Node(node)) => Some(builder.global_average(&name, node)),
             _ => builder.residual_block(&name, top, wider, window, random.pick(&[true, false])).ok(),
         };
         // Windows that don't fit a map are left out.

@@ -80,12 +80,13 @@ impl Plain<'_> {
                 Source::Picture => picture.clone(),
                 Source::Node(index) => maps[index].clone(),
             };
-            maps.push(self.layer(&node.layer, &x, node.shape));
+            let added = node.added().map(|add| maps[add].clone());
+            maps.push(self.layer(&node.layer, &x, added.as_ref(), node.shape));
         }
         self.network.outputs.iter().map(|&node| maps[node].clone()).collect()
     }
 
-    fn layer(&mut self, layer: &Layer, x: &Map, shape: MapShape) -> Map {
+    fn layer(&mut self, layer: &Layer, x: &Map, added: Option<&Map>, shape: MapShape) -> Map {
         let one = Window::new(1, 1, amdim_network::Padding::none());
         match layer {
             Layer::Convolution(layer) => {
@@ -102,6 +103,18 @@ impl Plain<'_> {
                 ))
             }
             Layer::BatchNorm(norm) => self.norm(x, norm),
+            Layer::NormedConvolution(layer) => {
+                let sum = self.convolution(x, shape, layer.window, layer.weight, None);
+                let normed = self.norm(&sum, &layer.norm);
+                let y = added.map_or_else(|| normed.clone(), |added| normed.plus(added));
+                if layer.relu { y.relu() } else { y }
+            }
+            Layer::MaxPool(window) => max_pool(x, shape, *window),
+            Layer::GlobalAverage => Map::from_fn(x.batch, shape, |picture, channel, _, _| {
+                let at =
+                    |location| x.at(picture, channel, location / x.shape.width, location % x.shape.width);
+                (0..x.shape.locations()).map(at).sum::<f64>() / x.shape.locations() as f64
+            }),
             Layer::Projection(layer) => {
                 let hidden = self.convolution(x, shape, one, layer.conv1, None);
                 let hidden = self.maybe_norm(&hidden, layer.hidden_norm.as_ref()).relu();
@@ -193,6 +206,20 @@ impl Plain<'_> {
         }
         y
     }
+}
+
+/// Largest value of the window, the border left out.
+fn max_pool(x: &Map, shape: MapShape, window: Window) -> Map {
+    Map::from_fn(x.batch, shape, |picture, channel, row, column| {
+        let mut largest = f64::NEG_INFINITY;
+        for (i, j) in (0..window.kernel).flat_map(|i| (0..window.kernel).map(move |j| (i, j))) {
+            let source = (window.source(row, i, x.shape.height), window.source(column, j, x.shape.width));
+            if let (Some(y), Some(x_at)) = source {
+                largest = largest.max(x.at(picture, channel, y, x_at));
+            }
+        }
+        largest
+    })
 }
 
 /// Average over the window, zeros of the border included; channels beyond those of `x` are zero.

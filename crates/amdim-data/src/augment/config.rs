@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::policy::PolicyConfig;
 use crate::error::{DataError, Result};
 
 /// The largest side a view may have, pixels.
@@ -9,9 +10,9 @@ pub const MAXIMUM_VIEW_PIXELS: u32 = 4096;
 
 /// The augmentation pipeline of a data set.
 ///
-/// A training sample is mirrored once; then each view is cropped or translated, jittered, turned gray and normalised,
-/// with its own draws (datasets.py, `Transforms*`). At test time a picture is resized, cut at the centre and
-/// normalised.
+/// A training sample is mirrored once; then each view is changed by the policy, cropped or translated, jittered, turned
+/// gray and normalised, with its own draws (datasets.py, `Transforms*`). At test time a picture is resized, cut at the
+/// centre and normalised.
 ///
 /// Without `crop`, a picture that is not `pixels` x `pixels` is first resized with its short side to `pixels` and cut
 /// at the centre, in training and at test time.
@@ -20,6 +21,10 @@ pub const MAXIMUM_VIEW_PIXELS: u32 = 4096;
 pub struct AugmentConfig {
     /// Probability of a mirror image, 0..=1; drawn once a sample.
     pub flip_probability: f64,
+    /// Strong augmentation of the whole picture, once a view, before the crop. Files written before there were policies
+    /// mean none.
+    #[serde(default)]
+    pub policy: Option<PolicyConfig>,
     /// Random resized crop, once a view.
     pub crop: Option<CropConfig>,
     /// Translation with a reflected border, once a view, after the crop.
@@ -108,6 +113,9 @@ impl AugmentConfig {
         check_range("grayscaleProbability", self.grayscale_probability, 0.0, 1.0)?;
         self.check_normalisation()?;
         self.check_eval()?;
+        if let Some(policy) = &self.policy {
+            policy.validate()?;
+        }
         if let Some(crop) = &self.crop {
             crop.validate()?;
         }
@@ -194,6 +202,7 @@ fn check_range(name: &str, value: f64, low: f64, high: f64) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::policy::Operation;
     use super::*;
 
     type Change = fn(&mut AugmentConfig);
@@ -201,6 +210,7 @@ mod tests {
     fn valid() -> AugmentConfig {
         AugmentConfig {
             flip_probability: 0.5,
+            policy: Some(PolicyConfig::Own(vec![vec![(Operation::Invert, 0.5, 0.5)]])),
             crop: Some(CropConfig { scale: [0.3, 1.0], ratio: [0.7, 1.4] }),
             translate: Some(TranslateConfig { max_pixels: 4, probability: 0.8 }),
             color_jitter: Some(ColorJitterConfig {
@@ -223,7 +233,7 @@ mod tests {
     #[test]
     fn every_range_is_checked() {
         assert!(valid().validate().is_ok());
-        let wrong: [(&str, Change); 14] = [
+        let wrong: [(&str, Change); 15] = [
             ("pixels", |config| config.pixels = 1),
             ("channels", |config| config.channels = 2),
             ("flipProbability", |config| config.flip_probability = f64::NAN),
@@ -232,6 +242,7 @@ mod tests {
             ("mean", |config| config.mean[1] = f64::INFINITY),
             ("std", |config| config.std[0] = 0.0),
             ("evalResize", |config| config.eval_resize = Some(63)),
+            ("policy", |config| config.policy = Some(PolicyConfig::Own(vec![]))),
             ("crop.scale", |config| config.crop.as_mut().unwrap().scale = [0.5, 0.3]),
             ("crop.ratio", |config| config.crop.as_mut().unwrap().ratio = [0.0, 1.0]),
             ("translate.maxPixels", |config| config.translate.as_mut().unwrap().max_pixels = 64),
@@ -255,5 +266,13 @@ mod tests {
         assert_eq!(serde_json::from_value::<AugmentConfig>(json.clone()).unwrap(), valid());
         json["flipProbabilty"] = 0.5.into();
         assert!(serde_json::from_value::<AugmentConfig>(json).is_err());
+    }
+
+    #[test]
+    fn files_from_before_there_were_policies_have_none() {
+        let mut json = serde_json::to_value(valid()).unwrap();
+        json.as_object_mut().unwrap().remove("policy");
+        let expected = AugmentConfig { policy: None, ..valid() };
+        assert_eq!(serde_json::from_value::<AugmentConfig>(json).unwrap(), expected);
     }
 }

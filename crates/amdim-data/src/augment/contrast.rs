@@ -3,7 +3,8 @@
 use super::blend::{blend_table, map_values};
 use super::grayscale::luma_of;
 use crate::image::Image;
-use crate::vector::vectorised;
+use crate::vector::kernel;
+use amdim_kernels::vectorized;
 
 pub use super::factor::{Params, sample};
 
@@ -24,10 +25,8 @@ fn mean_luma(image: &Image) -> u8 {
     (sum as f64 / count.max(1) as f64 + 0.5) as u8
 }
 
-vectorised! {
-    fn luma_sum(pixels: &[[u8; 3]]) -> u32 {
-        pixels.iter().map(|&pixel| luma_of(pixel.map(i32::from)) as u32).sum()
-    }
+fn luma_sum(pixels: &[[u8; 3]]) -> u32 {
+    vectorized!(kernel(), pixels.iter().map(|&pixel| luma_of(pixel.map(i32::from)) as u32).sum())
 }
 
 #[cfg(test)]

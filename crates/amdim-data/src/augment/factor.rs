@@ -1,9 +1,10 @@
 //! The one parameter that brightness, contrast and saturation have in common, and how it is drawn.
 
 use amdim_random::Stream;
+use serde::Serialize;
 
 /// How strong an adjustment is.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Params {
     /// 0 is the extreme (black, uniform gray, no colour), 1 changes nothing.
     pub factor: f64,

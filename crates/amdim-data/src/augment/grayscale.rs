@@ -2,7 +2,8 @@
 
 use super::pixels::{Change, map_pixels};
 use crate::image::Image;
-use crate::vector::vectorised;
+use crate::vector::kernel;
+use amdim_kernels::vectorized;
 use amdim_random::Stream;
 
 /// Whether the view turns gray.
@@ -22,13 +23,7 @@ pub fn apply(image: &mut Image, params: &Params) {
     if !params.gray || image.channels != 3 {
         return;
     }
-    turn_gray(image.pixels.as_chunks_mut().0);
-}
-
-vectorised! {
-    fn turn_gray(pixels: &mut [[u8; 3]]) {
-        map_pixels(pixels, &ToGray);
-    }
+    vectorized!(kernel(), map_pixels(image.pixels.as_chunks_mut().0, &ToGray));
 }
 
 struct ToGray;

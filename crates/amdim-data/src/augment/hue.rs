@@ -4,7 +4,8 @@
 
 use super::pixels::{Change, map_pixels};
 use crate::image::Image;
-use crate::vector::{cut, vectorised};
+use crate::vector::{cut, kernel};
+use amdim_kernels::vectorized;
 use amdim_random::Stream;
 
 /// How far.
@@ -28,10 +29,8 @@ pub fn apply(image: &mut Image, params: &Params) {
     }
 }
 
-vectorised! {
-    fn turn_pixels(pixels: &mut [[u8; 3]], shift: i32) {
-        map_pixels(pixels, &Turn { shift });
-    }
+fn turn_pixels(pixels: &mut [[u8; 3]], shift: i32) {
+    vectorized!(kernel(), map_pixels(pixels, &Turn { shift }));
 }
 
 struct Turn {

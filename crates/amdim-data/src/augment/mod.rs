@@ -15,6 +15,7 @@ pub mod horizontal_flip;
 pub mod hue;
 pub mod normalize;
 pub mod pipeline;
+pub mod policy;
 pub mod resample;
 pub mod resized_crop;
 pub mod saturation;
@@ -25,4 +26,5 @@ mod pixels;
 
 pub use config::{AugmentConfig, ColorJitterConfig, CropConfig, DecodeMode, TranslateConfig};
 pub use pipeline::{Pipeline, Scratch};
+pub use policy::PolicyConfig;
 pub use resample::{Extent, Filter, Region, Resampler, Window};

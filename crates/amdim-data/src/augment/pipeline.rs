@@ -2,6 +2,7 @@
 
 use super::config::{AugmentConfig, DecodeMode};
 use super::normalize::{self, Normalizer};
+use super::policy::{self, Policy};
 use super::resample::{Filter, Region, Resampler};
 use super::{center_crop, color_jitter, grayscale, horizontal_flip, resized_crop, translate};
 use crate::decode::{self, Part, Wanted};
@@ -13,6 +14,7 @@ use amdim_random::Stream;
 #[derive(Debug, Clone)]
 pub struct Pipeline {
     config: AugmentConfig,
+    policy: Option<Policy>,
     normalizer: Normalizer,
 }
 
@@ -22,11 +24,14 @@ pub struct Scratch {
     resampler: Resampler,
     view: Image,
     other: Image,
+    /// The picture as the policy changed it.
+    changed: Part,
 }
 
 impl Default for Scratch {
     fn default() -> Self {
-        Self { resampler: Resampler::default(), view: Image::blank(0, 0, 3), other: Image::blank(0, 0, 3) }
+        let blank = || Image::blank(0, 0, 3);
+        Self { resampler: Resampler::default(), view: blank(), other: blank(), changed: Part::whole(blank()) }
     }
 }
 
@@ -35,7 +40,11 @@ impl Pipeline {
     pub fn new(config: &AugmentConfig) -> Result<Self> {
         config.validate()?;
         let params = normalize::Params { mean: config.mean.clone(), std: config.std.clone() };
-        Ok(Self { config: config.clone(), normalizer: Normalizer::new(&params) })
+        Ok(Self {
+            config: config.clone(),
+            policy: config.policy.as_ref().map(Policy::new),
+            normalizer: Normalizer::new(&params),
+        })
     }
 
     /// Floats in one view: `channels * pixels * pixels`.
@@ -43,7 +52,8 @@ impl Pipeline {
         usize::from(self.config.channels) * (self.config.pixels as usize).pow(2)
     }
 
-    /// What [`Pipeline::training_views`] needs of a `width` x `height` picture: both rectangles that are cut out.
+    /// What [`Pipeline::training_views`] needs of a `width` x `height` picture: both rectangles that are cut out, or with
+    /// a policy all of it.
     pub fn wanted_for_training(&self, width: u32, height: u32, [seed, epoch, sample]: [u64; 3]) -> Wanted {
         let Some(crop) = &self.config.crop else {
             return self.wanted_for_center(width, height, self.config.pixels);
@@ -56,7 +66,12 @@ impl Pipeline {
         });
         let short = regions.map(|region| region.width.min(region.height));
         let reduction = self.reduction(short[0].min(short[1]), self.config.pixels);
-        Wanted { region: regions[0].union(regions[1]), reduction }
+        // A policy changes the whole picture, of which the rectangles are then cut.
+        let region = match self.policy {
+            Some(_) => Wanted::all(width, height).region,
+            None => regions[0].union(regions[1]),
+        };
+        Wanted { region, reduction }
     }
 
     /// What [`Pipeline::test_view`] needs of a `width` x `height` picture.
@@ -93,9 +108,28 @@ impl Pipeline {
     pub fn training_views(
         &self,
         part: Part,
-        [seed, epoch, sample]: [u64; 3],
+        key: [u64; 3],
         scratch: &mut Scratch,
         views: [&mut [f32]; 2],
+    ) -> Result<()> {
+        let mut views = views.into_iter();
+        self.training_images(part, key, scratch, |image, _| {
+            if let Some(view) = views.next() {
+                self.normalizer.apply(image, view);
+            }
+        })
+    }
+
+    /// As [`Pipeline::training_views`], before normalisation: hands over each view and what the policy did.
+    ///
+    /// # Errors
+    /// As [`Pipeline::training_views`].
+    pub fn training_images(
+        &self,
+        part: Part,
+        [seed, epoch, sample]: [u64; 3],
+        scratch: &mut Scratch,
+        mut receive: impl FnMut(&Image, Option<policy::Params>),
     ) -> Result<()> {
         check_trainable(part.whole)?;
         let mut part = part.into_channels(self.config.channels);
@@ -106,9 +140,9 @@ impl Pipeline {
         if self.flip(seed, epoch, sample).flip {
             part.mirror();
         }
-        for (index, view) in views.into_iter().enumerate() {
-            self.training_view(&part, &mut Stream::for_view(seed, epoch, sample, index as u64), scratch);
-            self.normalizer.apply(&scratch.view, view);
+        for index in 0..2 {
+            let done = self.training_view(&part, [seed, epoch, sample, index], scratch);
+            receive(&scratch.view, done);
         }
         decode::recycle(part.image);
         Ok(())
@@ -144,10 +178,24 @@ impl Pipeline {
         center_crop::apply(part, &params, Filter::Bicubic, &mut scratch.resampler, &mut scratch.view);
     }
 
-    /// Leaves one augmented view of the picture in `scratch.view`.
-    fn training_view(&self, part: &Part, stream: &mut Stream, scratch: &mut Scratch) {
+    /// Leaves the augmented view of `key` (seed, epoch, sample, view) in `scratch.view`; returns what the policy did.
+    fn training_view(&self, part: &Part, key: [u64; 4], scratch: &mut Scratch) -> Option<policy::Params> {
         let config = &self.config;
-        let Scratch { resampler, view, other } = scratch;
+        let Scratch { resampler, view, other, changed } = scratch;
+        let [seed, epoch, sample, index] = key;
+        let done = self.policy.as_ref().map(|policy| {
+            let size = [part.image.width, part.image.height];
+            policy.sample(size, &mut Stream::for_policy(seed, epoch, sample, index))
+        });
+        let part = match &done {
+            Some(params) if !params.steps.is_empty() => {
+                changed.copy_from(part);
+                policy::apply(&mut changed.image, params, other);
+                changed
+            }
+            _ => part,
+        };
+        let stream = &mut Stream::for_view(seed, epoch, sample, index);
         match (&config.crop, &config.translate) {
             (Some(crop), translation) => {
                 let [width, height] = part.whole;
@@ -169,18 +217,21 @@ impl Pipeline {
             color_jitter::apply(view, &params);
         }
         grayscale::apply(view, &grayscale::sample(config.grayscale_probability, stream));
+        done
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::config::{CropConfig, TranslateConfig};
+    use super::super::policy::{BuiltIn, Operation, PolicyConfig};
     use super::*;
 
     /// A pipeline that changes nothing but the scale: values are levels over 255.
     fn plain(pixels: u32) -> AugmentConfig {
         AugmentConfig {
             flip_probability: 0.0,
+            policy: None,
             crop: None,
             translate: None,
             color_jitter: None,
@@ -303,6 +354,39 @@ mod tests {
         assert_eq!(pipeline.wanted_for_test(300, 128).reduction, 4);
         assert_eq!(pipeline.wanted_for_test(300, 127).reduction, 2);
         assert_eq!(pipeline.wanted_for_test(40, 50).reduction, 1);
+    }
+
+    #[test]
+    fn a_policy_changes_the_whole_picture_and_no_other_draw() {
+        let crop = Some(CropConfig { scale: [0.1, 0.5], ratio: [0.7, 1.4] });
+        let plain = AugmentConfig { crop, flip_probability: 0.5, ..plain(8) };
+        let inverting = PolicyConfig::Own(vec![vec![(Operation::Invert, 1.0, 0.0)]]);
+        let config = AugmentConfig { policy: Some(inverting), ..plain.clone() };
+        let image = ramp(31, 17);
+        let inverted =
+            Image { pixels: image.pixels.iter().map(|value| 255 - value).collect(), ..image.clone() };
+        for sample in 0..20 {
+            let key = [1, 2, sample];
+            assert_eq!(views(&config, &image, key), views(&plain, &inverted, key));
+        }
+        let wanted = Pipeline::new(&config).unwrap().wanted_for_training(31, 17, [1, 2, 3]);
+        assert_eq!(wanted, Wanted::all(31, 17));
+    }
+
+    #[test]
+    fn each_view_has_its_own_sub_policy() {
+        let policy = Some(PolicyConfig::BuiltIn(BuiltIn::FastAutoAugmentCifar10));
+        let config = AugmentConfig { policy, ..plain(16) };
+        let image = ramp(16, 16);
+        let original: Vec<f32> = image.pixels.iter().map(|&value| f32::from(value)).collect();
+        let [mut different, mut changed] = [0, 0];
+        for sample in 0..200 {
+            let [first, second] = views(&config, &image, [1, 0, sample]);
+            assert_eq!([&first, &second], views(&config, &image, [1, 0, sample]).each_ref());
+            different += usize::from(first != second);
+            changed += usize::from(first.iter().zip(&original).any(|(a, b)| (a - b).abs() > 0.5));
+        }
+        assert!(different > 150 && (100..200).contains(&changed), "{different} {changed}");
     }
 
     #[test]

@@ -7,7 +7,8 @@
 use std::hint::black_box;
 
 use crate::image::Image;
-use crate::vector::vectorised;
+use crate::vector::kernel;
+use amdim_kernels::vectorized;
 
 /// Bits behind the point of a weight: 8 bits of level and 2 of headroom remain of 32.
 const PRECISION_BITS: u32 = 32 - 8 - 2;
@@ -311,16 +312,16 @@ fn weighted_levels(rows: &Rows<'_>, first: usize, start: usize, weights: &[i32])
     sums.map(to_level)
 }
 
-vectorised! {
-    /// `input` starts with the first column that any output depends on.
-    ///
-    /// Some rows at a time are packed: one column of them after another, so that one weight serves all their values.
-    fn horizontal_pass[const CHANNELS: usize](
-        input: &Rows<'_>,
-        weights: &Weights,
-        pack: &mut Vec<u8>,
-        output: &mut [u8],
-    ) {
+/// `input` starts with the first column that any output depends on.
+///
+/// Some rows at a time are packed: one column of them after another, so that one weight serves all their values.
+fn horizontal_pass<const CHANNELS: usize>(
+    input: &Rows<'_>,
+    weights: &Weights,
+    pack: &mut Vec<u8>,
+    output: &mut [u8],
+) {
+    vectorized!(kernel(), {
         let offset = weights.inputs().start;
         let outputs = weights.spans.len();
         // An RGB pixel has a value to spare in a pack, so that it is copied as a whole.
@@ -346,10 +347,12 @@ vectorised! {
                 }
             }
         }
-    }
+    });
+}
 
-    /// `input` starts with the first row that any output depends on.
-    fn vertical_pass(input: &Rows<'_>, weights: &Weights, output: &mut [u8]) {
+/// `input` starts with the first row that any output depends on.
+fn vertical_pass(input: &Rows<'_>, weights: &Weights, output: &mut [u8]) {
+    vectorized!(kernel(), {
         let offset = weights.inputs().start;
         for (position, row) in output.chunks_exact_mut(input.row_values).enumerate() {
             let (first, weights) = weights.of(position);
@@ -367,7 +370,7 @@ vectorised! {
                 *value = to_level(sum + HALF);
             }
         }
-    }
+    });
 }
 
 #[cfg(test)]

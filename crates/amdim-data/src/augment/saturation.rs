@@ -4,20 +4,16 @@ use super::blend::blend_levels;
 use super::grayscale::luma_of;
 use super::pixels::{Change, map_pixels};
 use crate::image::Image;
-use crate::vector::vectorised;
+use crate::vector::kernel;
+use amdim_kernels::vectorized;
 
 pub use super::factor::{Params, sample};
 
 /// Blends with the luma, as Pillow's `ImageEnhance.Color`; a gray image stays as it is.
 pub fn apply(image: &mut Image, params: &Params) {
     if image.channels == 3 {
-        blend_with_luma(image.pixels.as_chunks_mut().0, params.factor as f32);
-    }
-}
-
-vectorised! {
-    fn blend_with_luma(pixels: &mut [[u8; 3]], factor: f32) {
-        map_pixels(pixels, &Saturate { factor });
+        let change = Saturate { factor: params.factor as f32 };
+        vectorized!(kernel(), map_pixels(image.pixels.as_chunks_mut().0, &change));
     }
 }
 

@@ -79,12 +79,12 @@ impl ImageFolder {
 }
 
 /// Whether a file name is that of a picture, by its extension.
-fn is_picture_name(name: &str) -> bool {
+pub(super) fn is_picture_name(name: &str) -> bool {
     name.rsplit_once('.')
         .is_some_and(|(_, extension)| EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known)))
 }
 
-fn is_hidden(name: &str) -> bool {
+pub(super) fn is_hidden(name: &str) -> bool {
     name.starts_with('.') || name == "__MACOSX"
 }
 

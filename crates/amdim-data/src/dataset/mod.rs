@@ -9,6 +9,7 @@ pub mod image_folder;
 pub mod memory;
 pub mod source;
 pub mod stl10;
+pub mod stream;
 pub mod subset;
 
 mod archive;
@@ -18,8 +19,11 @@ pub use array::ArrayDataset;
 pub use cached::CachedDataset;
 pub use files::FileDataset;
 pub use memory::{MemoryDataset, MemoryPicture, PicturePixels};
-pub use source::{Cifar100Labels, DatasetSource, FolderLabels, Split, Stl10Split, open};
+pub use source::{Cifar100Labels, DatasetSource, FolderLabels, ShardLabels, Split, Stl10Split, open};
+pub use stream::{Stream, StreamDataset};
 pub use subset::{FewLabels, Subset};
+
+use std::sync::Arc;
 
 use crate::decode::{ChoosePart, Part};
 use crate::error::{DataError, Result};
@@ -63,6 +67,12 @@ pub trait Dataset: Send + Sync {
     /// Files that were found beside the pictures and left out.
     fn ignored_files(&self) -> usize {
         0
+    }
+
+    /// The stream behind the data set, where pictures are stored in pieces that are best read from start to end. The
+    /// loader then visits them in an order that a bounded buffer can make.
+    fn stream(&self) -> Option<Arc<Stream>> {
+        None
     }
 }
 

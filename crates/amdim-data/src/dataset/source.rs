@@ -10,6 +10,7 @@ use super::cifar::{self, CifarDataset};
 use super::idx::IdxDataset;
 use super::image_folder::ImageFolder;
 use super::stl10::Stl10Dataset;
+use super::stream::{ParquetOptions, StreamDataset};
 use crate::decode::Limits;
 use crate::error::Result;
 
@@ -56,6 +57,36 @@ pub enum DatasetSource {
         /// The file of labels, plain or `.gz`.
         labels: Option<PathBuf>,
     },
+    /// Tar shards as of `WebDataset` (see [`stream`](super::stream)).
+    WebDataset {
+        /// The shards, uncompressed, in their order.
+        shards: Vec<PathBuf>,
+        /// Whether labels are read.
+        labels: ShardLabels,
+        /// The names of the classes in the order of their numbers; none: the labels themselves.
+        classes: Option<Vec<String>>,
+    },
+    /// Parquet files with a column of pictures (see [`stream`](super::stream)).
+    Parquet {
+        /// The files, in their order.
+        files: Vec<PathBuf>,
+        /// The column of pictures; none: found.
+        image_column: Option<String>,
+        /// The column of labels; none: found.
+        label_column: Option<String>,
+        /// Whether labels are read.
+        labels: ShardLabels,
+    },
+}
+
+/// Whether the labels of shards are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ShardLabels {
+    /// Where there are any.
+    Auto,
+    /// No labels.
+    None,
 }
 
 /// Whether the folders of an image folder are classes.
@@ -107,7 +138,7 @@ pub enum Stl10Split {
 
 /// Opens the data set that `source` describes.
 ///
-/// Directories are listed and binary headers and labels read; pictures are read when asked for. Compressed archives
+/// Directories are listed, and headers and labels read; pictures are read when asked for. Compressed archives
 /// are read into memory once: the encoded pictures of an image folder, the raw ones of the binary formats.
 ///
 /// # Errors
@@ -127,6 +158,17 @@ pub fn open(source: &DatasetSource, limits: &Limits) -> Result<Arc<dyn Dataset>>
         DatasetSource::Stl10 { path, split } => Arc::new(Stl10Dataset::open(path, *split)?),
         DatasetSource::Idx { images, labels } => {
             Arc::new(IdxDataset::open(images, labels.as_deref().map(Path::new))?)
+        }
+        DatasetSource::WebDataset { shards, labels, classes } => {
+            Arc::new(StreamDataset::open_tar(shards, *labels, classes.as_deref(), limits)?)
+        }
+        DatasetSource::Parquet { files, image_column, label_column, labels } => {
+            let options = ParquetOptions {
+                image_column: image_column.as_deref(),
+                label_column: label_column.as_deref(),
+                has_labels: *labels == ShardLabels::Auto,
+            };
+            Arc::new(StreamDataset::open_parquet(files, &options, limits)?)
         }
     })
 }
@@ -162,6 +204,17 @@ mod tests {
             DatasetSource::Cifar10 { path: path.clone(), split: Split::Train },
             DatasetSource::Cifar100 { path: path.clone(), split: Split::Test, labels: Cifar100Labels::Fine },
             DatasetSource::Stl10 { path: path.clone(), split: Stl10Split::Test },
+            DatasetSource::WebDataset {
+                shards: vec![path.clone()],
+                labels: ShardLabels::Auto,
+                classes: None,
+            },
+            DatasetSource::Parquet {
+                files: vec![path.clone()],
+                image_column: None,
+                label_column: None,
+                labels: ShardLabels::Auto,
+            },
             DatasetSource::Idx { images: path, labels: None },
         ] {
             let error = open(&source, &limits).err().unwrap();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Dataset;
+use super::{Dataset, Stream};
 use crate::decode::{ChoosePart, Part};
 use crate::error::Result;
 use crate::image::Image;
@@ -96,5 +96,9 @@ impl Dataset for FewLabels {
 
     fn ignored_files(&self) -> usize {
         self.inner.ignored_files()
+    }
+
+    fn stream(&self) -> Option<Arc<Stream>> {
+        self.inner.stream()
     }
 }

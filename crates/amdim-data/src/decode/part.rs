@@ -43,6 +43,12 @@ impl Part {
         Self { image, origin: [0, 0], reduction: 1, whole }
     }
 
+    /// Becomes a copy of `other` and keeps the allocation.
+    pub(crate) fn copy_from(&mut self, other: &Self) {
+        self.image.copy_from(&other.image);
+        (self.origin, self.reduction, self.whole) = (other.origin, other.reduction, other.whole);
+    }
+
     /// Where `region` of the whole picture, which this part must hold, lies in its image.
     pub(crate) fn window(&self, region: Region) -> Window {
         let scale = 1.0 / f64::from(self.reduction);

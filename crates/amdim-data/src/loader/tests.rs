@@ -9,6 +9,7 @@ use crate::eval_batch::load_eval_batch;
 fn augment() -> AugmentConfig {
     AugmentConfig {
         flip_probability: 0.5,
+        policy: None,
         crop: None,
         translate: Some(TranslateConfig { max_pixels: 3, probability: 0.8 }),
         color_jitter: None,
@@ -35,6 +36,7 @@ fn options(batch: usize) -> LoaderOptions {
         threads: 1,
         prefetch: 2,
         on_bad_image: BadImagePolicy::Error,
+        shuffle_buffer: 4,
         epoch: 0,
         position: 0,
     }
@@ -143,6 +145,7 @@ fn options_are_checked() {
         ("batch", LoaderOptions { batch: 0, ..options(1) }),
         ("threads", LoaderOptions { threads: 0, ..options(1) }),
         ("prefetch", LoaderOptions { prefetch: 0, ..options(1) }),
+        ("shuffleBuffer", LoaderOptions { shuffle_buffer: 0, ..options(1) }),
         ("position", LoaderOptions { position: 5, ..options(1) }),
         ("epoch", LoaderOptions { epoch: u64::MAX, ..options(1) }),
     ];
@@ -229,4 +232,78 @@ fn dropping_stops_at_once_with_batches_waiting() {
     let shared = Arc::downgrade(&loader.shared);
     drop(loader);
     assert!(shared.upgrade().is_none(), "no thread is left");
+}
+
+/// A stream of two shards with 11 and 12 PNG ramps of 8x8 pixels; the named ones are text.
+fn shards(folder: &std::path::Path, bad: &[usize]) -> Arc<dyn Dataset> {
+    let mut paths = vec![];
+    for (name, indices) in [("a.tar", 0..11), ("b.tar", 11..23)] {
+        let path = folder.join(name);
+        let mut archive = tar::Builder::new(std::fs::File::create(&path).unwrap());
+        for index in indices {
+            let mut bytes = std::io::Cursor::new(vec![]);
+            let level = |x, y| image::Luma([(index * 3 + (y * 8 + x) as usize) as u8]);
+            image::GrayImage::from_fn(8, 8, level).write_to(&mut bytes, image::ImageFormat::Png).unwrap();
+            let bytes = if bad.contains(&index) { b"text".to_vec() } else { bytes.into_inner() };
+            for (extension, bytes) in [("png", bytes), ("cls", index.to_string().into_bytes())] {
+                let mut header = tar::Header::new_gnu();
+                header.set_size(bytes.len() as u64);
+                header.set_mode(0o644);
+                archive.append_data(&mut header, format!("{index:03}.{extension}"), &*bytes).unwrap();
+            }
+        }
+        archive.finish().unwrap();
+        paths.push(path);
+    }
+    let labels = crate::dataset::ShardLabels::Auto;
+    let source = crate::dataset::DatasetSource::WebDataset { shards: paths, labels, classes: None };
+    crate::dataset::open(&source, &Limits::default()).unwrap()
+}
+
+/// A stream's batches are those of its order, whatever reads them, and its pictures those of the shards.
+#[test]
+fn a_stream_gives_the_same_batches_on_any_threads_and_after_a_resume() {
+    let folder = tempfile::tempdir().unwrap();
+    let dataset = shards(folder.path(), &[]);
+    let whole = batches(Arc::clone(&dataset), options(5), 10);
+    for (threads, prefetch) in [(2, 1), (4, 8), (3, 3)] {
+        let options = LoaderOptions { threads, prefetch, ..options(5) };
+        assert_eq!(batches(Arc::clone(&dataset), options, 10), whole);
+    }
+    for (at, batch) in whole.iter().enumerate() {
+        let (epoch, position) = (at as u64 / 4, at % 4);
+        let order = dataset.stream().unwrap().order(4, 7, epoch);
+        assert_eq!(batch.indices, order[position * 5..][..5]);
+        assert_eq!(batch.labels, batch.indices.iter().map(|&index| i64::from(index)).collect::<Vec<_>>());
+        let resumed = LoaderOptions { epoch, position, ..options(5) };
+        assert_eq!(batches(Arc::clone(&dataset), resumed, 10 - at), whole[at..]);
+    }
+    // The same pictures in memory, drawn from the same keys.
+    let one = &whole[0];
+    let pipeline = crate::augment::Pipeline::new(&augment()).unwrap();
+    let (mut first, mut second) = (vec![0.0; 64], vec![0.0; 64]);
+    let part = crate::decode::Part::whole(ramps(23).image(one.indices[3] as usize).unwrap());
+    let key = [7, 0, u64::from(one.indices[3])];
+    pipeline.training_views(part, key, &mut Scratch::default(), [&mut first, &mut second]).unwrap();
+    assert_eq!(one.views[0][3 * 64..4 * 64], first);
+    let wider = LoaderOptions { shuffle_buffer: 9, ..options(5) };
+    assert_ne!(batches(dataset, wider, 1)[0].indices, one.indices);
+}
+
+#[test]
+fn bad_pictures_of_a_stream_are_replaced_counted_and_listed() {
+    let folder = tempfile::tempdir().unwrap();
+    let bad = [2, 12, 20];
+    let dataset = shards(folder.path(), &bad);
+    let skip = LoaderOptions { on_bad_image: BadImagePolicy::Skip, ..options(5) };
+    let mut loader = Loader::new(Arc::clone(&dataset), &augment(), skip.clone(), None).unwrap();
+    let made: Vec<Batch> = (0..8).map(|_| loader.next_batch().unwrap()).collect();
+    assert!(made.iter().flat_map(|batch| &batch.indices).all(|&index| !bad.contains(&(index as usize))));
+    let names: Vec<String> = loader.skipped().into_iter().map(|picture| picture.name).collect();
+    assert_eq!(names, ["a.tar/002.png", "b.tar/012.png", "b.tar/020.png"]);
+    let threaded = LoaderOptions { threads: 3, prefetch: 4, ..skip };
+    assert_eq!(batches(Arc::clone(&dataset), threaded, 8), made);
+    let mut strict = Loader::new(dataset, &augment(), options(23), None).unwrap();
+    let error = strict.next_batch().unwrap_err();
+    assert!(error.to_string().contains(".tar/0"), "{error}");
 }

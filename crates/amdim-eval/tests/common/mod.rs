@@ -40,7 +40,7 @@ impl Examples {
     }
 
     /// The same examples with row `order[i]` as row i.
-    #[allow(dead_code, reason = "one of the test programs has no use for it")]
+    #[allow(dead_code, reason = "some of the test programs have no use for it")]
     pub(crate) fn permuted(&self, order: &[usize]) -> Self {
         let row = |&i: &usize| &self.values[i * self.dim..][..self.dim];
         Self {

@@ -1,6 +1,8 @@
 //! What a run is told, as data. There are no defaults here: TypeScript owns them and fills every field in.
 
+mod export;
 mod length;
+mod measure;
 mod request;
 
 use amdim_core::encoder::{EncoderConfig, Scale};
@@ -15,10 +17,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Result, RunError};
 
+pub use export::{ExportFormat, ExportRequest};
 pub use length::Length;
+pub use measure::{Clustering, CompareRequest, DuplicatesRequest, Measure, MeasureRequest};
 pub use request::{
-    BadImage, BenchMode, BenchRequest, ClassifierTask, EmbedRequest, EvaluateRequest, Head, LinearHead,
-    LinearMethod, PlanRequest, Protocol, TrainRequest,
+    BadImage, BenchMode, BenchRequest, ClassifierHead, ClassifierTask, ClassifyRequest, EmbedRequest,
+    EvaluateRequest, Head, LinearHead, LinearMethod, PlanRequest, Protocol, TrainRequest,
 };
 
 /// Everything that a run's numbers depend on.
@@ -53,6 +57,14 @@ pub struct AmdimConfig {
     /// option mean 1.
     #[serde(default = "all_labels")]
     pub label_fraction: f64,
+    /// Pictures among which the next one of a stream (shards, Parquet) is drawn, at least 1. Files of the time before
+    /// this option are of runs on other data sets, which it does not move.
+    #[serde(default = "usual_buffer")]
+    pub shuffle_buffer: usize,
+}
+
+fn usual_buffer() -> usize {
+    4096
 }
 
 fn all_labels() -> f64 {
@@ -71,6 +83,9 @@ impl AmdimConfig {
         self.classifiers.validate()?;
         self.augment.validate()?;
         self.length.validate()?;
+        if self.shuffle_buffer == 0 {
+            return Err(RunError::argument("shuffleBuffer", "at least 1", self.shuffle_buffer));
+        }
         if self.supervised && self.encoder_frozen {
             return Err(RunError::argument("supervised", "false beside encoderFrozen", true));
         }
@@ -88,7 +103,7 @@ impl AmdimConfig {
     }
 
     fn check_views(&self) -> Result<()> {
-        let (pixels, side) = (self.augment.pixels as usize, self.encoder.encoder_size);
+        let (pixels, side) = (self.augment.pixels as usize, self.encoder.encoder_size());
         if pixels != side {
             return Err(RunError::argument(
                 "augment.pixels",
@@ -96,7 +111,7 @@ impl AmdimConfig {
                 pixels,
             ));
         }
-        let (views, input) = (usize::from(self.augment.channels), self.encoder.input_channels);
+        let (views, input) = (usize::from(self.augment.channels), self.encoder.input_channels());
         if views != input {
             let expected = format!("{input} (encoder.inputChannels)");
             return Err(RunError::argument("augment.channels", expected, views));
@@ -108,7 +123,7 @@ impl AmdimConfig {
     pub fn model(&self, classes: usize) -> ModelConfig {
         let shape = |mixture: &MixtureConfig| MixtureShape {
             components: mixture.components,
-            hidden_units: mixture.hidden_units.unwrap_or(self.encoder.embedding_dim),
+            hidden_units: mixture.hidden_units.unwrap_or(self.encoder.embedding_dim()),
         };
         ModelConfig {
             encoder: self.encoder.clone(),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use amdim_core::encoder::EncoderConfig;
 use amdim_core::executor::{ExecutorKind, Precision};
+use amdim_core::loss::Term;
 use amdim_core::nn::ClassifierConfig;
 use amdim_core::optim::AdamConfig;
 use amdim_data::{AugmentConfig, BadImagePolicy};
@@ -170,6 +171,38 @@ impl EmbedRequest {
     }
 }
 
+/// One of the classifiers that are trained beside an encoder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ClassifierHead {
+    /// The linear one.
+    Linear,
+    /// The one with a hidden layer.
+    Mlp,
+}
+
+/// Classes of pictures.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ClassifyRequest {
+    /// Which classifier.
+    pub head: ClassifierHead,
+    /// Pictures encoded at once, at least 1.
+    pub batch_size: usize,
+    /// Threads that decode pictures, at least 1.
+    pub threads: usize,
+    /// What to do about a picture that can't be used.
+    pub on_bad_image: BadImage,
+}
+
+impl ClassifyRequest {
+    /// Checks every range.
+    pub(crate) fn validate(&self) -> Result<()> {
+        at_least_one("batchSize", self.batch_size)?;
+        at_least_one("threads", self.threads)
+    }
+}
+
 /// Heads on frozen features, and how they are fitted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -194,6 +227,8 @@ pub struct EvaluateRequest {
     pub on_bad_image: BadImage,
     /// Only this many training pictures, drawn by the seed; at least 1. None: all.
     pub max_train: Option<usize>,
+    /// Whether reports list the predicted class of each test picture.
+    pub predictions: bool,
 }
 
 impl EvaluateRequest {
@@ -363,6 +398,8 @@ pub struct BenchRequest {
     pub mode: BenchMode,
     /// The encoder.
     pub encoder: EncoderConfig,
+    /// The terms of a training step.
+    pub terms: Vec<Term>,
     /// Pictures a step, at least 2 when training.
     pub batch_size: usize,
     /// Steps timed, at least 1.
@@ -398,7 +435,7 @@ pub enum BenchMode {
     Encode,
 }
 
-fn at_least_one(name: &str, value: usize) -> Result<()> {
+pub(super) fn at_least_one(name: &str, value: usize) -> Result<()> {
     if value == 0 { Err(RunError::argument(name, "at least 1", value)) } else { Ok(()) }
 }
 

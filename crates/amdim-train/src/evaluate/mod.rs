@@ -11,10 +11,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use amdim_core::encoder::Features as EncoderFeatures;
+use amdim_core::encoder::Scale;
 use amdim_core::model::Model;
-use amdim_core::tensors;
-use amdim_data::{Dataset, EvalBatch};
+use amdim_data::{AugmentConfig, Dataset};
 use amdim_eval::{Features, KnnClassifier, Labels, LinearConfig, LinearProbe, LinearProgress, Report};
 use amdim_random::{Purpose, Stream};
 use serde::Serialize;
@@ -55,10 +54,24 @@ pub struct EvaluateResult {
     pub test_size: usize,
     /// Values a picture that the heads saw.
     pub feature_dim: usize,
+    /// What the predictions of the heads are to be held against, where they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test: Option<TestPictures>,
     /// Seconds that each stage took.
     pub seconds: BTreeMap<&'static str, f64>,
     /// Pictures that were left out.
     pub skipped: Vec<Skipped>,
+}
+
+/// The test pictures in the order of the data set, without those left out.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TestPictures {
+    /// `[pictures]`
+    pub names: Vec<String>,
+    /// `[pictures]`, indices of classes.
+    pub labels: Vec<u32>,
+    /// Names of the classes.
+    pub classes: Vec<String>,
 }
 
 /// A report for each head that was asked for.
@@ -114,6 +127,11 @@ impl Split {
     fn features(&self, what: &'static str) -> Result<Features<'_>> {
         Ok(Features::new(what, &self.encoded.values, self.encoded.dim)?)
     }
+
+    /// All rows.
+    fn rows(&self) -> Vec<u32> {
+        (0..self.labels.len() as u32).collect()
+    }
 }
 
 struct Evaluation<'a> {
@@ -140,7 +158,7 @@ impl<'a> Evaluation<'a> {
             return Err(RunError::Labels { set: "train", problem });
         }
         if let Some(model) = &model {
-            check_input(model, request)?;
+            check_input(model, &request.augment)?;
         }
         Ok(Self { model, request, data, events, cancel, classes, seconds: BTreeMap::new() })
     }
@@ -176,9 +194,19 @@ impl<'a> Evaluation<'a> {
             train_size: train.labels.len(),
             test_size: test.labels.len(),
             feature_dim: train.encoded.dim,
+            test: self.request.predictions.then(|| self.test_pictures(&test)),
             seconds: self.seconds,
             skipped: [train.encoded.skipped, test.encoded.skipped].concat(),
         })
+    }
+
+    fn test_pictures(&self, test: &Split) -> TestPictures {
+        let name = |&index: &u32| self.data.test.name(index as usize);
+        TestPictures {
+            names: test.encoded.indices.iter().map(name).collect(),
+            labels: test.labels.clone(),
+            classes: self.classes.clone(),
+        }
     }
 
     /// The training pictures: all, or the first `maxTrain` of a permutation that the seed fixes.
@@ -212,14 +240,7 @@ impl<'a> Evaluation<'a> {
             threads: request.threads,
             on_bad_image: request.on_bad_image.into(),
         };
-        let mut global =
-            |_: &EvalBatch, features: &EncoderFeatures| Ok(tensors::to_vec(&features.global()?)?);
-        let reader = match &mut self.model {
-            Some(model) => {
-                Reader::Encoder { dim: model.config().encoder.embedding_dim, model, read: &mut global }
-            }
-            None => Reader::Pixels,
-        };
+        let reader = Reader::of(self.model.as_deref_mut(), Scale::GLOBAL);
         let total = indices.len();
         let events = &mut self.events;
         let mut progress = |done| events(&EvaluateEvent { stage, done, total });
@@ -246,7 +267,7 @@ impl<'a> Evaluation<'a> {
         let features = train.features("training features")?;
         let probe = LinearProbe::fit(&config, features, labels, Some(&mut progress), &stop)?;
         let scores = probe.predict_scores(test.features("test features")?, &stop)?;
-        self.report(&scores, &test.labels)
+        self.report(&scores, test, &test.rows())
     }
 
     fn vote(&mut self, train: &Split, test: &Split) -> Result<HeadReport> {
@@ -255,13 +276,22 @@ impl<'a> Evaluation<'a> {
         let labels = Labels::new(&train.labels, classes)?;
         let voters = KnnClassifier::new(self.request.knn, train.features("training features")?, labels)?;
         let scores = voters.predict_scores(test.features("test features")?, &stop)?;
-        self.report(&scores, &test.labels)
+        self.report(&scores, test, &test.rows())
     }
 
-    /// Counts; scores are `[pictures, classes]`.
-    fn report(&self, scores: &[f32], labels: &[u32]) -> Result<HeadReport> {
-        let report = Report::from_scores(scores, Labels::new(labels, self.classes.len())?)?;
-        Ok(HeadReport::new(report, &self.classes))
+    /// Counts; scores `[rows, classes]` are of some rows of the test split.
+    fn report(&self, scores: &[f32], test: &Split, rows: &[u32]) -> Result<HeadReport> {
+        let classes = self.classes.len();
+        let labels: Vec<u32> = rows.iter().map(|&row| test.labels[row as usize]).collect();
+        let report = Report::from_scores(scores, Labels::new(&labels, classes)?)?;
+        let predictions = self.request.predictions.then(|| {
+            let mut predictions = vec![-1; test.labels.len()];
+            for (&row, scores) in rows.iter().zip(scores.chunks_exact(classes)) {
+                predictions[row as usize] = likeliest(scores);
+            }
+            predictions
+        });
+        Ok(HeadReport { predictions, ..HeadReport::new(report, &self.classes) })
     }
 
     /// Does a stage, tells of its beginning and notes its seconds.
@@ -278,13 +308,18 @@ impl<'a> Evaluation<'a> {
     }
 }
 
-/// The views of the request must fit the encoder.
-fn check_input(model: &Model, request: &EvaluateRequest) -> Result<()> {
+/// The class of the highest score; of equal ones the first, as reports count them.
+fn likeliest(scores: &[f32]) -> i64 {
+    let higher = |best: usize, at: usize| if scores[at] > scores[best] { at } else { best };
+    (1..scores.len()).fold(0, higher) as i64
+}
+
+/// The views must fit the encoder.
+pub(crate) fn check_input(model: &Model, augment: &AugmentConfig) -> Result<()> {
     let (side, channels) = {
         let encoder = &model.config().encoder;
-        (encoder.encoder_size, encoder.input_channels)
+        (encoder.encoder_size(), encoder.input_channels())
     };
-    let augment = &request.augment;
     if augment.pixels as usize != side {
         let expected = format!("{side}, as the model's encoder takes them");
         return Err(RunError::argument("augment.pixels", expected, augment.pixels));

@@ -23,6 +23,9 @@ pub struct HeadReport {
     pub per_class: Vec<ClassReport>,
     /// `confusion[label][predicted]`: numbers of pictures.
     pub confusion: Vec<Vec<usize>>,
+    /// `[test pictures]`, where asked for: the likeliest class, an index; -1 for a picture that was not counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub predictions: Option<Vec<i64>>,
 }
 
 /// How well one class is recognised.
@@ -58,6 +61,7 @@ impl HeadReport {
             count: report.n,
             per_class: per_class.collect(),
             confusion: report.confusion,
+            predictions: None,
         }
     }
 }

@@ -80,10 +80,7 @@ fn train_and_test(
         learn_from_features(evaluation, &mut heads, train)?;
     }
     match evaluation.request.classifier_task.protocol {
-        Protocol::Corrected => {
-            let rows: Vec<u32> = (0..test.labels.len() as u32).collect();
-            test_features(evaluation, &heads, test, &rows)
-        }
+        Protocol::Corrected => test_features(evaluation, &heads, test, &test.rows()),
         Protocol::Reference => test_as_reference(evaluation, &mut heads, test),
     }
 }
@@ -176,6 +173,8 @@ fn learn_from_pictures(evaluation: &mut Evaluation, heads: &mut Heads, train: &S
         threads: request.threads,
         prefetch: request.threads + 1,
         on_bad_image: request.on_bad_image.into(),
+        // A subset is shuffled as a whole.
+        shuffle_buffer: 1,
         epoch: 0,
         position: 0,
     };
@@ -218,8 +217,7 @@ fn test_features(
         evaluation.check_cancelled()?;
         logits.add(heads, &heads.tensor(&gather(&test.encoded.values, dim, rows), dim)?)?;
     }
-    let labels: Vec<u32> = rows.iter().map(|&row| test.labels[row as usize]).collect();
-    logits.reports(evaluation, &labels)
+    logits.reports(evaluation, test, rows)
 }
 
 /// The reference's `test_model`: warm-up in train mode on shuffled test batches, then whole batches of another order.
@@ -254,8 +252,7 @@ fn test_as_reference(
         let features = test_batch(evaluation, test, rows, false)?;
         logits.add(heads, &features)?;
     }
-    let labels: Vec<u32> = whole.iter().map(|&row| test.labels[row as usize]).collect();
-    logits.reports(evaluation, &labels)
+    logits.reports(evaluation, test, whole)
 }
 
 /// Global features of some rows of the test split, from the pictures.
@@ -288,8 +285,14 @@ impl Logits {
         Ok(())
     }
 
-    fn reports(&self, evaluation: &Evaluation, labels: &[u32]) -> Result<(HeadReport, HeadReport)> {
-        Ok((evaluation.report(&self.linear, labels)?, evaluation.report(&self.mlp, labels)?))
+    /// Of logits of some rows of the test split.
+    fn reports(
+        &self,
+        evaluation: &Evaluation,
+        test: &Split,
+        rows: &[u32],
+    ) -> Result<(HeadReport, HeadReport)> {
+        Ok((evaluation.report(&self.linear, test, rows)?, evaluation.report(&self.mlp, test, rows)?))
     }
 }
 

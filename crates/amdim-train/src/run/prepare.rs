@@ -205,6 +205,7 @@ fn open_loader(request: &TrainRequest, data: TrainData, progress: &Progress) -> 
         threads: request.loader_threads,
         prefetch: request.prefetch,
         on_bad_image: request.on_bad_image.into(),
+        shuffle_buffer: request.config.shuffle_buffer,
         epoch: progress.epoch,
         position: progress.batch as usize,
     };

@@ -1,9 +1,9 @@
 //! A few seconds of checks that an installation computes what it should.
 
 use amdim_core::device;
-use amdim_core::encoder::{EncoderConfig, Features, Scale};
+use amdim_core::encoder::{AmdimEncoder, EncoderConfig, Features, Scale};
 use amdim_core::executor::{ExecutorKind, Precision};
-use amdim_core::loss::{SourcePositions, chance_level, multiscale_loss};
+use amdim_core::loss::{SourcePositions, Term, chance_level, multiscale_loss};
 use amdim_core::model::{Model, ModelConfig, Placement};
 use amdim_core::tensors;
 use amdim_core::train_step::Learner;
@@ -17,6 +17,8 @@ use crate::{Result, RunError};
 
 /// Pictures of the checks' batches.
 const BATCH: usize = 4;
+/// The paper's terms.
+const TERMS: [Term; 3] = [Term::new(1, 5), Term::new(1, 7), Term::new(5, 5)];
 /// Largest difference between executors, as a share of the largest magnitude.
 const TOLERANCE: f32 = 1e-4;
 /// An 8x8 picture, red left and blue right.
@@ -93,7 +95,7 @@ fn decoded(bytes: &[u8], tolerance: u8) -> Finding {
 
 /// Equal embeddings give `log(1 + (batch - 1) * locations)`.
 fn chance(device: &Device) -> Finding {
-    let objective = reference_step().objective;
+    let objective = reference_step(TERMS.to_vec()).objective;
     let scales = Scale::all_of(&tiny_encoder().describe()?);
     let map = |scale: &Scale| Tensor::ones((BATCH, scale.locations(), 16), DType::F32, device);
     let maps =
@@ -137,7 +139,7 @@ fn training_step(place: &Placement) -> Finding {
     let model = tiny_model(place.clone())?;
     let views = [random_images(&model, BATCH, 1)?, random_images(&model, BATCH, 2)?];
     let before = tensors::to_vec(&model.parameters)?;
-    let mut learner = Learner::new(model, reference_step())?;
+    let mut learner = Learner::new(model, reference_step(TERMS.to_vec()))?;
     let report = learner.step([&views[0], &views[1]], &[0, 1, 0, 1], 2e-4)?;
     let moved = tensors::to_vec(&learner.model()?.parameters)? != before;
     let loss = report.objective.ok_or_else(|| RunError::internal("a step without objective"))?.total;
@@ -145,7 +147,7 @@ fn training_step(place: &Placement) -> Finding {
 }
 
 fn tiny_encoder() -> EncoderConfig {
-    EncoderConfig {
+    AmdimEncoder {
         encoder_size: 32,
         input_channels: 3,
         base_width: 8,
@@ -153,6 +155,7 @@ fn tiny_encoder() -> EncoderConfig {
         block_depth: 1,
         batch_norm: false,
     }
+    .into()
 }
 
 fn tiny_model(place: Placement) -> Result<Model> {

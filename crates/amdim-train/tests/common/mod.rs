@@ -56,7 +56,7 @@ pub(crate) fn request_json() -> Value {
     })
 }
 
-fn augment_json() -> Value {
+pub(crate) fn augment_json() -> Value {
     json!({
         "pixels": 32, "channels": 1, "flipProbability": 0.0, "crop": null,
         "translate": { "maxPixels": 2, "probability": 0.5 }, "colorJitter": null,
@@ -83,7 +83,7 @@ pub(crate) fn evaluate_request(changes: &[(&str, Value)]) -> EvaluateRequest {
             "logitClip": 10, "logitPenalty": 1e-3, "beta1": 0.8, "beta2": 0.999, "epsilon": 1e-8,
             "weightDecay": 1e-5 },
         "knn": { "k": 5, "temperature": 0.1 }, "batchSize": 16, "threads": 1, "seed": 1,
-        "onBadImage": "error", "maxTrain": null,
+        "onBadImage": "error", "maxTrain": null, "predictions": false,
     });
     for (pointer, value) in changes {
         *json.pointer_mut(pointer).unwrap() = value.clone();

@@ -24,7 +24,8 @@ use super::{Limits, oriented};
 use crate::augment::Region;
 use crate::error::Result;
 use crate::image::Image;
-use crate::vector::vectorised;
+use crate::vector::kernel;
+use amdim_kernels::vectorized;
 
 /// Decodes what `choose` wants of a picture of the size that it is told.
 ///
@@ -151,16 +152,16 @@ fn cover(plane: &mut Plane, frame: &Frame, component: &Component, units: &Units,
     plane.levels.resize(plane.stride * units.rows.len() * levels[1], 0);
 }
 
-vectorised! {
-    /// Reads the scan up to the last wanted row and transforms the wanted blocks; none for damaged data.
-    fn read_scan(
-        frame: &Frame,
-        bytes: &[u8],
-        wanted: &Units,
-        transforms: &[Transform],
-        planes: &mut [Plane],
-        data: &mut Vec<u8>,
-    ) -> Option<()> {
+/// Reads the scan up to the last wanted row and transforms the wanted blocks; none for damaged data.
+fn read_scan(
+    frame: &Frame,
+    bytes: &[u8],
+    wanted: &Units,
+    transforms: &[Transform],
+    planes: &mut [Plane],
+    data: &mut Vec<u8>,
+) -> Option<()> {
+    vectorized!(kernel(), {
         let [columns, rows] = frame.units();
         let last = columns * wanted.rows.end.min(rows);
         let interval = frame.restart.unwrap_or(columns * rows);
@@ -181,7 +182,12 @@ vectorised! {
                         for block_x in 0..component.blocks[0] {
                             let mut block: Block = [0; 65];
                             let used = read_block(
-                                &mut bits, dc, ac, &component.quantizers, &mut previous[index], &mut block,
+                                &mut bits,
+                                dc,
+                                ac,
+                                &component.quantizers,
+                                &mut previous[index],
+                                &mut block,
                             )?;
                             if is_wanted {
                                 let x = place[0] * component.blocks[0] + block_x;
@@ -198,7 +204,7 @@ vectorised! {
             first += interval;
         }
         Some(())
-    }
+    })
 }
 
 /// Writes the levels of the block at `x` and `y`, counted in blocks of the plane.

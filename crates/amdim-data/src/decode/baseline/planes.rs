@@ -1,6 +1,7 @@
 //! Colour planes of a part of a picture, and their way to RGB as the JPEG library goes it.
 
-use crate::vector::vectorised;
+use crate::vector::kernel;
+use amdim_kernels::vectorized;
 
 /// One component's levels over the decoded blocks.
 #[derive(Default)]
@@ -96,9 +97,9 @@ fn chroma_row<'a>(
     &levels[left - 2 * first..][..width]
 }
 
-vectorised! {
-    /// Two levels from each sum; the first and the last sum are neighbours alone.
-    fn spread_row(sums: &[i32], shift: u32, biases: [i32; 2], output: &mut [[u8; 2]]) {
+/// Two levels from each sum; the first and the last sum are neighbours alone.
+fn spread_row(sums: &[i32], shift: u32, biases: [i32; 2], output: &mut [[u8; 2]]) {
+    vectorized!(kernel(), {
         let (before, here, after) = (sums, &sums[1..], &sums[2..]);
         for (((pair, &sum), &before), &after) in output.iter_mut().zip(here).zip(before).zip(after) {
             *pair = [
@@ -106,10 +107,12 @@ vectorised! {
                 ((3 * sum + after + biases[1]) >> shift) as u8,
             ];
         }
-    }
+    });
+}
 
-    /// YCbCr to RGB with the JPEG library's constants of 16 bits (`jdcolor.c`).
-    fn convert(lumas: &[u8], blues: &[u8], reds: &[u8], output: &mut [[u8; 3]]) {
+/// YCbCr to RGB with the JPEG library's constants of 16 bits (`jdcolor.c`).
+fn convert(lumas: &[u8], blues: &[u8], reds: &[u8], output: &mut [[u8; 3]]) {
+    vectorized!(kernel(), {
         const HALF: i32 = 1 << 15;
         for (((pixel, &luma), &blue), &red) in output.iter_mut().zip(lumas).zip(blues).zip(reds) {
             let (luma, blue, red) = (i32::from(luma), i32::from(blue) - 128, i32::from(red) - 128);
@@ -120,5 +123,5 @@ vectorised! {
             ];
             *pixel = levels.map(|level| level.clamp(0, 255) as u8);
         }
-    }
+    });
 }

@@ -1,0 +1,92 @@
+import { AmdimModel, type Classification, type ClassifyOptions, type ModelOptions } from '../../index.js'
+import { given, isOn, numberOf, textOf } from '../arguments.js'
+import { type Command, EXIT } from '../command.js'
+import { COMMON_FLAGS, type CommandLine, type Flag } from '../flags.js'
+import { bar, grouped, percent } from '../format.js'
+import { Interrupt } from '../interrupt.js'
+import { openPictures } from '../pictures.js'
+import { UsageError } from '../usage-error.js'
+
+const FLAGS: Flag[] = [
+  { name: 'head', value: 'linear|mlp', description: 'which classifier of the model', default: 'linear' },
+  { name: 'top', value: 'N', description: 'how many classes a picture', default: '3' },
+  { name: 'json', description: 'a JSON line a picture on standard output' },
+  { name: 'split', value: 'train|test|all', description: 'which split, where a data set has two' },
+  { name: 'batch-size', value: 'N', description: 'pictures encoded at once', default: '256' },
+  {
+    name: 'on-bad-image',
+    value: 'error|skip',
+    description: 'a picture that cannot be read',
+    default: 'error',
+  },
+  { name: 'threads', value: 'N', description: 'threads; default: one a core' },
+  { name: 'device', value: 'TEXT', description: 'auto, cpu, cuda, cuda:N or metal', default: 'auto' },
+  { name: 'executor', value: 'auto|cpu|candle', description: 'what runs the encoder', default: 'auto' },
+]
+
+/** `amdim classify`. */
+export const command: Command = {
+  name: 'classify',
+  positionals: ['MODEL', 'PICTURES...'],
+  description:
+    'Says what pictures show: the most probable classes of a data set, or of any number of picture files, by a classifier\n' +
+    'of the model (trained on labels beside the encoder, or by train-classifiers).',
+  async groups() {
+    return [{ title: 'options', flags: [...FLAGS, ...COMMON_FLAGS] }]
+  },
+  notes: [
+    'examples:',
+    '  amdim classify runs/first/model.safetensors cat.jpg dog.jpg',
+    '  amdim classify runs/first/model.safetensors photos --head mlp --json > classes.jsonl',
+  ],
+  async run(line, terminal) {
+    const [modelPath = '', ...pictures] = line.positionals
+    const top = numberOf('top', line).top ?? 3
+    if (!Number.isInteger(top) || top < 1)
+      throw new UsageError(
+        `--top: expected a whole number from 1, got ${textOf(line, 'top')}`,
+        'see amdim classify --help',
+      )
+    const place = {
+      ...given('device', line),
+      ...given('executor', line),
+      ...numberOf('threads', line),
+    } as ModelOptions
+    using model = await AmdimModel.load(modelPath, place)
+    using interrupt = new Interrupt(terminal, 'stopping')
+    const found = await model.classify(await openPictures('classify', pictures, line), {
+      ...classifyOptions(line),
+      signal: interrupt.signal,
+      onProgress: (done, total) =>
+        terminal.status(`${bar(done / total, 20)} ${grouped(done)} of ${grouped(total)} pictures`),
+    })
+    terminal.clearStatus()
+    for (const { name, message } of found.skipped) terminal.note(`skipped ${name}: ${message}`)
+    for (const text of isOn(line, 'json') ? jsonLines(found, top) : textLines(found, top)) terminal.out(text)
+    return EXIT.ok
+  },
+}
+
+function classifyOptions(line: CommandLine): ClassifyOptions {
+  const batchSize = numberOf('batch-size', line)['batch-size']
+  return {
+    ...numberOf('threads', line),
+    ...given('head', line),
+    ...given('onBadImage', line, 'on-bad-image'),
+    ...(batchSize !== undefined && { batchSize }),
+  } as ClassifyOptions
+}
+
+function* jsonLines(found: Classification, top: number): Generator<string> {
+  for (const [i, name] of found.names.entries()) {
+    const label = found.labels[i] ?? -1
+    yield JSON.stringify({ name, label: label < 0 ? null : label, classes: found.top(i, top) })
+  }
+}
+
+function* textLines(found: Classification, top: number): Generator<string> {
+  for (const [i, name] of found.names.entries()) {
+    const classes = found.top(i, top).map((entry) => `${entry.name} ${percent(entry.probability)}`)
+    yield `${name}  ${classes.join(', ')}`
+  }
+}

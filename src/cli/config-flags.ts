@@ -1,0 +1,41 @@
+import { extname } from 'node:path'
+import type { SchemaNode } from '../config/json-schema.js'
+import { type ConfigOverrides, jsonSchema, loadPolicy } from '../index.js'
+import type { CommandLine } from './flags.js'
+import { flagsOf, optionsFrom, type SchemaFlag } from './schema-flags.js'
+
+// Options that commands have flags of their own for.
+const OMITTED = ['length', 'encoderFrozen']
+
+/** A flag for each option of the configuration. */
+export async function configFlags(): Promise<SchemaFlag[]> {
+  const flags = flagsOf((await jsonSchema('config')) as SchemaNode, OMITTED)
+  return flags.map((flag) => (isPolicy(flag) ? { ...flag, value: 'NAME|FILE.json|none' } : flag))
+}
+
+/**
+ * The configuration that a command line sets; the policy file that it names is read.
+ *
+ * @throws AmdimError when that file cannot be read or is no policy
+ */
+export async function configFrom(line: CommandLine): Promise<ConfigOverrides> {
+  const flags = await configFlags()
+  const isOther = (flag: SchemaFlag) => !isPolicy(flag)
+  const options = optionsFrom(flags.filter(isOther), line)
+  const policy = line.flags.get(flags.find(isPolicy)?.name ?? '')
+  if (typeof policy !== 'string') return options
+  return {
+    ...options,
+    augment: { ...(options['augment'] ?? {}), policy: await policyOf(policy) },
+  } as ConfigOverrides
+}
+
+function isPolicy({ path }: SchemaFlag): boolean {
+  return path.join('.') === 'augment.policy'
+}
+
+/** What a text means: none, the policy in a file, or a name, which the configuration's check knows. */
+async function policyOf(text: string) {
+  if (['none', 'null'].includes(text)) return null
+  return extname(text) === '' ? text : loadPolicy(text)
+}

@@ -1,0 +1,107 @@
+/** The options of an encoder: those of all kinds side by side, as flags have no other form, and checked against the kind. */
+import { z } from 'zod'
+import { STAGE_SIDES } from './encoder-maps.js'
+import { count, field } from './field.js'
+import type { EncoderConfig } from './types.js'
+
+/** Defaults of the options that depend on the kind. */
+interface KindDefaults {
+  baseWidth: number
+  blockDepth: number | null
+  batchNorm: boolean
+  localMaps: (typeof STAGE_SIDES)[number][] | null
+}
+
+const RESNET: KindDefaults = { baseWidth: 64, blockDepth: null, batchNorm: true, localMaps: [4, 8] }
+
+/** The kinds, each with its defaults. */
+export const ENCODER_KINDS = {
+  amdim: { baseWidth: 32, blockDepth: 3, batchNorm: false, localMaps: null },
+  resnet18: RESNET,
+  resnet34: RESNET,
+  resnet50: RESNET,
+} satisfies Record<string, KindDefaults>
+
+/** Name of a kind. */
+export type EncoderKind = keyof typeof ENCODER_KINDS
+
+const { amdim } = ENCODER_KINDS
+
+const options = z
+  .strictObject({
+    kind: field(
+      z.enum(['amdim', 'resnet18', 'resnet34', 'resnet50']).default('amdim'),
+      "the authors' encoders, or torchvision's residual networks",
+      'encoder-kind',
+    ),
+    encoderSize: field(
+      z.literal([32, 64, 128]).default(32),
+      'side of the pictures that the encoder takes, in pixels',
+      'encoder-size',
+    ),
+    inputChannels: field(z.literal([1, 3]).default(3), 'channels of a picture: 1 gray, 3 RGB'),
+    baseWidth: field(
+      count().max(4096).default(amdim.baseWidth),
+      'channels of the first layers (the paper: ndf); by default 64 with a ResNet',
+      'base-width',
+    ),
+    embeddingDim: field(
+      count().max(65_536).default(256),
+      'dimensions of an embedding (n_rkhs)',
+      'embedding-dim',
+    ),
+    blockDepth: field(
+      count().max(64).nullable().default(amdim.blockDepth),
+      'amdim: residual layers a block (n_depth); null with a ResNet, whose depth is its kind',
+      'block-depth',
+    ),
+    batchNorm: field(
+      z.boolean().default(amdim.batchNorm),
+      'batch norm inside the encoder (use_bn); a ResNet always has it',
+      'batch-norm',
+    ),
+    localMaps: field(
+      z
+        .array(z.literal([...STAGE_SIDES]))
+        .min(1)
+        .nullable()
+        .default(amdim.localMaps),
+      'ResNets: sides of the maps that are projected and compared, by default 4,8; null with amdim, which has 5 and 7',
+      'local-maps',
+    ),
+  })
+  .superRefine(({ kind, blockDepth, batchNorm, localMaps }, context) => {
+    const wrong = (option: string, expected: string) =>
+      context.addIssue({ code: 'custom', path: [option], message: `expected ${expected}` })
+    if (kind === 'amdim') {
+      if (blockDepth === null) wrong('blockDepth', 'a number with kind amdim')
+      if (localMaps !== null) wrong('localMaps', 'null with kind amdim, whose maps are 5x5 and 7x7')
+      return
+    }
+    if (blockDepth !== null) wrong('blockDepth', `null with kind ${kind}, which has a depth of its own`)
+    if (!batchNorm) wrong('batchNorm', `true with kind ${kind}, which always has it`)
+    if (localMaps === null) wrong('localMaps', `a list of sides with kind ${kind}`)
+    else if (localMaps.some((side, i) => i > 0 && side <= (localMaps[i - 1] ?? 0)))
+      wrong('localMaps', 'ascending sides')
+  })
+
+/** The encoder network. */
+export const encoder = options
+  .prefault(() => ({}) as z.input<typeof options>)
+  .meta({ description: 'the encoder network (paper appendix A and model.py, or torchvision resnet.py)' })
+
+/**
+ * The options that a change of kind brings with it: the defaults of the new kind, unless they are given.
+ *
+ * @param kind - kind so far
+ * @param overrides - options laid over it
+ */
+export function withKindDefaults(
+  kind: EncoderKind,
+  overrides: Partial<EncoderConfig>,
+): Partial<EncoderConfig> {
+  const next = overrides.kind
+  if (next === undefined || next === kind || !Object.hasOwn(ENCODER_KINDS, next)) return overrides
+  const given = Object.entries(overrides).filter(([, value]) => value !== undefined)
+  return { ...ENCODER_KINDS[next], ...Object.fromEntries(given) }
+}

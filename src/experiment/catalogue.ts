@@ -1,0 +1,43 @@
+import { invalidArgument } from '../errors.js'
+import { didYouMean } from '../suggest.js'
+import type { Experiment } from './experiment.js'
+
+// Loaded when asked for: an experiment brings presets and schemas with it.
+const CATALOGUE = {
+  ablation: {
+    summary: "AMDIM without one of its parts at a time (the paper's ablations)",
+    load: async () => (await import('./ablation.js')).ablation,
+  },
+  cifar: {
+    summary: "CIFAR-10 and CIFAR-100, with supervised rows (the paper's table 1)",
+    load: async () => (await import('./cifar.js')).cifar,
+  },
+  transfer: {
+    summary:
+      "heads on one data set for an encoder of another, with supervised rows (the paper's tables 2 and 3)",
+    load: async () => (await import('./transfer.js')).transfer,
+  },
+  encoders: {
+    summary: "the authors' encoder beside ResNets at equal multiply-adds",
+    load: async () => (await import('./encoders.js')).encoders,
+  },
+} as const satisfies Record<string, { summary: string; load: () => Promise<Experiment> }>
+
+/** Names of the experiments. */
+export type ExperimentName = keyof typeof CATALOGUE
+
+/** The experiments by name, each with one line about it. */
+export const EXPERIMENTS: Readonly<Record<ExperimentName, string>> = Object.fromEntries(
+  Object.entries(CATALOGUE).map(([name, { summary }]) => [name, summary]),
+) as Record<ExperimentName, string>
+
+/**
+ * The experiment of a name.
+ *
+ * @throws {@link AmdimError} `AMDIM_INVALID_ARGUMENT` for an unknown one
+ */
+export async function findExperiment(name: string): Promise<Experiment> {
+  if (Object.hasOwn(CATALOGUE, name)) return CATALOGUE[name as ExperimentName].load()
+  const names = Object.keys(CATALOGUE)
+  throw invalidArgument('name', `one of ${names.join(', ')}`, name, didYouMean(String(name), names))
+}
