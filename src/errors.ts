@@ -12,6 +12,7 @@
  * - `AMDIM_NON_FINITE`: a loss, gradient or feature became NaN or infinite.
  * - `AMDIM_CANCELLED`: the work was cancelled before it had a result.
  * - `AMDIM_IO`: a file or folder is missing, or cannot be read or written.
+ * - `AMDIM_NETWORK`: a server cannot be reached, refuses, or breaks off again and again.
  * - `AMDIM_INTERNAL`: a defect of this package; please report it.
  * - `AMDIM_ADDON`: the native binary is missing for this platform or cannot be loaded.
  */
@@ -27,6 +28,7 @@ export const ERROR_CODES = [
   'AMDIM_NON_FINITE',
   'AMDIM_CANCELLED',
   'AMDIM_IO',
+  'AMDIM_NETWORK',
   'AMDIM_INTERNAL',
   'AMDIM_ADDON',
 ] as const

@@ -40,6 +40,7 @@ export {
   type OpenDatasetOptions,
   openDataset,
 } from './data/open-dataset.js'
+export { type ParquetOptions, parquet } from './data/parquet.js'
 export type { Stl10Split } from './data/source.js'
 export { type Stl10Options, stl10 } from './data/stl10.js'
 export {
@@ -50,6 +51,7 @@ export {
   type SheetRow,
   type SheetView,
 } from './diagnose/augment-sheet.js'
+export { type WebDatasetOptions, webDataset } from './data/web-dataset.js'
 export { type BenchOptions, type BenchResult, bench } from './diagnose/bench.js'
 export {
   type Check,
@@ -65,6 +67,13 @@ export {
   plan,
   type RunPlan,
 } from './diagnose/plan.js'
+export type { DownloadName } from './download/catalogue.js'
+export {
+  type DownloadedDataset,
+  type DownloadOptions,
+  type DownloadProgress,
+  download,
+} from './download/download.js'
 export { AmdimError, type AmdimErrorCode, ERROR_CODES, type ErrorDetails } from './errors.js'
 export {
   type CompareOptions,
@@ -131,11 +140,14 @@ export type {
   BatchNormDescription,
   ConvolutionDescription,
   EncoderDescription,
+  GlobalAverageDescription,
   LayerDescription,
   MapShape,
+  MaxPoolDescription,
   ModelTensor,
   NodeDescription,
   NormDescription,
+  NormedConvolutionDescription,
   ProjectionDescription,
   ResidualBlockDescription,
   WindowDescription,

@@ -15,7 +15,8 @@ async function run(...args: string[]) {
 
 const COMMANDS = [
   ...['train', 'embed', 'evaluate', 'measure', 'compare', 'duplicates', 'inspect', 'import', 'export'],
-  ...['plan', 'doctor', 'bench'],
+  ...['augment', 'experiment', 'train-classifiers', 'classify'],
+  ...['plan', 'download', 'doctor', 'bench'],
 ]
 
 describe('amdim', () => {

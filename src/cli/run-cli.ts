@@ -40,6 +40,7 @@ const COMMANDS: Record<string, { summary: string; load: () => Promise<{ command:
   export: { summary: 'write an encoder for other programs', load: () => import('./commands/export.js') },
   augment: { summary: 'draw what augmentation does', load: () => import('./commands/augment.js') },
   plan: { summary: 'predict time and memory of a run', load: () => import('./commands/plan.js') },
+  download: { summary: 'fetch a data set', load: () => import('./commands/download.js') },
   doctor: { summary: 'check the installation', load: () => import('./commands/doctor.js') },
   bench: { summary: 'time the training step or the encoder', load: () => import('./commands/bench.js') },
 }

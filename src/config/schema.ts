@@ -32,7 +32,11 @@ const mixture = z.strictObject({
 
 const objective = group(
   {
-    scoreClip: field(positive().default(20), 'scores are soft-clipped to +-this (tclip)', 'score-clip'),
+    scoreClip: field(
+      positive().nullable().default(20),
+      'scores are soft-clipped to +-this (tclip); null: no clip',
+      'score-clip',
+    ),
     logitPenalty: field(
       nonNegative().default(0.04),
       'weight of the mean squared score (lambda; paper 0.04, reference code 0.05)',

@@ -14,7 +14,7 @@ interface DatasetInfo {
  * An opened data set: pictures with or without labels, held by the addon.
  *
  * Made by {@link openDataset}, {@link imageFolder}, {@link cifar10}, {@link cifar100}, {@link stl10}, {@link idx},
- * {@link mnist}, {@link fromArrays} and {@link fromPictures}. It may be used by several runs, one after another or at
+ * {@link mnist}, {@link webDataset}, {@link parquet}, {@link fromArrays} and {@link fromPictures}. It may be used by several runs, one after another or at
  * once; `dispose` releases its memory.
  */
 export class Dataset {

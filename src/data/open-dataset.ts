@@ -3,7 +3,6 @@ import { AmdimError, invalidArgument } from '../errors.js'
 import { assertPath } from './arguments.js'
 import { Dataset } from './dataset.js'
 import { detectSources } from './detect.js'
-import type { DatasetSource } from './source.js'
 
 /** The splits of a data set. */
 export interface DatasetSplits {
@@ -16,7 +15,7 @@ export interface DatasetSplits {
 /** Options of {@link openDataset}. */
 export interface OpenDatasetOptions {
   /**
-   * Whether `train` has the unlabelled pictures too, where a data set keeps them apart (STL-10).
+   * Whether `train` has the unlabelled pictures too, where a data set keeps them apart (STL-10, shards named `unlabeled`).
    *
    * @default false
    */
@@ -28,8 +27,10 @@ export type DatasetInput = Dataset | PromiseLike<Dataset> | string
 
 /**
  * Opens the data set at a path, whatever its kind: a folder of pictures or an archive (`.tar`, `.tar.gz`, `.tgz`) of
- * one, CIFAR-10, CIFAR-100 or STL-10 in their binary versions (folder or archive), or a folder of MNIST's IDX files.
- * A folder with subfolders `train` and `test` (or `val`) gives both splits.
+ * one, CIFAR-10, CIFAR-100 or STL-10 in their binary versions (folder or archive), a folder of MNIST's IDX files, tar
+ * shards of WebDataset or Parquet files (a folder of them, one file, or a pattern such as `train-{0000..0099}.tar`).
+ * A folder with subfolders `train` and `test` (or `val`) gives both splits, and so do shards with these words in their
+ * names.
  *
  * @throws {@link AmdimError} `AMDIM_IO` when it is missing or unreadable, `AMDIM_DATA` when it is empty or malformed
  * @example
@@ -44,10 +45,7 @@ export async function openDataset(path: string, options: OpenDatasetOptions = {}
   assertPath('path', path)
   assertKnownKeys(options, ['unlabeled'], 'openDataset')
   const sources = await detectSources(path)
-  const isStl10 = sources.train.kind === 'stl10'
-  const source: DatasetSource =
-    options.unlabeled && isStl10 ? { kind: 'stl10', path, split: 'train+unlabeled' } : sources.train
-  const train = await Dataset.open(source)
+  const train = await Dataset.open((options.unlabeled && sources.withUnlabeled) || sources.train)
   try {
     return { train, test: sources.test && (await Dataset.open(sources.test)) }
   } catch (error) {

@@ -5,6 +5,14 @@ export type DatasetSource =
   | { kind: 'cifar100'; path: string; split: 'train' | 'test'; labels: 'fine' | 'coarse' }
   | { kind: 'stl10'; path: string; split: Stl10Split }
   | { kind: 'idx'; images: string; labels: string | null }
+  | { kind: 'webDataset'; shards: string[]; labels: 'auto' | 'none'; classes: string[] | null }
+  | {
+      kind: 'parquet'
+      files: string[]
+      imageColumn: string | null
+      labelColumn: string | null
+      labels: 'auto' | 'none'
+    }
 
 /** A split of STL-10. */
 export type Stl10Split = 'train' | 'test' | 'unlabeled' | 'train+unlabeled'

@@ -93,12 +93,45 @@ export interface ProjectionDescription {
   outputNorm: NormDescription
 }
 
+/** What residual networks are made of: `relu(norm(conv(x)) + other)`, sum and ReLU optional. */
+export interface NormedConvolutionDescription {
+  /** Tells the kinds apart. */
+  kind: 'normedConvolution'
+  /** The sliding window. */
+  window: WindowDescription
+  /** Name of the weights, `[out, in, kernel, kernel]`. */
+  weight: string
+  /** Batch norm of the convolution's result. */
+  norm: NormDescription
+  /** Index of the node whose map is added after the norm. */
+  add: number | null
+  /** Whether negative results become zero. */
+  relu: boolean
+}
+
+/** The largest value of each window; the border is no candidate. */
+export interface MaxPoolDescription {
+  /** Tells the kinds apart. */
+  kind: 'maxPool'
+  /** The sliding window. */
+  window: WindowDescription
+}
+
+/** Mean over all locations: a 1x1 map. */
+export interface GlobalAverageDescription {
+  /** Tells the kinds apart. */
+  kind: 'globalAverage'
+}
+
 /** What a node computes. */
 export type LayerDescription =
   | ConvolutionDescription
   | ResidualBlockDescription
   | BatchNormDescription
   | ProjectionDescription
+  | NormedConvolutionDescription
+  | MaxPoolDescription
+  | GlobalAverageDescription
 
 /** One layer in its place. */
 export interface NodeDescription {

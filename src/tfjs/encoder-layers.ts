@@ -43,8 +43,8 @@ export class EncoderLayers {
     return this.#add(layer, x, [kernel, () => tf.tensor1d(shift)])
   }
 
-  /** What a node computes. */
-  apply({ name, layer, shape }: NodeDescription, x: SymbolicTensor): SymbolicTensor {
+  /** What a node computes; `other` is the map that some layers add to it. */
+  apply({ name, layer, shape }: NodeDescription, x: SymbolicTensor, other?: SymbolicTensor): SymbolicTensor {
     switch (layer.kind) {
       case 'convolution': {
         const { window, weight, bias } = layer
@@ -69,10 +69,20 @@ export class EncoderLayers {
         const shortcut = this.#pointwise(`${name}.shortcut`, x, layer.shortcutWeight, layer.shortcutBias)
         return this.#norm(`${name}.output_norm`, this.#sum(`${name}.sum`, y, shortcut), layer.outputNorm)
       }
+      case 'normedConvolution': {
+        const { window } = layer
+        const padded = this.#pad(`${name}.pad`, x, window)
+        const y = this.#norm(`${name}.norm`, this.#convolution(name, padded, window, layer.weight, null), layer.norm)
+        const sum = other === undefined ? y : this.#sum(`${name}.sum`, y, other)
+        return layer.relu ? this.#relu(name, sum) : sum
+      }
+      case 'maxPool':
+        return this.#maxPool(name, x, layer.window)
+      case 'globalAverage':
+        return this.#averagePool(name, x, { kernel: x.shape[1] ?? 1, stride: x.shape[1] ?? 1 })
       default: {
         const { kind } = layer as { kind: string }
-        const known = 'layers of the kinds convolution, residualBlock, batchNorm and projection'
-        throw invalidArgument(name, known, kind, 'this encoder cannot be rebuilt in TensorFlow.js')
+        throw invalidArgument(name, 'a known kind of layer', kind, 'this encoder cannot be rebuilt in TensorFlow.js')
       }
     }
   }
@@ -145,7 +155,18 @@ export class EncoderLayers {
     return this.#add(this.#tf.layers.add({ name: plain(name) }), [x, y])
   }
 
-  #averagePool(name: string, x: SymbolicTensor, { kernel, stride }: WindowDescription): SymbolicTensor {
+  /** A border of zeros can't win: residual networks pool what a ReLU has left, and every window has a place inside. */
+  #maxPool(name: string, x: SymbolicTensor, window: WindowDescription): SymbolicTensor {
+    const { kernel: poolSize, stride: strides } = window
+    const layer = this.#tf.layers.maxPooling2d({ name: plain(name), poolSize, strides })
+    return this.#add(layer, this.#pad(`${name}.pad`, x, window))
+  }
+
+  #averagePool(
+    name: string,
+    x: SymbolicTensor,
+    { kernel, stride }: Pick<WindowDescription, 'kernel' | 'stride'>,
+  ): SymbolicTensor {
     if (kernel === 1 && stride === 1) return x
     const layer = this.#tf.layers.averagePooling2d({ name: plain(name), poolSize: kernel, strides: stride })
     return this.#add(layer, x)

@@ -80,7 +80,8 @@ export function buildEncoder(
     if (built !== undefined) return built
     const node = nodes[index ?? -1]
     if (node === undefined) throw invalidArgument('description', 'a node of every index named', index)
-    const map = layers.apply(node, mapOf(node.input))
+    const added = node.layer.kind === 'normedConvolution' ? node.layer.add : null
+    const map = layers.apply(node, mapOf(node.input), added === null ? undefined : mapOf(added))
     maps.set(index, map)
     return map
   }

@@ -17,7 +17,7 @@ const SCALES: [Scale; 3] = [Scale::GLOBAL, Scale::new(5), Scale::new(7)];
 
 fn objective() -> ObjectiveConfig {
     ObjectiveConfig {
-        score_clip: 20.0,
+        score_clip: Some(20.0),
         logit_penalty: 0.04,
         terms: vec![Term::new(1, 5), Term::new(1, 7), Term::new(5, 5)],
         mixture: None,
@@ -73,8 +73,12 @@ fn step(c: &mut Criterion) {
         ("candle", ExecutorKind::Candle, None),
     ] {
         let shape = mixture.as_ref().map(|_| MixtureShape { components: 8, hidden_units: EMBEDDING });
-        let config =
-            ModelConfig { encoder: encoder.clone().into(), classifiers: classifiers(), classes: 10, mixture: shape };
+        let config = ModelConfig {
+            encoder: encoder.clone().into(),
+            classifiers: classifiers(),
+            classes: 10,
+            mixture: shape,
+        };
         let objective = ObjectiveConfig { mixture, ..objective() };
         let placement = Placement { executor, ..Placement::cpu(2) };
         let model = Model::new(config, 1, placement).unwrap();

@@ -129,7 +129,7 @@ impl Model {
     pub fn new(config: ModelConfig, seed: u64, mut placement: Placement) -> Result<Self> {
         placement.precision = placement.precision.resolve(placement.executor, &placement.device)?;
         let network = Arc::new(config.describe()?);
-        let scales = Scale::all_of(&config.encoder.describe()?);
+        let scales = Scale::all_of(&network);
         let (dtype, device) = (placement.dtype, &placement.device);
         let drawn = parameters::draw(&network.parameters, &mut Stream::new(seed, Purpose::InitEncoder, 0));
         let parameters = tensors::from_slice(&drawn, &[drawn.len()], dtype, device)?;

@@ -28,7 +28,7 @@ fn mixing_learner(executor: ExecutorKind, mixes: bool) -> Learner {
         gradient_clip: Some(1.0),
     };
     let objective = ObjectiveConfig {
-        score_clip: 20.0,
+        score_clip: Some(20.0),
         logit_penalty: 0.04,
         terms: vec![Term::new(1, 5), Term::new(5, 5)],
         mixture: mixes.then(mixture),

@@ -65,7 +65,7 @@ fn learner_of(
     let [coarse, fine] = [1, 2].map(|map| model.scales()[map].side());
     let terms = vec![Term::new(1, coarse), Term::new(1, fine), Term::new(coarse, coarse)];
     let mixture = mixes.then(mixture);
-    let objective = ObjectiveConfig { score_clip: 20.0, logit_penalty: 0.04, terms, mixture };
+    let objective = ObjectiveConfig { score_clip: Some(20.0), logit_penalty: 0.04, terms, mixture };
     let optimizer = AdamConfig {
         learning_rate: 1e-3,
         beta1: 0.8,
@@ -201,7 +201,8 @@ fn a_changed_model_is_what_goes_on() {
 #[test]
 fn a_step_allocates_nothing_but_its_report() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let encoders = [(encoder(32, false), false), (resnet(ResNetDepth::ResNet50, 32), false), (encoder(32, false), true)];
+    let encoders =
+        [(encoder(32, false), false), (resnet(ResNetDepth::ResNet50, 32), false), (encoder(32, false), true)];
     let kinds = [Precision::F32, Precision::Bf16].map(|p| LEARNS.map(|l| (p, l))).concat();
     for (encoder, &(precision, learns)) in encoders.iter().flat_map(|e| kinds.iter().map(move |k| (e, k))) {
         let mut fast = learner_of(encoder, ExecutorKind::Cpu, precision, learns);

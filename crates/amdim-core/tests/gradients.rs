@@ -16,7 +16,12 @@ use common::{
 };
 
 fn objective() -> ObjectiveConfig {
-    ObjectiveConfig { score_clip: 3.0, logit_penalty: 0.04, terms: common::TERMS.to_vec(), mixture: None }
+    ObjectiveConfig {
+        score_clip: Some(3.0),
+        logit_penalty: 0.04,
+        terms: common::TERMS.to_vec(),
+        mixture: None,
+    }
 }
 
 #[test]
@@ -35,6 +40,12 @@ fn info_nce_by_its_scores() {
 
 #[test]
 fn multiscale_loss_by_every_map() {
+    for score_clip in [objective().score_clip, None] {
+        by_every_map(&ObjectiveConfig { score_clip, ..objective() });
+    }
+}
+
+fn by_every_map(config: &ObjectiveConfig) {
     let (batch, embedding) = (3, 4);
     let positions = SourcePositions::draw(&SCALES, batch, 1, 2);
     let views = [common::features(batch, embedding, 1.5, 1), common::features(batch, embedding, 1.5, 2)];
@@ -50,13 +61,13 @@ fn multiscale_loss_by_every_map() {
             let loss = |map: Tensor| {
                 let changed = replaced(map);
                 let pair = if view == 0 { [&changed, &views[1]] } else { [&views[0], &changed] };
-                multiscale_loss(pair, &positions, &objective()).unwrap().total
+                multiscale_loss(pair, &positions, config).unwrap().total
             };
             let map = views[view].at(scale).unwrap();
             let leaf = Var::from_tensor(map).unwrap();
             let gradients = loss(leaf.as_tensor().clone()).backward().unwrap();
             let gradient = flat(gradients.get(&leaf).unwrap());
-            let name = format!("multiscale loss by view {view}, {scale:?}");
+            let name = format!("multiscale loss by view {view}, {scale:?}, clip {:?}", config.score_clip);
             check_directions(&name, &flat(map), &gradient, &mut |x| scalar(&loss(reshaped(x, map.dims()))));
         }
     }

@@ -41,8 +41,8 @@ static ALLOCATOR: Counting = Counting;
 /// Held by a test, so that no other allocates beside it.
 static ALONE: Mutex<()> = Mutex::new(());
 
-/// Descriptions, names, tables of windows, running statistics outside the step.
-const BOOKKEEPING: usize = 512 << 10;
+/// Descriptions, names, running statistics outside the step.
+const BOOKKEEPING: usize = 128 << 10;
 
 fn learner(executor: ExecutorKind, precision: Precision, encoder: EncoderConfig) -> Learner {
     mixing_learner(executor, precision, encoder, false)
@@ -61,7 +61,7 @@ fn mixing_learner(
     let sides: Vec<usize> = model.scales().iter().map(|scale| scale.side()).collect();
     let terms = vec![Term::new(1, sides[1]), Term::new(1, sides[2]), Term::new(sides[1], sides[1])];
     let mixture = mixes.then(|| MixtureConfig { components: 4, ..mixture() });
-    let objective = ObjectiveConfig { score_clip: 20.0, logit_penalty: 0.04, terms, mixture };
+    let objective = ObjectiveConfig { score_clip: Some(20.0), logit_penalty: 0.04, terms, mixture };
     let optimizer = AdamConfig {
         learning_rate: 1e-3,
         beta1: 0.8,

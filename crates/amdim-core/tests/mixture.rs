@@ -30,7 +30,7 @@ fn views() -> [Features; 2] {
 
 fn objective(mixture: MixtureConfig) -> ObjectiveConfig {
     let terms = vec![Term::new(1, 5), Term::new(1, 7), Term::new(5, 5)];
-    ObjectiveConfig { score_clip: 5.0, logit_penalty: 0.04, terms, mixture: Some(mixture) }
+    ObjectiveConfig { score_clip: Some(5.0), logit_penalty: 0.04, terms, mixture: Some(mixture) }
 }
 
 fn loss(views: &[Features; 2], mixture: MixtureConfig) -> MultiscaleLoss {

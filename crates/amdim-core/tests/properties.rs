@@ -15,7 +15,7 @@ use common::{
 };
 
 fn objective() -> ObjectiveConfig {
-    ObjectiveConfig { score_clip: 20.0, logit_penalty: 0.04, terms: TERMS.to_vec(), mixture: None }
+    ObjectiveConfig { score_clip: Some(20.0), logit_penalty: 0.04, terms: TERMS.to_vec(), mixture: None }
 }
 
 fn loss(views: [&Features; 2], positions: &SourcePositions) -> MultiscaleLoss {
@@ -33,6 +33,27 @@ fn changed<'a>(
 ) -> SourcePositions {
     let of = |scale: Scale| (scale, change(&|view| positions.of(scale, view).unwrap()));
     SourcePositions::new(SCALES[1..].iter().map(|&scale| of(scale)).collect())
+}
+
+#[test]
+fn no_clip_is_the_limit_of_a_wide_one() {
+    let (a, b) = (features(4, 6, 3.0, 1), features(4, 6, 3.0, 2));
+    let positions = SourcePositions::draw(&SCALES, 4, 7, 0);
+    let total = |score_clip| {
+        let config = ObjectiveConfig { score_clip, ..objective() };
+        scalar(&multiscale_loss([&a, &b], &positions, &config).unwrap().total)
+    };
+    assert_close(total(None), total(Some(1e7)));
+    assert!((total(None) - total(Some(3.0))).abs() > 0.1);
+}
+
+#[test]
+fn a_configuration_must_say_whether_there_is_a_clip() {
+    let mut json = serde_json::to_value(ObjectiveConfig { score_clip: None, ..objective() }).unwrap();
+    assert_eq!(json["scoreClip"], serde_json::Value::Null);
+    assert!(serde_json::from_value::<ObjectiveConfig>(json.clone()).is_ok());
+    json.as_object_mut().unwrap().remove("scoreClip");
+    assert!(serde_json::from_value::<ObjectiveConfig>(json).is_err());
 }
 
 #[test]
@@ -170,7 +191,8 @@ fn bad_objectives_and_batches_are_refused() {
         ObjectiveConfig { terms: vec![Term::new(1, 5), Term::new(1, 5)], ..objective() },
         ObjectiveConfig { terms: vec![Term::new(1, 6)], ..objective() },
         ObjectiveConfig { terms: vec![Term::new(4, 5)], ..objective() },
-        ObjectiveConfig { score_clip: 0.0, ..objective() },
+        ObjectiveConfig { score_clip: Some(0.0), ..objective() },
+        ObjectiveConfig { score_clip: Some(f64::INFINITY), ..objective() },
         ObjectiveConfig { logit_penalty: f64::NAN, ..objective() },
     ] {
         assert_eq!(code([&two, &two], bad, draw(2)), "AMDIM_INVALID_ARGUMENT");

@@ -1,14 +1,17 @@
 //! The weights of a convolution as matrices, and their gradients.
 
+use std::array;
 use std::ops::Range;
 
 use amdim_kernels::gemm::{Gemm, Right, Rows};
+use amdim_kernels::winograd::{ABSENT, Pixels, Points, SIDE, Shape, Winograd};
 use amdim_kernels::{Buffer, Real, Stored, vectorized};
 use amdim_network::{Network, ParameterId};
 
 use crate::CpuError;
 use crate::elementwise::convert;
 use crate::layer::{Layout, Weights};
+use crate::tiling::{POINTS, Tiling};
 use crate::workers::Workers;
 
 /// A convolution's weights: `[out, in, kernel, kernel]` in the flat parameter vector.
@@ -21,6 +24,8 @@ pub(crate) struct Filter {
     out: usize,
     inputs: usize,
     taps: usize,
+    /// Taps along a side of a phase, and phases along a side, where products are those of points.
+    tiled: Option<[usize; 2]>,
     forward: Range<usize>,
     backward: Range<usize>,
 }
@@ -30,14 +35,19 @@ impl Filter {
         network: &Network,
         id: ParameterId,
         [out, inputs, taps]: [usize; 3],
+        tiling: Option<&Tiling>,
         layout: &mut Layout<S>,
         layer: &str,
     ) -> Result<Self, CpuError> {
         let problem = "its weights don't have the shape that its maps ask for";
         match network.parameters.get(id.0) {
             Some(parameter) if parameter.len() == out * inputs * taps => {
-                let [forward, backward] = layout.place_filter(out, inputs * taps);
-                Ok(Self { range: parameter.range(), out, inputs, taps, forward, backward })
+                let [forward, backward] = match tiling {
+                    Some(tiling) => layout.place_filter(POINTS, out, tiling.width()),
+                    None => layout.place_filter(1, out, inputs * taps),
+                };
+                let tiled = tiling.map(|tiling| [tiling.taps(), tiling.stride()]);
+                Ok(Self { range: parameter.range(), out, inputs, taps, tiled, forward, backward })
             }
             _ => Err(CpuError::Network { layer: layer.into(), problem }),
         }
@@ -58,8 +68,18 @@ impl Filter {
         self.inputs * self.taps
     }
 
+    /// Values of a point of an output channel's weights.
+    fn width(&self) -> usize {
+        self.tiled.map_or(self.fan_in(), |[_, stride]| self.inputs * stride * stride)
+    }
+
+    /// Length of the scratch that [`Filter::pack`] works in.
+    pub(crate) fn scratch_len(&self) -> usize {
+        self.len() + self.tiled.map_or(0, |_| POINTS * self.width() * self.out)
+    }
+
     /// Writes what [`Filter::forward`] and, unless `backward` is empty, [`Filter::backward`] read. `scratch` has room
-    /// for the weights.
+    /// for [`Filter::scratch_len`] values.
     pub(crate) fn pack<S: Stored>(
         &self,
         workers: &Workers<S>,
@@ -70,21 +90,66 @@ impl Filter {
     ) {
         let fan_in = self.fan_in();
         let weights = &parameters[self.range.clone()];
-        let channels_last = &mut scratch[..self.len()];
+        let (channels_last, rest) = scratch.split_at_mut(self.len());
         workers.for_each_run(channels_last, fan_in, |out, channel, _| {
             let from = &weights[out * fan_in..][..fan_in];
             vectorized!(workers.instructions(), self.channels_last(from, channel));
         });
-        let rows = Rows::new(channels_last, fan_in);
-        let pack = |to: &mut [S], inner: usize, right: Right<S>| {
-            workers.pool().for_each_chunk(to, gemm.panel_len(inner), |panel, packed, _| {
-                gemm.pack_panel(panel, right, packed);
+        let (values, points) = match self.tiled {
+            Some(_) => {
+                let points = &mut rest[..POINTS * self.width() * self.out];
+                self.transform(workers, gemm, channels_last, points);
+                (&*points, POINTS)
+            }
+            None => (&*channels_last, 1),
+        };
+        let width = self.width();
+        let rows = |point: usize| Rows::strided(&values[point * width..], points * width, width);
+        let pack = |to: &mut [S], inner: usize, right: fn(Rows<S>) -> Right<S>| {
+            let length = gemm.panel_len(inner);
+            let panels = to.len() / length / points;
+            workers.pool().for_each_chunk(to, length, |index, packed, _| {
+                gemm.pack_panel(index % panels, right(rows(index / panels)), packed);
             });
         };
-        pack(&mut forward[self.forward.clone()], fan_in, Right::Columns(rows));
+        pack(&mut forward[self.forward.clone()], width, |rows| Right::Columns(rows));
         if !backward.is_empty() {
-            pack(&mut backward[self.backward.clone()], self.out, Right::Rows(rows));
+            pack(&mut backward[self.backward.clone()], self.out, |rows| Right::Rows(rows));
         }
+    }
+
+    /// Weights to points: `[out, tap, in]` -> `[out, point, phase, in]`.
+    fn transform<S: Stored>(&self, workers: &Workers<S>, gemm: Gemm<S>, weights: &[S], points: &mut [S]) {
+        let Some([taps, _]) = self.tiled else { return };
+        let (winograd, fan_in, width) = (Winograd::new(gemm, taps), self.fan_in(), self.width());
+        workers.for_each_run(points, POINTS * width, |out, points, _| {
+            let weights = &weights[out * fan_in..][..fan_in];
+            self.each_phase(|shape, pixels, offset| {
+                winograd.weights(shape, (weights, pixels), (&mut *points, Self::points(width, offset)));
+            });
+        });
+    }
+
+    /// Visits the phases of an output channel's weights, `[tap, in]`, with their place in a point.
+    pub(crate) fn each_phase(&self, mut visit: impl FnMut(Shape, Pixels, usize)) {
+        let Some([taps, stride]) = self.tiled else { return };
+        let tap = |i: usize, phase: usize, step: usize| {
+            if i < taps { (i * stride + phase) * step } else { ABSENT }
+        };
+        for phase in 0..stride * stride {
+            let pixels = Pixels {
+                rows: array::from_fn(|i| tap(i, phase / stride, taps * stride * self.inputs)),
+                columns: array::from_fn(|j| tap(j, phase % stride, self.inputs)),
+                step: 0,
+            };
+            visit(Shape { tiles: 1, channels: self.inputs }, pixels, phase * self.inputs);
+        }
+    }
+
+    /// Points that lie `step` values apart.
+    pub(crate) fn points(step: usize, offset: usize) -> Points {
+        let start = |i: usize, j: usize| (i * SIDE + j) * step + offset;
+        Points { starts: array::from_fn(|i| array::from_fn(|j| start(i, j))), step: 0 }
     }
 
     /// An output channel's weights, `[in, tap]` -> `[tap, in]`.
@@ -100,12 +165,12 @@ impl Filter {
         }
     }
 
-    /// `[tap * in, out]`: patches times this are the convolution.
+    /// `[tap * in, out]`: patches times this are the convolution. Or one such matrix a point, `[phase * in, out]`.
     pub(crate) fn forward<'a, S: Stored>(&self, weights: Weights<'a, S>) -> &'a [S] {
         &weights.forward[self.forward.clone()]
     }
 
-    /// `[out, tap * in]`: gradients of the result times this are the gradients of the patches.
+    /// `[out, tap * in]`: gradients of the result times this are the gradients of the patches. Or one a point.
     pub(crate) fn backward<'a, S: Stored>(&self, weights: Weights<'a, S>) -> &'a [S] {
         &weights.backward[self.backward.clone()]
     }

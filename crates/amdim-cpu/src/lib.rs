@@ -11,7 +11,7 @@
 //! - `groups`: a batch is cut into at most eight groups of pictures, which threads work on in parallel; a group into
 //!   chunks of rows that stay in the cache while a layer gathers patches, multiplies, rectifies and multiplies again.
 //! - [`nce`], [`classifiers`], [`adam`]: the rest of a training step.
-//! - `filter`, `patches`, `norm`, `elementwise`: what layers are made of.
+//! - `filter`, `patches`, `tiling`, `norm`, `elementwise`: what layers are made of.
 //!
 //! The matrix products, the instruction sets and the threads are those of [`amdim_kernels`].
 //!
@@ -33,6 +33,7 @@ mod norm;
 mod patches;
 mod registers;
 mod slot;
+mod tiling;
 mod workers;
 
 pub use error::CpuError;

@@ -49,8 +49,8 @@ pub struct NceTerm {
 /// The loss' settings; see `amdim-core`'s `multiscale_loss`, which defines it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NceConfig {
-    /// Soft clip of the scores; positive.
-    pub score_clip: f64,
+    /// Soft clip of the scores; positive. None: no clip.
+    pub score_clip: Option<f64>,
     /// Weight of the mean squared score before clipping.
     pub logit_penalty: f64,
     /// The prediction tasks.
@@ -171,7 +171,9 @@ struct Walk<'a, S: Stored> {
 struct Scale<R> {
     /// `1 / sqrt(embedding)`
     score: R,
+    /// The clip; without one, the largest `f32`, which no score exceeds.
     clip: R,
+    is_clipped: bool,
     fixed_shift: bool,
     batch: usize,
     slots: usize,
@@ -203,8 +205,8 @@ impl<S: Stored> Nce<S> {
         kernel: Kernel,
     ) -> Result<Self, CpuError> {
         let wrong = |problem| Err(CpuError::Objective { problem });
-        if !(config.score_clip.is_finite() && config.score_clip > 0.0) {
-            return wrong("the score clip must be a positive number");
+        if config.score_clip.is_some_and(|clip| !(clip.is_finite() && clip > 0.0)) {
+            return wrong("the score clip must be a positive number, or none");
         }
         if !(config.logit_penalty.is_finite() && config.logit_penalty >= 0.0) {
             return wrong("the logit penalty must be 0 or a positive number");
@@ -356,8 +358,9 @@ impl<S: Stored> Nce<S> {
         let pairs = (batch * batch * locations) as f64;
         let scale = Scale {
             score: S::Real::from_f64(1.0 / root),
-            clip: S::Real::from_f64(self.config.score_clip),
-            fixed_shift: self.config.score_clip <= FIXED_SHIFT_LIMIT,
+            clip: S::Real::from_f64(self.config.score_clip.unwrap_or(f64::from(f32::MAX))),
+            is_clipped: self.config.score_clip.is_some(),
+            fixed_shift: self.config.score_clip.is_some_and(|clip| clip <= FIXED_SHIFT_LIMIT),
             batch,
             slots: target.slots,
             locations,
@@ -736,22 +739,30 @@ fn gather<S: Stored>(shared: &Shared<S>, walk: &mut Walk<S>) {
         } else {
             shared.products(targets, scores);
         }
-        vectorized!(
-            shared.kernel,
-            gather_block(shared.scale, group, (index * BLOCK, rows), *first_picture, positives)
-        );
+        let block = (index * BLOCK, rows);
+        if shared.scale.is_clipped {
+            vectorized!(
+                shared.kernel,
+                gather_block::<S, true>(shared.scale, group, block, *first_picture, positives)
+            );
+        } else {
+            vectorized!(
+                shared.kernel,
+                gather_block::<S, false>(shared.scale, group, block, *first_picture, positives)
+            );
+        }
     }
 }
 
 #[inline(always)]
-fn gather_block<S: Stored>(
+fn gather_block<S: Stored, const CLIPPED: bool>(
     scale: Scale<S::Real>,
     group: &mut Group<S>,
     (first_row, rows): (usize, usize),
     first_picture: usize,
     positives: &mut [S::Real],
 ) {
-    let Scale { batch, slots, locations, score, clip, fixed_shift } = scale;
+    let Scale { batch, slots, locations, score, clip, fixed_shift, .. } = scale;
     let count = scale.sources();
     let inverse_clip = S::Real::from_f64(1.0 / clip.to_f64());
     let lowest = S::Real::from_f64(f64::NEG_INFINITY);
@@ -771,7 +782,7 @@ fn gather_block<S: Stored>(
             squares[c] += raw * raw;
             let size = raw.abs();
             largest_score[c] = if size > largest_score[c] { size } else { largest_score[c] };
-            *value = clip * (raw * inverse_clip).tanh();
+            *value = if CLIPPED { clip * (raw * inverse_clip).tanh() } else { raw };
         }
         let (picture, location) = ((first_row + row) / locations, (first_row + row) % locations);
         for slot in 0..slots {
@@ -825,10 +836,18 @@ fn backward<S: Stored>(shared: &Shared<S>, walk: &mut Walk<S>) {
             }
         };
         let derivatives = &mut group.derivatives[..rows * count];
-        vectorized!(
-            shared.kernel,
-            derive_block(shared, scores, derivatives, index * BLOCK, *first_picture, positives)
-        );
+        let first_row = index * BLOCK;
+        if shared.scale.is_clipped {
+            vectorized!(
+                shared.kernel,
+                derive_block::<S, true>(shared, scores, derivatives, first_row, *first_picture, positives)
+            );
+        } else {
+            vectorized!(
+                shared.kernel,
+                derive_block::<S, false>(shared, scores, derivatives, first_row, *first_picture, positives)
+            );
+        }
         let derivatives = Rows::new(&group.derivatives[..rows * count], count);
         let factor = Factor { left: derivatives.into(), right: shared.rows };
         let finish = Finish { accumulate: true, ..Finish::default() };
@@ -840,7 +859,7 @@ fn backward<S: Stored>(shared: &Shared<S>, walk: &mut Walk<S>) {
 }
 
 #[inline(always)]
-fn derive_block<S: Stored>(
+fn derive_block<S: Stored, const CLIPPED: bool>(
     shared: &Shared<S>,
     scores: &[S::Real],
     derivatives: &mut [S],
@@ -858,17 +877,25 @@ fn derive_block<S: Stored>(
     for (row, (scores, derivatives)) in rows.enumerate() {
         for (c, (&value, to)) in scores.iter().zip(&mut *derivatives).enumerate() {
             let raw = value * score;
-            let tanh = (raw * inverse_clip).tanh();
-            let share = (clip * tanh - shifts[c]).exp() * weights[c];
-            *to = S::from_real(share * (one - tanh * tanh) + penalties[c] * raw);
+            *to = S::from_real(if CLIPPED {
+                let tanh = (raw * inverse_clip).tanh();
+                let share = (clip * tanh - shifts[c]).exp() * weights[c];
+                share * (one - tanh * tanh) + penalties[c] * raw
+            } else {
+                (raw - shifts[c]).exp() * weights[c] + penalties[c] * raw
+            });
         }
         let (picture, location) = ((first_row + row) / locations, (first_row + row) % locations);
         for slot in 0..slots {
             let column = slot * batch + first_picture + picture;
             let raw = scores[column] * score;
-            let tanh = (raw * inverse_clip).tanh();
             let derivative = positives[(picture * slots + slot) * locations + location];
-            derivatives[column] = S::from_real(derivative * (one - tanh * tanh) + penalties[column] * raw);
+            derivatives[column] = S::from_real(if CLIPPED {
+                let tanh = (raw * inverse_clip).tanh();
+                derivative * (one - tanh * tanh) + penalties[column] * raw
+            } else {
+                derivative + penalties[column] * raw
+            });
         }
     }
 }

@@ -84,7 +84,7 @@ pub struct CpuNetwork<S: Stored> {
     packed: [Buffer<S>; 2],
     /// A filter on its way there.
     unpacked: Buffer<S>,
-    /// Bytes of the tables of windows.
+    /// Bytes of the tables of windows and tiles.
     table_bytes: usize,
     workspace: Workspace<S>,
     /// Gradients of the maps, a register each.
@@ -122,7 +122,7 @@ impl<S: Stored> CpuNetwork<S> {
             .iter()
             .map(|layer| layer.scratch_size(gemm))
             .fold(ScratchSize::default(), ScratchSize::max);
-        let longest = layers.iter().flat_map(Layer::filters).map(Filter::len).max().unwrap_or(0);
+        let longest = layers.iter().flat_map(Layer::filters).map(Filter::scratch_len).max().unwrap_or(0);
         let trains = slots > 0;
         let [forward, backward] = layout.packed();
         Ok(Self {

@@ -144,28 +144,51 @@ impl Patches {
         rows.div_ceil(self.locations) + 1
     }
 
+    /// Makes `open` ready for the gradients of the pixels that `rows` see.
+    ///
+    /// A pixel's gradient is summed there, over all windows that see it, and [`Patches::close`] hands it over in one
+    /// piece when the last row of its picture is done. So rows must come in order, from a picture's first to its last,
+    /// and `open` must be left alone in between.
+    pub(crate) fn open<R: Real>(&self, rows: &Range<usize>, open: &mut [R]) {
+        let length = self.input.len();
+        let begun = usize::from(!rows.start.is_multiple_of(self.locations));
+        let reached = rows.end.div_ceil(self.locations) - self.picture(rows);
+        open[begun * length..reached * length].fill(R::default());
+    }
+
+    /// The picture of the first of `rows`, which `open` begins with.
+    pub(crate) fn picture(&self, rows: &Range<usize>) -> usize {
+        rows.start / self.locations
+    }
+
+    /// Adds `pooled` (`[rows, channels]`) to each pixel of a row's window.
+    #[inline(always)]
+    pub(crate) fn scatter_pooled<R: Real>(&self, pooled: &[R], rows: Range<usize>, open: &mut [R]) {
+        let (length, channels) = (self.input.len(), self.input.channels);
+        let first = self.picture(&rows);
+        for (row, pooled) in rows.zip(pooled.chunks_exact(channels)) {
+            for at in self.sources(row).flatten() {
+                let at = at - first * length;
+                for to in open[at..at + self.run].chunks_exact_mut(channels) {
+                    to.iter_mut().zip(pooled).for_each(|(to, &gradient)| *to += gradient);
+                }
+            }
+        }
+    }
+
     /// Adds the gradients of patches, `[rows, patch_len]`, to the gradients of the pixels that they were gathered from.
     /// `pooled` (`[rows, channels]`) is added to each pixel of a row's window besides.
-    ///
-    /// A pixel's gradient is summed in `open`, over all windows that see it, and goes to `maps` in one piece when the
-    /// last row of its picture is done. So rows must come in order, from a picture's first to its last, and `open`
-    /// must be left alone in between.
     #[inline(always)]
-    pub(crate) fn scatter<S: Stored>(
+    pub(crate) fn scatter<R: Real>(
         &self,
-        columns: &[S::Real],
-        pooled: Option<&[S::Real]>,
+        columns: &[R],
+        pooled: Option<&[R]>,
         rows: Range<usize>,
-        open: &mut [S::Real],
-        maps: &mut [S],
-        write: Write,
+        open: &mut [R],
     ) {
         let (length, channels) = (self.input.len(), self.input.channels);
-        let first = rows.start / self.locations;
-        let begun = usize::from(!rows.start.is_multiple_of(self.locations));
-        let reached = rows.end.div_ceil(self.locations) - first;
-        open[begun * length..reached * length].fill(S::Real::default());
-        for (index, (row, patch)) in rows.clone().zip(columns.chunks_exact(self.patch_len())).enumerate() {
+        let first = self.picture(&rows);
+        for (index, (row, patch)) in rows.zip(columns.chunks_exact(self.patch_len())).enumerate() {
             for (at, from) in self.sources(row).zip(patch.chunks_exact(self.run)) {
                 let Some(at) = at else { continue };
                 let at = at - first * length;
@@ -181,6 +204,20 @@ impl Patches {
                 }
             }
         }
+    }
+
+    /// Hands over the gradients of the pictures whose last row is among `rows`.
+    #[inline(always)]
+    pub(crate) fn close<S: Stored>(
+        &self,
+        rows: &Range<usize>,
+        open: &mut [S::Real],
+        maps: &mut [S],
+        write: Write,
+    ) {
+        let length = self.input.len();
+        let first = self.picture(rows);
+        let reached = rows.end.div_ceil(self.locations) - first;
         let done = rows.end / self.locations - first;
         let to = &mut maps[first * length..(first + done) * length];
         match write {

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use amdim_kernels::{Buffer, Kernel, Pool, Stored};
 
+use crate::layer::{TileRoom, TileRoomSize};
 use crate::patches::{PatchRoom, PatchRoomSize};
 
 /// Longest stretch of each kind that any layer of the network works on at once, in values.
@@ -11,6 +12,8 @@ use crate::patches::{PatchRoom, PatchRoomSize};
 pub(crate) struct ScratchSize {
     /// Patches.
     pub(crate) patches: PatchRoomSize,
+    /// Points of tiles.
+    pub(crate) tiles: TileRoomSize,
     /// Gradients of patches.
     pub(crate) columns: usize,
     /// A chunk of a layer's result.
@@ -32,6 +35,7 @@ impl ScratchSize {
     pub(crate) fn max(self, other: Self) -> Self {
         Self {
             patches: self.patches.max(other.patches),
+            tiles: self.tiles.max(other.tiles),
             columns: self.columns.max(other.columns),
             chunk: self.chunk.max(other.chunk),
             channels: self.channels.max(other.channels),
@@ -48,6 +52,8 @@ impl ScratchSize {
 pub(crate) struct Scratch<S: Stored> {
     /// Patches.
     pub(crate) patches: PatchRoom<S>,
+    /// Points of tiles.
+    pub(crate) tiles: TileRoom<S>,
     /// Gradients of patches.
     pub(crate) column_gradients: Buffer<S::Real>,
     /// A chunk of hidden activations, or their gradients.
@@ -79,6 +85,7 @@ impl<S: Stored> Scratch<S> {
         let for_training = |length| if trains { length } else { 0 };
         Self {
             patches: PatchRoom::new(size.patches),
+            tiles: TileRoom::new(size.tiles, trains),
             column_gradients: real(for_training(size.columns)),
             hidden: stored(size.chunk),
             activation: stored(for_training(size.chunk)),
@@ -97,6 +104,7 @@ impl<S: Stored> Scratch<S> {
     fn bytes(&self) -> usize {
         let Self {
             patches,
+            tiles,
             column_gradients,
             hidden,
             activation,
@@ -114,7 +122,7 @@ impl<S: Stored> Scratch<S> {
         let [first, second] = sums;
         let real = [column_gradients, averages, open_maps, first, second, centre, weights];
         let real = real.map(|values| values.len()).iter().sum::<usize>();
-        patches.bytes() + (stored + maps) * size_of::<S>() + real * size_of::<S::Real>()
+        patches.bytes() + tiles.bytes() + (stored + maps) * size_of::<S>() + real * size_of::<S::Real>()
     }
 }
 

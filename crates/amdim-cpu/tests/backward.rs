@@ -9,7 +9,7 @@ use amdim_kernels::{Bf16, Kernel, Stored};
 use amdim_network::{Builder, MapShape, Network, Padding, Source, Window};
 use common::{
     Random, amdim, executor, executor_of, kernels, mixture_network, random_network, random_state, to_f32,
-    with_mixture,
+    wide_network, with_mixture,
 };
 
 /// A network, a point, and the weights of its outputs in a scalar.
@@ -105,6 +105,18 @@ fn random_networks() {
         compared += Problem::new(network, batch, &mut random).check(&mut random);
     }
     assert!(compared > 500, "only {compared} slopes are smooth");
+}
+
+#[test]
+fn convolutions_by_tiles() {
+    let mut compared = 0;
+    for seed in 0..20 {
+        let mut random = Random(seed);
+        let network = wide_network(&mut random);
+        let batch = random.pick(&[2, 3]);
+        compared += Problem::new(network, batch, &mut random).check(&mut random);
+    }
+    assert!(compared > 100, "only {compared} slopes are smooth");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use amdim_network::Network;
 use common::plain::Plain;
 use common::{
     Random, amdim, executor, executor_of, kernels, mixture_network, random_network, random_state, to_f32,
+    wide_network,
 };
 use quickcheck::quickcheck;
 
@@ -74,6 +75,14 @@ quickcheck! {
         let mut random = Random(seed);
         let network = random_network(&mut random);
         let batch = random.pick(&[2, 3, 8, 9, 17]);
+        compare(network, batch, &mut random);
+        true
+    }
+
+    fn convolutions_by_tiles(seed: u64) -> bool {
+        let mut random = Random(seed);
+        let network = wide_network(&mut random);
+        let batch = random.pick(&[1, 2, 9]);
         compare(network, batch, &mut random);
         true
     }

@@ -10,6 +10,7 @@ use common::{Random, kernels};
 /// The report, and the gradients: `[view][map]`.
 type Outcome<R> = (NceReport, [Vec<Vec<R>>; 2]);
 
+#[derive(Clone)]
 struct Problem {
     config: NceConfig,
     locations: Vec<usize>,
@@ -36,7 +37,7 @@ impl Problem {
             locations.iter().map(|&l| (l > 1).then(|| draw(l))).collect()
         };
         let positions = [drawn(), drawn()];
-        let config = NceConfig { score_clip: 20.0, logit_penalty: 0.04, terms, mixture: None };
+        let config = NceConfig { score_clip: Some(20.0), logit_penalty: 0.04, terms, mixture: None };
         Self { config, locations: locations.to_vec(), embedding, batch, views, positions }
     }
 
@@ -106,7 +107,10 @@ impl Problem {
                     let target = &views[to][term.target][(j * targets + l) * embedding..];
                     (0..*embedding).map(|k| source[k] * target[k]).sum::<f64>() / (*embedding as f64).sqrt()
                 };
-                let clipped = |i, c, j, l| config.score_clip * (score(i, c, j, l) / config.score_clip).tanh();
+                let clipped = |i, c, j, l| match config.score_clip {
+                    Some(clip) => clip * (score(i, c, j, l) / clip).tanh(),
+                    None => score(i, c, j, l),
+                };
                 let all = || (0..*batch).flat_map(|j| (0..targets).map(move |l| (j, l)));
                 // The log-softmax of each positive of a source, and whether it is above the negatives.
                 let normalised = |i: usize, c: usize| -> Vec<(f64, bool)> {
@@ -180,7 +184,7 @@ fn assert_near(actual: &NceReport, expected: &NceReport, tolerance: f64, what: &
     }
 }
 
-/// Shapes with primes, single locations and several blocks; clips on both sides of the fixed shift.
+/// Shapes with primes, single locations and several blocks; clips on both sides of the fixed shift, and none.
 fn problems() -> Vec<Problem> {
     let mut random = Random(3);
     let mut problems = vec![
@@ -190,13 +194,18 @@ fn problems() -> Vec<Problem> {
         Problem::new(19, 8, &[1, 25, 49], &[(0, 1), (0, 2), (1, 1), (1, 2), (2, 2)], &mut random),
     ];
     for (problem, clip) in problems.iter_mut().zip([0.5, 3.0, 50.0, 20.0]) {
-        problem.config.score_clip = clip;
+        problem.config.score_clip = Some(clip);
     }
     // Scores far apart, which a fixed shift could not hold.
     let mut wild = Problem::new(5, 3, &[1, 4], &[(0, 1), (1, 1)], &mut random);
-    wild.config.score_clip = 500.0;
+    wild.config.score_clip = Some(500.0);
     wild.views.iter_mut().flatten().flatten().for_each(|value| *value *= 15.0);
-    problems.push(wild);
+    let mut unclipped = wild.clone();
+    unclipped.config.score_clip = None;
+    problems.extend([wild, unclipped]);
+    let mut tame = Problem::new(19, 8, &[1, 25, 49], &[(0, 1), (1, 2)], &mut random);
+    tame.config = NceConfig { score_clip: None, logit_penalty: 0.0, ..tame.config };
+    problems.push(tame);
     // Mixture features beside other sources: at the best temperature, at others, with the posterior's gradient and
     // without, and with scores far apart.
     let terms = [(3, 1), (0, 1), (3, 2), (1, 1)];
@@ -207,9 +216,11 @@ fn problems() -> Vec<Problem> {
         problems.push(problem.with_mixture(3, entropy_weight, temperature, stop));
     }
     let mut wild = Problem::new(9, 5, &[1, 9, 4], &[(2, 1)], &mut random).with_mixture(2, 1.0, 1.0, true);
-    wild.config.score_clip = 100.0;
+    wild.config.score_clip = Some(100.0);
     wild.views.iter_mut().flatten().flatten().for_each(|value| *value *= 8.0);
-    problems.push(wild);
+    let mut unclipped = wild.clone();
+    unclipped.config.score_clip = None;
+    problems.extend([wild, unclipped]);
     problems
 }
 
@@ -289,7 +300,7 @@ fn every_kernel_and_type_agrees_with_double() {
         }
     }
     let problems = problems();
-    for problem in problems[1..4].iter().chain(&problems[5..8]) {
+    for problem in problems[1..4].iter().chain(&problems[7..10]) {
         for kernel in kernels() {
             compare::<f32>(problem, kernel, 2e-5);
             compare::<Bf16>(problem, kernel, 2e-2);
@@ -369,7 +380,7 @@ fn what_does_not_fit_is_refused() {
         nce.and_then(|mut nce| problem.run_with(&mut nce, 1)).map(|_| ()).unwrap_err()
     };
     let objective = |error| matches!(error, CpuError::Objective { .. });
-    assert!(objective(problem(|p| p.config.score_clip = 0.0)));
+    assert!(objective(problem(|p| p.config.score_clip = Some(0.0))));
     assert!(objective(problem(|p| p.config.logit_penalty = f64::NAN)));
     assert!(objective(problem(|p| p.config.terms.clear())));
     assert!(objective(problem(|p| p.config.terms[0].target = 2)));

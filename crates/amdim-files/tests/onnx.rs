@@ -3,9 +3,9 @@
 
 mod interpreter;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
-use amdim_core::encoder::{EncoderConfig, Scale};
+use amdim_core::encoder::{AmdimEncoder, EncoderConfig, ResNetDepth, ResNetEncoder, Scale};
 use amdim_core::model::{Model, ModelConfig, Placement};
 use amdim_core::nn::ClassifierConfig;
 use amdim_core::tensors;
@@ -19,16 +19,22 @@ use interpreter::{Values, run};
 const BATCH: usize = 2;
 const OUTPUTS: [(&str, usize); 3] = [("global", 0), ("local5", 1), ("local7", 2)];
 
-/// An encoder whose every tensor has values of its own, those that start at zero or one included.
+/// One of the authors' encoders.
 fn encoder(encoder_size: usize, batch_norm: bool) -> Model {
-    let encoder = EncoderConfig {
+    let embedding_dim = if encoder_size == 32 { 8 } else { 16 };
+    let encoder = AmdimEncoder {
         encoder_size,
         input_channels: 3,
         base_width: 2,
-        embedding_dim: if encoder_size == 32 { 8 } else { 16 },
+        embedding_dim,
         block_depth: 2,
         batch_norm,
     };
+    model(encoder.into())
+}
+
+/// A model whose every tensor has values of its own, those that start at zero or one included.
+fn model(encoder: EncoderConfig) -> Model {
     let classifiers = ClassifierConfig {
         enabled: false,
         hidden_units: 4,
@@ -97,20 +103,40 @@ fn assert_close(what: &str, found: &[f64], expected: &[f32]) {
 #[test]
 fn every_encoder_computes_what_our_executor_does() {
     for (side, batch_norm) in [(32, false), (32, true), (64, false), (128, true)] {
-        let mut model = encoder(side, batch_norm);
-        let images = model.images(&pixels(side), BATCH).unwrap();
-        let features = model.embed(&images).unwrap();
-        let parts = Parts::of(&model);
-        let graph = written(&parts.export(&model, &OUTPUTS));
-        let results = run(&graph, Values::new(&[BATCH, 3, side, side], pixels(side)));
-        for ((name, _), &scale) in OUTPUTS.iter().zip(features.scales()) {
-            let expected = tensors::to_vec(&features.channels_first(scale).unwrap()).unwrap();
-            assert_close(&format!("{side} {batch_norm} {name}"), &results[*name].data, &expected);
-        }
-        let dim = model.config().encoder.embedding_dim;
-        assert_eq!(results["global"].shape, [BATCH, dim]);
-        assert_eq!(results["local5"].shape, [BATCH, dim, 5, 5]);
+        let results = assert_same(encoder(side, batch_norm), &OUTPUTS);
+        assert_eq!(results["local5"].shape, [BATCH, results["global"].shape[1], 5, 5]);
     }
+}
+
+#[test]
+fn residual_networks_compute_what_our_executor_does() {
+    for (depth, side) in [(ResNetDepth::ResNet18, 32), (ResNetDepth::ResNet50, 128)] {
+        let encoder = ResNetEncoder {
+            depth,
+            encoder_size: side,
+            input_channels: 3,
+            base_width: 1,
+            embedding_dim: 6,
+            local_maps: vec![4, 8],
+        };
+        assert_same(model(encoder.into()), &[("global", 0), ("local4", 1), ("local8", 2)]);
+    }
+}
+
+/// Runs what is written beside the executor, and returns the values of the outputs.
+fn assert_same(mut model: Model, outputs: &[(&str, usize)]) -> HashMap<String, Values> {
+    let side = model.config().encoder.encoder_size();
+    let images = model.images(&pixels(side), BATCH).unwrap();
+    let features = model.embed(&images).unwrap();
+    let parts = Parts::of(&model);
+    let graph = written(&parts.export(&model, outputs));
+    let results = run(&graph, Values::new(&[BATCH, 3, side, side], pixels(side)));
+    for ((name, _), &scale) in outputs.iter().zip(features.scales()) {
+        let expected = tensors::to_vec(&features.channels_first(scale).unwrap()).unwrap();
+        assert_close(&format!("{side} {name}"), &results[*name].data, &expected);
+    }
+    assert_eq!(results["global"].shape, [BATCH, model.config().encoder.embedding_dim()]);
+    results
 }
 
 #[test]

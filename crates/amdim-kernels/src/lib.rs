@@ -3,6 +3,7 @@
 //! - [`Kernel`]: the instruction set, found at run time or forced by `AMDIM_KERNEL`.
 //! - [`Real`] and [`Stored`]: the number types; bf16 is stored, f32 and f64 are computed with.
 //! - [`gemm`]: products of matrices, with what follows them done on the way out.
+//! - [`winograd`]: convolutions with fewer multiplications.
 //! - [`Buffer`]: values that begin on a cache line, on large pages.
 //! - [`Pool`]: threads that share out tasks without an allocation.
 //!
@@ -21,6 +22,7 @@ mod memory;
 mod pool;
 mod simd;
 mod stored;
+pub mod winograd;
 
 pub use error::KernelError;
 pub use kernel::{KERNEL_VARIABLE, Kernel};

@@ -15,7 +15,7 @@ pub fn run(entry: &Entry, file: &TensorFile, setup: &Setup, out: &mut Comparison
         .tclip
         .ok_or_else(|| ParityError::Manifest(format!("{}: no `tclip` in the manifest", entry.file)))?;
     let config = ObjectiveConfig {
-        score_clip,
+        score_clip: Some(score_clip),
         logit_penalty: LOGIT_PENALTY,
         terms: TERMS.iter().map(|&(term, _)| term).collect(),
         mixture: None,

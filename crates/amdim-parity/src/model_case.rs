@@ -52,7 +52,7 @@ impl Case {
         let views = [model.images(x1, batch)?, model.images(file.floats("in.x2")?.1, batch)?];
         let config = StepConfig {
             objective: ObjectiveConfig {
-                score_clip: settings.tclip,
+                score_clip: Some(settings.tclip),
                 logit_penalty: LOGIT_PENALTY,
                 terms: TERMS.iter().map(|&(term, _)| term).collect(),
                 mixture: None,

@@ -183,7 +183,7 @@ pub(crate) fn reference_classifiers() -> ClassifierConfig {
 /// The training step of the paper, with these terms.
 pub(crate) fn reference_step(terms: Vec<Term>) -> StepConfig {
     StepConfig {
-        objective: ObjectiveConfig { score_clip: 20.0, logit_penalty: 4e-2, terms, mixture: None },
+        objective: ObjectiveConfig { score_clip: Some(20.0), logit_penalty: 4e-2, terms, mixture: None },
         optimizer: AdamConfig {
             learning_rate: 2e-4,
             beta1: 0.8,

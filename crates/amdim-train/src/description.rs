@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use amdim_core::encoder::Scale;
 use amdim_core::model::ENCODER_PREFIX;
-use amdim_network::{BatchNorm, BufferId, Layer, MapShape, Network, PadMode, ParameterId, Source, Window};
+use amdim_network::{
+    BatchNorm, BufferId, Layer, MapShape, Network, Node, PadMode, ParameterId, Source, Window,
+};
 use serde::Serialize;
 
 /// An encoder as data. Tensors are named as in [`crate::model::ModelInfo`].
@@ -68,6 +70,17 @@ pub enum LayerDescription {
         shortcut_bias: String,
         output_norm: NormDescription,
     },
+    NormedConvolution {
+        window: WindowDescription,
+        weight: String,
+        norm: NormDescription,
+        add: Option<usize>,
+        relu: bool,
+    },
+    MaxPool {
+        window: WindowDescription,
+    },
+    GlobalAverage,
 }
 
 /// A sliding window and its border.
@@ -102,9 +115,10 @@ pub struct NormDescription {
     pub momentum: f64,
 }
 
-/// Describes an encoder.
+/// Describes an encoder; mixture features, its last layer where it has them, are left out.
 pub fn describe(network: &Network) -> Description {
-    let nodes = network.nodes.iter().map(|node| NodeDescription {
+    let is_encoders = |node: &&Node| !matches!(node.layer, Layer::Mixture(_));
+    let nodes = network.nodes.iter().take_while(is_encoders).map(|node| NodeDescription {
         name: format!("{ENCODER_PREFIX}{}", node.name),
         input: match node.input {
             Source::Picture => None,
@@ -179,19 +193,29 @@ impl Names<'_> {
                 shortcut_bias: self.parameter(layer.shortcut_bias),
                 output_norm: self.norm(&layer.output_norm),
             },
+            Layer::NormedConvolution(layer) => LayerDescription::NormedConvolution {
+                window: window(layer.window),
+                weight: self.parameter(layer.weight),
+                norm: self.norm(&layer.norm),
+                add: layer.add,
+                relu: layer.relu,
+            },
+            Layer::MaxPool(of) => LayerDescription::MaxPool { window: window(*of) },
+            Layer::GlobalAverage => LayerDescription::GlobalAverage,
+            Layer::Mixture(_) => unreachable!("mixture features are left out"),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use amdim_core::encoder::EncoderConfig;
+    use amdim_core::encoder::AmdimEncoder;
 
     use super::*;
 
     #[test]
     fn names_the_tensors_of_every_layer() {
-        let config = EncoderConfig {
+        let config = AmdimEncoder {
             encoder_size: 128,
             input_channels: 3,
             base_width: 4,

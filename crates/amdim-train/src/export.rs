@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use amdim_core::checkpoint::{Checkpoint, FORMAT_VERSION, Header, Stored, write_aside_with};
-use amdim_core::encoder::Scale;
+use amdim_core::encoder::{EncoderConfig, Scale};
 use amdim_core::model::{Model, ModelConfig, classifier_state};
 use amdim_core::nn::Classifiers;
 use amdim_core::{Error as CoreError, tensors};
@@ -118,6 +118,9 @@ fn places(model: &TrainedModel, request: &ExportRequest) -> Result<Vec<usize>> {
 /// Their `Model` always has classifiers: a model without gets untrained ones.
 fn write_pth(model: &TrainedModel, path: &Path) -> Result<()> {
     let ModelConfig { encoder, classifiers: config, .. } = model.model.config();
+    let EncoderConfig::Amdim(encoder) = encoder else {
+        return Err(RunError::argument("format", "onnx or safetensors for a residual network", "pth"));
+    };
     if encoder.input_channels != REFERENCE_CHANNELS {
         let expected = format!("{REFERENCE_CHANNELS}, which is all that the authors' Model takes");
         return Err(RunError::argument("encoder.inputChannels", expected, encoder.input_channels));
@@ -143,7 +146,8 @@ fn write_pth(model: &TrainedModel, path: &Path) -> Result<()> {
         n_depth: encoder.block_depth,
         encoder_size: encoder.encoder_size,
         n_classes: classifiers.classes(),
-        tclip: Some(model.record.config.objective.score_clip),
+        // The original always clips; a file that leaves the clip out means 20 there, which no feature depends on.
+        tclip: model.record.config.objective.score_clip,
         use_bn: Some(encoder.batch_norm),
     };
     let cursor =

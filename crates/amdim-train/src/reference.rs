@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use amdim_core::checkpoint::{Progress, Stored};
-use amdim_core::encoder::EncoderConfig;
+use amdim_core::encoder::{AmdimEncoder, EncoderConfig};
 use amdim_core::model::{CLASSIFIER_PREFIX, ENCODER_PREFIX, Model, Placement};
 use amdim_files::pth::PthFile;
 use amdim_files::pth::reference::{Hyperparameters, ReferenceCheckpoint};
@@ -114,8 +114,11 @@ fn info(checkpoint: &ReferenceCheckpoint) -> ReferenceInfo {
 
 /// Checks that the encoder of a configuration is that of the file.
 fn check_config(info: &ReferenceInfo, found: &Hyperparameters, config: &AmdimConfig) -> Result<()> {
-    let EncoderConfig { encoder_size, input_channels, base_width, embedding_dim, block_depth, batch_norm } =
-        config.encoder;
+    let EncoderConfig::Amdim(encoder) = &config.encoder else {
+        return Err(RunError::argument("encoder.kind", "amdim, as the file has it", "another"));
+    };
+    let AmdimEncoder { encoder_size, input_channels, base_width, embedding_dim, block_depth, batch_norm } =
+        *encoder;
     for (name, expected, actual) in [
         ("encoder.encoderSize", info.encoder_size, encoder_size),
         ("encoder.inputChannels", 3, input_channels),

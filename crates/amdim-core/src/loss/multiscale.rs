@@ -16,8 +16,10 @@ use crate::{Error, Result};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ObjectiveConfig {
-    /// Soft clip of the scores (`tclip`): they stay in `(-scoreClip, scoreClip)`. Positive; 20 in the reference.
-    pub score_clip: f64,
+    /// Soft clip of the scores (`tclip`): they stay in `(-scoreClip, scoreClip)`. Positive; 20 in the reference. None: no
+    /// clip. The field itself must be there.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub score_clip: Option<f64>,
     /// Weight of the mean squared score before clipping (`lgt_reg`); 4e-2 in the paper, 5e-2 in the authors' code.
     pub logit_penalty: f64,
     /// The prediction tasks; at least one, each once. The paper's are 1->5, 1->7 and 5->5.
@@ -34,6 +36,11 @@ impl ObjectiveConfig {
         self.mixture.as_ref().filter(|_| term.source() == Scale::GLOBAL)
     }
 
+    /// The scores after the soft clip, if there is one.
+    pub(crate) fn clipped(&self, scores: Tensor) -> Result<Tensor> {
+        self.score_clip.map_or(Ok(scores.clone()), |limit| soft_clip(&scores, limit))
+    }
+
     /// Loss of a term when all embeddings are equal, in nats: [`chance_level`], less `entropyWeight * log(components)`
     /// where the sources are mixture features.
     pub fn chance_level(&self, term: Term, batch: usize) -> f64 {
@@ -46,8 +53,8 @@ impl ObjectiveConfig {
     /// # Errors
     /// [`Error::InvalidArgument`].
     pub fn validate(&self, scales: &[Scale]) -> Result<()> {
-        if !(self.score_clip.is_finite() && self.score_clip > 0.0) {
-            return Err(Error::argument("objective.scoreClip", "a positive number", self.score_clip));
+        if let Some(clip) = self.score_clip.filter(|clip| !(clip.is_finite() && *clip > 0.0)) {
+            return Err(Error::argument("objective.scoreClip", "a positive number, or null", clip));
         }
         if !(self.logit_penalty.is_finite() && self.logit_penalty >= 0.0) {
             return Err(Error::argument(
@@ -101,7 +108,7 @@ pub struct TermReport {
 pub struct Direction {
     /// Source vectors, `[batch, embedding]`; of mixture features `[batch, components, embedding]`.
     pub sources: Tensor,
-    /// Clipped scores of the positive pairs, `[batch, locations]`; of mixture features
+    /// Scores of the positive pairs, after the clip, `[batch, locations]`; of mixture features
     /// `[batch, locations, components]`.
     pub positives: Tensor,
     /// Their log-softmax against the negatives, `[batch, locations]`; of mixture features what the loss is the
@@ -159,8 +166,8 @@ pub fn soft_clip(scores: &Tensor, limit: f64) -> Result<Tensor> {
 ///       + 1/2 * sum over terms and directions of logitPenalty * mean(score^2)
 /// ```
 ///
-/// The penalty is taken before, the InfoNCE after the soft clip. With mixture features the terms from the global map
-/// have the loss of [`mixture_nce`], and their penalty is the mean over the scores of all components.
+/// The penalty is taken before, the InfoNCE after the soft clip, if there is one. With mixture features the terms from
+/// the global map have the loss of [`mixture_nce`], and their penalty is the mean over the scores of all components.
 ///
 /// # Shapes
 /// - views: two [`Features`] of the same `[batch, locations, embedding]` maps; row i of both shows picture i
@@ -231,7 +238,7 @@ fn predict(
     let source = &sources[&(term.source(), from)];
     let scores = raw_scores(source, views[to].at(term.target())?)?;
     let mean_square = statistics.add(&scores)?;
-    let nce = info_nce(&soft_clip(&scores, config.score_clip)?)?;
+    let nce = info_nce(&config.clipped(scores)?)?;
     let direction = Direction {
         sources: source.detach(),
         positives: nce.positives.detach(),
@@ -259,8 +266,8 @@ fn predict_mixture(
     let targets = views[to].at(term.target())?;
     let scores = raw_scores(&rows, targets)?;
     let mean_square = statistics.add(&scores)?;
-    let clipped = soft_clip(&scores, config.score_clip)?;
-    let clipped = clipped.reshape((batch, mixture.components, targets.dim(0)?, targets.dim(1)?))?;
+    let clipped =
+        config.clipped(scores)?.reshape((batch, mixture.components, targets.dim(0)?, targets.dim(1)?))?;
     let nce = mixture_nce(&clipped, mixture)?;
     let direction = Direction {
         sources: sources.detach(),

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use amdim_kernels::gemm::{Addend, Destination, Factor, Finish, Gemm, Rows};
 use amdim_kernels::{Buffer, Stored, vectorized};
-use amdim_network::{Network, Padding, ParameterId, Projection, ResidualBlock, Window};
+use amdim_network::{Network, Padding, Projection, ResidualBlock, Window};
 
 use super::patch_product::{Incoming, PatchProduct, Round};
 use super::{InputGradients, Kept, Layout, Maps, Pass, Weights, Workspace, Write, next_norm, normalise};
@@ -15,7 +15,6 @@ use crate::elementwise::relu;
 use crate::filter::Filter;
 use crate::groups::MAX_GROUPS;
 use crate::norm::{Norm, NormState};
-use crate::patches::PatchRoom;
 use crate::workers::{Scratch, ScratchSize};
 
 /// What goes round the hidden layer.
@@ -70,8 +69,8 @@ impl Block {
         if network.input_shape(index).channels > out {
             return Err(CpuError::Network { layer: node.name.clone(), problem: "it narrows its input" });
         }
-        let hidden = hidden(network, index, layer.window, layer.conv1, layout)?;
-        let conv2 = Filter::new(network, layer.conv2, [out, out, 1], layout, &node.name)?;
+        let hidden = PatchProduct::new(network, index, layer.window, layer.conv1, layout)?;
+        let conv2 = Filter::new(network, layer.conv2, [out, out, 1], None, layout, &node.name)?;
         let norm = |description| next_norm(network, description, out, layout, &node.name);
         let hidden_norm = layer.norm.as_ref().map(norm).transpose()?;
         Ok(Self { hidden, conv2, hidden_norm, shortcut: Shortcut::AveragePool, output_norm: None, out })
@@ -87,9 +86,9 @@ impl Block {
         let out = node.shape.channels;
         let inputs = network.input_shape(index).channels;
         let one = Window::new(1, 1, Padding::none());
-        let hidden = hidden(network, index, one, layer.conv1, layout)?;
-        let conv2 = Filter::new(network, layer.conv2, [out, out, 1], layout, &node.name)?;
-        let filter = Filter::new(network, layer.shortcut_weight, [out, inputs, 1], layout, &node.name)?;
+        let hidden = PatchProduct::new(network, index, one, layer.conv1, layout)?;
+        let conv2 = Filter::new(network, layer.conv2, [out, out, 1], None, layout, &node.name)?;
+        let filter = Filter::new(network, layer.shortcut_weight, [out, inputs, 1], None, layout, &node.name)?;
         let bias = super::vector(network, layer.shortcut_bias, out, &node.name)?;
         let mut norm = |description| next_norm(network, description, out, layout, &node.name);
         let hidden_norm = layer.hidden_norm.as_ref().map(&mut norm).transpose()?;
@@ -142,7 +141,7 @@ impl Block {
         for rows in self.hidden.chunks(y.len() / self.out) {
             let y = &mut y[rows.start * self.out..rows.end * self.out];
             let h = &mut hidden[..y.len()];
-            self.hidden(weights, hidden_norm.is_none(), x, rows.clone(), h, &mut scratch.patches);
+            self.hidden(weights, hidden_norm.is_none(), x, rows.clone(), h, scratch);
             if let Some(norm) = hidden_norm {
                 norm.apply(weights.instructions, h);
                 vectorized!(weights.instructions, relu(h));
@@ -197,7 +196,7 @@ impl Block {
     ) {
         for rows in self.hidden.chunks(task.hidden.len() / self.out) {
             let h = &mut task.hidden[rows.start * self.out..rows.end * self.out];
-            self.hidden(weights, false, task.x, rows, h, &mut scratch.patches);
+            self.hidden(weights, false, task.x, rows, h, scratch);
         }
     }
 
@@ -213,7 +212,7 @@ impl Block {
             let part = rows.start * self.out..rows.end * self.out;
             let (h, y) = (&mut task.hidden[part.clone()], &mut task.y[part]);
             if norm.is_none() {
-                self.hidden(weights, true, task.x, rows.clone(), h, &mut scratch.patches);
+                self.hidden(weights, true, task.x, rows.clone(), h, scratch);
             }
             let h = activation(weights, h, norm, &mut scratch.activation);
             self.output(weights, task.x, rows, h, y, &mut scratch.averages);
@@ -228,9 +227,9 @@ impl Block {
         x: &[S],
         rows: Range<usize>,
         h: &mut [S],
-        room: &mut PatchRoom<S>,
+        scratch: &mut Scratch<S>,
     ) {
-        self.hidden.forward(weights, x, rows, Finish { relu, ..Finish::default() }, h, room);
+        self.hidden.forward(weights, x, rows, (None, relu), h, scratch);
     }
 
     /// `y = conv2(h) + shortcut(x)`, of a chunk.
@@ -472,27 +471,13 @@ impl<S: Stored> Backward<'_, S> {
         x_gradients: &mut [S],
         scratch: &mut Scratch<S>,
     ) {
-        let product = &self.block.hidden;
-        let write = Write::first(rows.start == 0);
-        let room = (&mut scratch.patches, &mut scratch.packed[..]);
-        product.weight_backward(
-            self.weights,
-            x,
-            rows.clone(),
-            hidden_gradients,
-            weight_gradients,
-            write,
-            room,
-        );
-        if x_gradients.is_empty() {
-            return;
-        }
         let shortcut = match &self.block.shortcut {
             Shortcut::AveragePool => Round::Average(sum_gradients),
             Shortcut::Linear { filter, .. } => Round::Linear(sum_gradients, filter),
         };
         let incoming = Incoming { product: hidden_gradients, shortcut };
-        product.input_backward(self.weights, incoming, rows, (x_gradients, self.write), scratch);
+        let to = (x_gradients, self.write);
+        self.block.hidden.backward(self.weights, x, incoming, rows, weight_gradients, to, scratch);
     }
 }
 
@@ -509,19 +494,4 @@ fn activation<'a, S: Stored>(
     norm.apply(weights.instructions, activation);
     vectorized!(weights.instructions, relu(activation));
     activation
-}
-
-fn hidden<S: Stored>(
-    network: &Network,
-    index: usize,
-    window: Window,
-    conv1: ParameterId,
-    layout: &mut Layout<S>,
-) -> Result<PatchProduct, CpuError> {
-    let node = &network.nodes[index];
-    let patches = layout.patches(network, index, window)?;
-    let out = node.shape.channels;
-    let shape = [out, patches.input().channels, patches.taps()];
-    let filter = Filter::new(network, conv1, shape, layout, &node.name)?;
-    Ok(PatchProduct { patches, filter, out })
 }

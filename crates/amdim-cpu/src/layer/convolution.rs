@@ -4,7 +4,7 @@ use std::array;
 use std::mem::take;
 use std::ops::Range;
 
-use amdim_kernels::gemm::{Finish, Gemm};
+use amdim_kernels::gemm::Gemm;
 use amdim_kernels::{Stored, vectorized};
 use amdim_network::{Convolution as Description, Network};
 
@@ -41,15 +41,12 @@ impl Convolution {
         layout: &mut Layout<S>,
     ) -> Result<Self, CpuError> {
         let node = &network.nodes[index];
-        let patches = layout.patches(network, index, layer.window)?;
-        let out = node.shape.channels;
-        let shape = [out, patches.input().channels, patches.taps()];
-        let filter = Filter::new(network, layer.weight, shape, layout, &node.name)?;
+        let product = PatchProduct::new(network, index, layer.window, layer.weight, layout)?;
         let bias = match layer.bias {
-            Some(id) => Some(super::vector(network, id, out, &node.name)?),
+            Some(id) => Some(super::vector(network, id, product.out, &node.name)?),
             None => None,
         };
-        Ok(Self { product: PatchProduct { patches, filter, out }, bias, relu: layer.relu })
+        Ok(Self { product, bias, relu: layer.relu })
     }
 
     pub(crate) fn filter(&self) -> &Filter {
@@ -75,10 +72,9 @@ impl Convolution {
     ) {
         let out = self.product.out;
         let bias = self.bias.clone().map(|bias| &weights.parameters[bias]);
-        let finish = Finish { bias, relu: self.relu, ..Finish::default() };
         for rows in self.product.chunks(y.len() / out) {
             let y = &mut y[rows.start * out..rows.end * out];
-            self.product.forward(weights, x, rows, finish, y, &mut scratch.patches);
+            self.product.forward(weights, x, rows, (bias, self.relu), y, scratch);
         }
     }
 
@@ -146,13 +142,9 @@ impl Convolution {
             if self.bias.is_some() {
                 super::add_row_sums(weights, g, bias_partial, &mut scratch.centre);
             }
-            let first = Write::first(rows.start == 0);
-            let room = (&mut scratch.patches, &mut scratch.packed[..]);
-            product.weight_backward(weights, task.x, rows.clone(), g, weight_partial, first, room);
-            if !task.x_gradients.is_empty() {
-                let incoming = Incoming { product: g, shortcut: Round::Nothing };
-                product.input_backward(weights, incoming, rows, (&mut *task.x_gradients, write), scratch);
-            }
+            let incoming = Incoming { product: g, shortcut: Round::Nothing };
+            let to = (&mut *task.x_gradients, write);
+            product.backward(weights, task.x, incoming, rows, weight_partial, to, scratch);
         }
     }
 }

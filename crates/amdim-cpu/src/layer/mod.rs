@@ -7,6 +7,7 @@ mod max_pool;
 mod mixture;
 mod normed_convolution;
 mod patch_product;
+mod tile_product;
 
 pub(crate) use block::Block;
 pub(crate) use convolution::Convolution;
@@ -14,6 +15,7 @@ pub(crate) use global_average::GlobalAverage;
 pub(crate) use max_pool::MaxPool;
 pub(crate) use mixture::Mixture;
 pub(crate) use normed_convolution::NormedConvolution;
+pub(crate) use tile_product::{TileRoom, TileRoomSize};
 
 use std::array;
 use std::mem::take;
@@ -57,11 +59,13 @@ pub(crate) struct Layout<S: Stored> {
     packed: [usize; 2],
     /// The different windows so far.
     patches: Vec<Patches>,
+    /// Bytes of the tables of tiles so far.
+    tilings: usize,
 }
 
 impl<S: Stored> Layout<S> {
     pub(crate) fn new(gemm: Gemm<S>) -> Self {
-        Self { gemm, norms: 0, packed: [0; 2], patches: vec![] }
+        Self { gemm, norms: 0, packed: [0; 2], patches: vec![], tilings: 0 }
     }
 
     /// Lengths of the packed weights of all layers, forward and backward.
@@ -69,9 +73,9 @@ impl<S: Stored> Layout<S> {
         self.packed
     }
 
-    /// Bytes of the tables of all windows.
+    /// Bytes of the tables of all windows and tiles.
     pub(crate) fn table_bytes(&self) -> usize {
-        self.patches.iter().map(Patches::table_bytes).sum()
+        self.patches.iter().map(Patches::table_bytes).sum::<usize>() + self.tilings
     }
 
     /// The window of a node over its input.
@@ -93,9 +97,10 @@ impl<S: Stored> Layout<S> {
         Ok(patches)
     }
 
-    /// Ranges of a convolution's packed weights, forward and backward.
-    pub(crate) fn place_filter(&mut self, out: usize, fan_in: usize) -> [Range<usize>; 2] {
-        let lens = [self.gemm.packed_len(fan_in, out), self.gemm.packed_len(out, fan_in)];
+    /// Ranges of a convolution's packed weights, forward and backward: of `count` matrices.
+    pub(crate) fn place_filter(&mut self, count: usize, out: usize, inner: usize) -> [Range<usize>; 2] {
+        let lens =
+            [self.gemm.packed_len(inner, out), self.gemm.packed_len(out, inner)].map(|len| count * len);
         array::from_fn(|direction| {
             let start = self.packed[direction];
             self.packed[direction] += lens[direction];
@@ -169,7 +174,7 @@ pub(crate) struct InputGradients<'a, S> {
 /// A layer of a compiled network.
 #[derive(Debug)]
 pub(crate) enum Layer {
-    Convolution(Convolution),
+    Convolution(Box<Convolution>),
     Block(Box<Block>),
     Norm(Norm),
     Mixture(Box<Mixture>),
@@ -188,7 +193,7 @@ impl Layer {
         let node = &network.nodes[index];
         match &node.layer {
             Description::Convolution(layer) => {
-                Convolution::new(network, index, layer, layout).map(Self::Convolution)
+                Convolution::new(network, index, layer, layout).map(Box::new).map(Self::Convolution)
             }
             Description::ResidualBlock(layer) => {
                 Block::residual(network, index, layer, layout).map(Box::new).map(Self::Block)
@@ -213,7 +218,9 @@ impl Layer {
     /// The batch norms in it.
     pub(crate) fn norms(&self) -> impl Iterator<Item = &Norm> {
         let [a, b] = match self {
-            Self::Convolution(_) | Self::MaxPool(_) | Self::GlobalAverage(_) | Self::Mixture(_) => [None, None],
+            Self::Convolution(_) | Self::MaxPool(_) | Self::GlobalAverage(_) | Self::Mixture(_) => {
+                [None, None]
+            }
             Self::Block(block) => block.norms(),
             Self::Norm(norm) => [Some(norm), None],
             Self::NormedConvolution(layer) => [Some(layer.norm()), None],

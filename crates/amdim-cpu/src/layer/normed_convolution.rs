@@ -3,7 +3,7 @@
 use std::array;
 use std::mem::take;
 
-use amdim_kernels::gemm::{Finish, Gemm};
+use amdim_kernels::gemm::Gemm;
 use amdim_kernels::{Buffer, Kernel, Stored, vectorized};
 use amdim_network::{Network, NormedConvolution as Description};
 
@@ -55,12 +55,9 @@ impl NormedConvolution {
         layout: &mut Layout<S>,
     ) -> Result<Self, CpuError> {
         let node = &network.nodes[index];
-        let patches = layout.patches(network, index, layer.window)?;
-        let out = node.shape.channels;
-        let shape = [out, patches.input().channels, patches.taps()];
-        let filter = Filter::new(network, layer.weight, shape, layout, &node.name)?;
-        let norm = next_norm(network, &layer.norm, out, layout, &node.name)?;
-        Ok(Self { product: PatchProduct { patches, filter, out }, norm, relu: layer.relu })
+        let product = PatchProduct::new(network, index, layer.window, layer.weight, layout)?;
+        let norm = next_norm(network, &layer.norm, product.out, layout, &node.name)?;
+        Ok(Self { product, norm, relu: layer.relu })
     }
 
     pub(crate) fn norm(&self) -> &Norm {
@@ -93,13 +90,15 @@ impl NormedConvolution {
         scratch: &mut Scratch<S>,
     ) {
         let (out, state) = (self.product.out, &norms[self.norm.index]);
+        let mut sums = take(&mut scratch.hidden);
         for rows in self.product.chunks(y.len() / out) {
             let part = rows.start * out..rows.end * out;
-            let sum = &mut scratch.hidden[..part.len()];
-            self.product.forward(weights, x, rows, Finish::default(), sum, &mut scratch.patches);
+            let sum = &mut sums[..part.len()];
+            self.product.forward(weights, x, rows, (None, false), sum, scratch);
             let added = added.get(part.clone()).unwrap_or_default();
             self.finish(weights.instructions, state, sum, added, &mut y[part]);
         }
+        scratch.hidden = sums;
     }
 
     pub(crate) fn forward<S: Stored>(
@@ -119,14 +118,7 @@ impl NormedConvolution {
         pass.workers.for_each(&mut sum_parts[..groups.count()], |group, sum, scratch| {
             for rows in self.product.chunks(sum.len() / out) {
                 let to = &mut sum[rows.start * out..rows.end * out];
-                self.product.forward(
-                    pass.weights,
-                    xs[group],
-                    rows,
-                    Finish::default(),
-                    to,
-                    &mut scratch.patches,
-                );
+                self.product.forward(pass.weights, xs[group], rows, (None, false), to, scratch);
             }
         });
         let state = &mut norms[self.norm.index];
@@ -251,13 +243,9 @@ impl NormedConvolution {
                 let part = rows.start * product.out..rows.end * product.out;
                 let g = &mut task.y_gradients[part.clone()];
                 state.apply_backward(weights.instructions, g, &task.sum[part]);
-                let first = Write::first(rows.start == 0);
-                let room = (&mut scratch.patches, &mut scratch.packed[..]);
-                product.weight_backward(weights, task.x, rows.clone(), g, task.partial, first, room);
-                if !task.x_gradients.is_empty() {
-                    let incoming = Incoming { product: g, shortcut: Round::Nothing };
-                    product.input_backward(weights, incoming, rows, (&mut *task.x_gradients, write), scratch);
-                }
+                let incoming = Incoming { product: g, shortcut: Round::Nothing };
+                let to = (&mut *task.x_gradients, write);
+                product.backward(weights, task.x, incoming, rows, task.partial, to, scratch);
             }
         });
     }

@@ -94,6 +94,27 @@ pub(crate) fn mixture_network() -> Network {
     with_mixture(builder.finish(vec![vector]), 4, 7)
 }
 
+/// A random network whose convolutions are wide enough to be computed by tiles (see docs/design/kernels.md), with borders
+/// that tiles fit or overlap.
+pub(crate) fn wide_network(random: &mut Random) -> Network {
+    let side = |random: &mut Random| random.pick(&[8, 9, 10, 11, 12, 13]);
+    let input = MapShape { channels: 16, height: side(random), width: side(random) };
+    let border = |random: &mut Random| Padding {
+        pixels: random.pick(&[0, 1, 2]),
+        mode: random.pick(&[PadMode::Zero, PadMode::Reflect]),
+    };
+    let mut builder = Builder::new(input);
+    let window = Window::new(3, 1, border(random));
+    let (bias, relu, norm) =
+        (random.pick(&[true, false]), random.pick(&[true, false]), random.pick(&[true, false]));
+    let conv = builder.convolution("conv", Source::Picture, 17, window, bias, relu).unwrap();
+    let window = Window::new(4, 2, border(random));
+    let strided = builder.residual_block("strided", Source::Node(conv), 17, window, norm).unwrap();
+    let window = Window::new(3, 1, border(random));
+    let block = builder.residual_block("block", Source::Node(conv), 33, window, !norm).unwrap();
+    builder.finish(vec![strided, block])
+}
+
 /// A random network of a few layers of every kind over small maps, some of them read twice.
 pub(crate) fn random_network(random: &mut Random) -> Network {
     let input = MapShape {

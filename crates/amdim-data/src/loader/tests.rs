@@ -280,9 +280,9 @@ fn a_stream_gives_the_same_batches_on_any_threads_and_after_a_resume() {
     }
     // The same pictures in memory, drawn from the same keys.
     let one = &whole[0];
-    let pipeline = crate::augment::Pipeline::new(&augment()).unwrap();
+    let pipeline = Pipeline::new(&augment()).unwrap();
     let (mut first, mut second) = (vec![0.0; 64], vec![0.0; 64]);
-    let part = crate::decode::Part::whole(ramps(23).image(one.indices[3] as usize).unwrap());
+    let part = Part::whole(ramps(23).image(one.indices[3] as usize).unwrap());
     let key = [7, 0, u64::from(one.indices[3])];
     pipeline.training_views(part, key, &mut Scratch::default(), [&mut first, &mut second]).unwrap();
     assert_eq!(one.views[0][3 * 64..4 * 64], first);

@@ -27,7 +27,9 @@ pub(super) fn build(export: &Export) -> Graph {
             Source::Picture => (pictures.clone(), network.input),
             Source::Node(index) => (values[index].clone(), network.nodes[index].shape),
         };
-        values.push(if is_needed { layers::add(&mut build, node, &input) } else { String::new() });
+        let other = node.added().map(|other| values[other].clone());
+        let result = is_needed.then(|| layers::add(&mut build, node, &input, other.as_deref()));
+        values.push(result.unwrap_or_default());
     }
     for &(name, place) in export.outputs {
         let node = network.outputs[place];
@@ -61,8 +63,8 @@ fn needed(export: &Export) -> Vec<bool> {
         needed[network.outputs[place]] = true;
     }
     for index in (0..needed.len()).rev() {
-        if let (true, Source::Node(input)) = (needed[index], network.nodes[index].input) {
-            needed[input] = true;
+        if needed[index] {
+            network.nodes[index].reads().for_each(|input| needed[input] = true);
         }
     }
     needed

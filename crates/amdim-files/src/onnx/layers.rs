@@ -1,13 +1,15 @@
 //! Each kind of layer as operators of ONNX.
 
 use amdim_network::{
-    BatchNorm, Convolution, Layer, MapShape, Node, PadMode, ParameterId, Projection, ResidualBlock, Window,
+    BatchNorm, Convolution, Layer, MapShape, Node, NormedConvolution, PadMode, ParameterId, Projection,
+    ResidualBlock, Window,
 };
 
 use super::graph::{Build, float, int, ints, text};
 
-/// Adds a layer on the value `input` (its name and shape) and returns the name of its result.
-pub(super) fn add(build: &mut Build, node: &Node, input: &(String, MapShape)) -> String {
+/// Adds a layer on the value `input` (its name and shape) and returns the name of its result; `other` is the value that
+/// some layers add to it.
+pub(super) fn add(build: &mut Build, node: &Node, input: &(String, MapShape), other: Option<&str>) -> String {
     let (value, from) = (input.0.as_str(), input.1);
     let name = &node.name;
     match &node.layer {
@@ -17,7 +19,34 @@ pub(super) fn add(build: &mut Build, node: &Node, input: &(String, MapShape)) ->
         }
         Layer::BatchNorm(layer) => batch_norm(build, &format!("{name}/norm"), value, layer),
         Layer::Projection(layer) => projection(build, name, value, layer),
+        Layer::NormedConvolution(layer) => normed_convolution(build, name, value, other, layer),
+        Layer::MaxPool(window) => max_pool(build, name, value, *window),
+        Layer::GlobalAverage => build.op(&format!("{name}/average"), "GlobalAveragePool", &[value], vec![]),
+        Layer::Mixture(_) => unreachable!("only maps are written, and no map needs mixture features"),
     }
+}
+
+/// `relu(norm(conv(x)) + other)`.
+fn normed_convolution(
+    build: &mut Build,
+    name: &str,
+    input: &str,
+    other: Option<&str>,
+    layer: &NormedConvolution,
+) -> String {
+    let (input, window) = bordered(build, name, input, layer.window);
+    let mut result = slide(build, &format!("{name}/convolution"), &input, window, layer.weight, None);
+    result = batch_norm(build, &format!("{name}/norm"), &result, &layer.norm);
+    if let Some(other) = other {
+        result = build.op(&format!("{name}/sum"), "Add", &[&result, other], vec![]);
+    }
+    if layer.relu { relu(build, name, &result) } else { result }
+}
+
+/// The largest of each window; a border of zeros is no candidate, as in ONNX.
+fn max_pool(build: &mut Build, name: &str, input: &str, window: Window) -> String {
+    let (input, window) = bordered(build, name, input, window);
+    build.op(&format!("{name}/largest"), "MaxPool", &[&input], window_attributes(window))
 }
 
 fn convolution(build: &mut Build, name: &str, input: &str, layer: &Convolution) -> String {

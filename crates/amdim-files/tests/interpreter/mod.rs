@@ -91,6 +91,14 @@ fn operator(node: &Node, inputs: &[&Values]) -> Values {
         }
         "Conv" => convolution(node, x, inputs[1], inputs.get(2).copied()),
         "AveragePool" => average(node, x),
+        "MaxPool" => largest(node, x),
+        "GlobalAveragePool" => {
+            let [n, c, h, w] = x.dims();
+            let places = |n, c| (0..h).flat_map(move |y| (0..w).map(move |column| [n, c, y, column]));
+            let mean =
+                |[n, c, _, _]: [usize; 4]| places(n, c).map(|at| x.at(at)).sum::<f64>() / (h * w) as f64;
+            Values::make([n, c, 1, 1], mean)
+        }
         "BatchNormalization" => batch_norm(node, inputs),
         "Pad" => pad(node, x, inputs[1]),
         other => panic!("{other}"),
@@ -142,6 +150,24 @@ fn average(node: &Node, x: &Values) -> Values {
         let sum: f64 =
             places.map(|(i, j)| bordered(x, n, c, y * strides[0] + i, column * strides[1] + j, &pads)).sum();
         sum / (kernel[0] * kernel[1]) as f64
+    })
+}
+
+/// Places of the border are no candidates.
+fn largest(node: &Node, x: &Values) -> Values {
+    let (kernel, strides, pads) = (ints(node, "kernel_shape"), ints(node, "strides"), ints(node, "pads"));
+    let [height, width] = positions(x, &kernel, &strides, &pads);
+    let [_, _, rows, columns] = x.dims();
+    Values::make([x.shape[0], x.shape[1], height, width], |[n, c, y, column]| {
+        let axis = |first: usize, kernel: usize, pad: usize, end: usize| {
+            (first..first + kernel).filter_map(move |at| at.checked_sub(pad)).filter(move |&at| at < end)
+        };
+        axis(y * strides[0], kernel[0], pads[0], rows)
+            .flat_map(|y| {
+                axis(column * strides[1], kernel[1], pads[1], columns).map(move |column| [n, c, y, column])
+            })
+            .map(|at| x.at(at))
+            .fold(f64::NEG_INFINITY, f64::max)
     })
 }
 

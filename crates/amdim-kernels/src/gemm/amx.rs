@@ -14,7 +14,7 @@ use std::mem::MaybeUninit;
 use std::{array, slice};
 
 use super::Rows;
-use super::table::{InterleaveFunction, MatrixUnit, Table, TileFunction};
+use super::table::{MatrixUnit, Table, TileFunction};
 use super::tile::{Inner, Tile, finish};
 use crate::Bf16;
 use crate::simd::amx::{ROW_BYTES, Shapes, TILE_ROWS, TileUnit};
@@ -37,10 +37,8 @@ mod tiles {
 }
 use tiles::{LEFT, RIGHT, SUMS};
 
-/// The table of a tile unit, and of registers that its sums are finished in.
-pub(super) const fn table<U: TileUnit, V: Products<Bf16>>(
-    interleave: InterleaveFunction<Bf16>,
-) -> Table<Bf16> {
+/// The table of a tile unit, and of registers that its sums are finished in; `vectors` does all but products.
+pub(super) const fn table<U: TileUnit, V: Products<Bf16>>(vectors: &Table<Bf16>) -> Table<Bf16> {
     assert!(V::LANES * 2 == PANEL && V::DEPTH == 2);
     // The functions take any number of rows, so to them a tile is one row high.
     let functions: &[[TileFunction<Bf16>; 2]] = &[[blocks::<U, V, false>, blocks::<U, V, true>]];
@@ -51,7 +49,8 @@ pub(super) const fn table<U: TileUnit, V: Products<Bf16>>(
         tiles: functions,
         transposed_heights: &[1],
         transposed: functions,
-        interleave,
+        interleave: vectors.interleave,
+        transforms: vectors.transforms,
         unit: Some(MatrixUnit { begin: begin::<U>, end: end::<U>, transpose }),
     }
 }

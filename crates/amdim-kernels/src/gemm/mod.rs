@@ -17,6 +17,7 @@ use table::{MatrixUnit, Table};
 pub use table::{TableRef, Tabled};
 use tile::{Added, Inner, Target, Tile};
 
+use crate::winograd::Transforms;
 use crate::{Bf16, Kernel, Stored};
 
 /// Rows that are dense in themselves: `rows` of `width` values, `stride` apart.
@@ -273,6 +274,11 @@ impl<S: Stored> Gemm<S> {
     /// If this processor doesn't support it.
     pub fn new(kernel: Kernel) -> Self {
         Self { table: S::table(kernel).0 }
+    }
+
+    /// The kernel's transforms of tiles; see [`crate::winograd`].
+    pub(crate) fn transforms(self, index: usize) -> &'static Transforms<S> {
+        &self.table.transforms[index]
     }
 
     /// Number of values of a packed right factor `[inner, n]`.

@@ -8,6 +8,7 @@ use super::tile::{Tile, run};
 use super::{Left, Rows};
 use crate::simd::portable::Lanes;
 use crate::simd::{Products, Simd};
+use crate::winograd::{Transforms, transforms};
 use crate::{Bf16, Kernel, Stored};
 
 /// Computes one tile.
@@ -30,6 +31,8 @@ pub(crate) struct Table<S: Stored> {
     pub(crate) transposed_heights: &'static [usize],
     pub(crate) transposed: &'static [[TileFunction<S>; 2]],
     pub(crate) interleave: InterleaveFunction<S>,
+    /// Those of kernels with two and with three taps.
+    pub(crate) transforms: [Transforms<S>; 2],
     /// What a kernel needs besides if its tile functions use a matrix unit.
     pub(crate) unit: Option<MatrixUnit<S>>,
 }
@@ -124,6 +127,9 @@ macro_rules! table {
                 interleave::<$stored, { <$vector as Products<$stored>>::DEPTH }>(rows, columns, to, width);
             }
 
+            transforms!(two, $vector, $stored, 2, $(#[$feature])*);
+            transforms!(three, $vector, $stored, 3, $(#[$feature])*);
+
             pub(super) static TABLE: Table<$stored> = Table {
                 depth: <$vector as Products<$stored>>::DEPTH,
                 columns: <$vector as Simd>::LANES * $vectors,
@@ -132,6 +138,7 @@ macro_rules! table {
                 transposed_heights: &[$($t_rows),*],
                 transposed: &[$([tile::<$t_rows, true, false>, tile::<$t_rows, true, true>]),*],
                 interleave: interleave_rows,
+                transforms: [two::TRANSFORMS, three::TRANSFORMS],
                 unit: None,
             };
         }
@@ -167,7 +174,7 @@ mod x86 {
         #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma")]
     );
 
-    static AMX_BF16: Table<Bf16> = amx::table::<Amx, NativeBf16>(native_bf16::TABLE.interleave);
+    static AMX_BF16: Table<Bf16> = amx::table::<Amx, NativeBf16>(&native_bf16::TABLE);
 
     pub(super) fn f32_table(kernel: Kernel) -> &'static Table<f32> {
         match kernel {

@@ -38,9 +38,8 @@ impl Tested for Bf16 {
         use crate::simd::amx::emulated::Emulated;
         use crate::simd::avx512::NativeBf16;
 
-        static TABLE: LazyLock<Table<Bf16>> = LazyLock::new(|| {
-            amx::table::<Emulated, NativeBf16>(Gemm::<Bf16>::new(Kernel::Avx512).table.interleave)
-        });
+        static TABLE: LazyLock<Table<Bf16>> =
+            LazyLock::new(|| amx::table::<Emulated, NativeBf16>(Gemm::<Bf16>::new(Kernel::Avx512).table));
         (Kernel::Avx512.is_supported() && Kernel::Avx512.has_bf16()).then(|| Gemm { table: &TABLE })
     }
 }

@@ -26,6 +26,13 @@ pub(crate) trait Simd: Copy {
     unsafe fn zero() -> Self;
     /// Lane by lane.
     unsafe fn add(self, other: Self) -> Self;
+    /// Lane by lane.
+    unsafe fn sub(self, other: Self) -> Self;
+    /// Half of each number.
+    unsafe fn half(self) -> Self;
+    /// Asks for the memory that a register's values will be read from or written to soon. Any address will do.
+    #[inline(always)]
+    unsafe fn prefetch<T>(_at: *const T) {}
     /// Negative values become zero; NaN stays.
     unsafe fn relu(self) -> Self;
     /// Zero where `activation <= 0`.

@@ -8,9 +8,9 @@
 use std::arch::aarch64::{
     float32x4_t, uint16x4_t, uint16x8_t, vaddhn_u32, vaddq_f32, vaddq_u32, vandq_u32, vbicq_u32, vbsl_u16,
     vceqq_f32, vclezq_f32, vdup_n_u16, vdup_n_u32, vdupq_n_f32, vdupq_n_u32, vfmaq_laneq_f32, vfmaq_n_f32,
-    vld1_u16, vld1q_f32, vld1q_u16, vmaxq_f32, vmovn_u32, vorr_u16, vreinterpret_u16_u32,
+    vld1_u16, vld1q_f32, vld1q_u16, vmaxq_f32, vmovn_u32, vmulq_n_f32, vorr_u16, vreinterpret_u16_u32,
     vreinterpretq_f32_u32, vreinterpretq_u32_f32, vreinterpretq_u32_u16, vset_lane_u32, vshll_n_u16,
-    vshlq_n_u32, vshrn_n_u32, vshrq_n_u32, vst1_u16, vst1q_f32,
+    vshlq_n_u32, vshrn_n_u32, vshrq_n_u32, vst1_u16, vst1q_f32, vsubq_f32,
 };
 use std::sync::atomic::{Ordering, compiler_fence};
 
@@ -36,6 +36,16 @@ impl Simd for F32x4 {
     #[inline(always)]
     unsafe fn add(self, other: Self) -> Self {
         Self(unsafe { vaddq_f32(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    unsafe fn sub(self, other: Self) -> Self {
+        Self(unsafe { vsubq_f32(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    unsafe fn half(self) -> Self {
+        Self(unsafe { vmulq_n_f32(self.0, 0.5) })
     }
 
     #[inline(always)]

@@ -33,6 +33,16 @@ impl<R: Real> Simd for Lanes<R> {
     }
 
     #[inline(always)]
+    unsafe fn sub(self, other: Self) -> Self {
+        self.map2(other, |x, y| x - y)
+    }
+
+    #[inline(always)]
+    unsafe fn half(self) -> Self {
+        self.map2(self, |x, _| x * R::from_f64(0.5))
+    }
+
+    #[inline(always)]
     unsafe fn relu(self) -> Self {
         self.map2(self, |x, _| if x < R::default() { R::default() } else { x })
     }

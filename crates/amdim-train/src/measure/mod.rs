@@ -168,6 +168,7 @@ impl Measuring<'_> {
             threads: request.threads,
             prefetch: request.threads + 1,
             on_bad_image: request.on_bad_image.into(),
+            shuffle_buffer: 1,
             epoch: 0,
             position: 0,
         };

@@ -163,8 +163,8 @@ mod tests {
         gatherer
     }
 
-    fn name(text: &str) -> Option<StoredLabel> {
-        Some(Name(text.to_owned()))
+    fn name(text: &str) -> StoredLabel {
+        Name(text.to_owned())
     }
 
     fn all(labels: &Labels) -> Vec<Option<u32>> {
@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn names_are_sorted_or_in_the_order_given() {
-        let labels = [name("dog"), name("cat"), name("dog")];
+        let labels = [Some(name("dog")), Some(name("cat")), Some(name("dog"))];
         let sorted = gathered(&labels).finish(None, Missing::IsAnError).unwrap();
         assert_eq!(sorted.classes(), ["cat", "dog"]);
         assert_eq!(all(&sorted), [Some(1), Some(0), Some(1)]);
@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn numbers_beside_names_and_huge_numbers_are_errors() {
         let mut mixed = gathered(&[Some(Number(1))]);
-        let error = mixed.push(name("cat"), || "p1".to_owned()).unwrap_err();
+        let error = mixed.push(Some(name("cat")), || "p1".to_owned()).unwrap_err();
         assert!(error.to_string().contains("numbers (p0) and names (p1)"), "{error}");
         let error = LabelGatherer::default().push(Some(Number(u32::MAX)), || "p0".to_owned()).unwrap_err();
         assert_eq!(error.code(), "AMDIM_DATA");

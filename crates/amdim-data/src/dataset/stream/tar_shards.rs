@@ -6,7 +6,7 @@
 //! reads the headers and the labels; of each picture it keeps where its entry begins.
 
 use std::io::{self, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -92,7 +92,7 @@ struct Scan<'a> {
 }
 
 impl<'a> Scan<'a> {
-    fn new(path: &PathBuf, labels: ShardLabels, found: &'a mut ScannedTar) -> Result<Self> {
+    fn new(path: &Path, labels: ShardLabels, found: &'a mut ScannedTar) -> Result<Self> {
         let place = path.display().to_string();
         let mut reader = BlockReader::open(path)?;
         let mut start = [0; 2];
@@ -105,7 +105,7 @@ impl<'a> Scan<'a> {
         reader.go_to(0);
         let len = reader.len();
         let archive = Archive::new(reader);
-        Ok(Self { place, path: path.clone(), archive, len, labels, found, entries: vec![] })
+        Ok(Self { place, path: path.to_owned(), archive, len, labels, found, entries: vec![] })
     }
 
     fn run(mut self) -> Result<Shard> {
@@ -323,7 +323,6 @@ impl PieceReader for TarReader {
             return Err(failed(io::ErrorKind::UnexpectedEof.into()));
         }
         drop(entry);
-        drop(entries);
         self.reader = Some(archive.into_inner());
         Ok(bytes)
     }

@@ -1,6 +1,6 @@
 use std::fs;
 
-use parquet::basic::Compression;
+use parquet::basic::{Compression, GzipLevel, ZstdLevel};
 use parquet::data_type::Int64Type;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
@@ -49,7 +49,7 @@ fn write(
         .set_dictionary_enabled(false)
         .build();
     let mut writer =
-        SerializedFileWriter::new(fs::File::create(&path).unwrap(), schema, Arc::new(properties)).unwrap();
+        SerializedFileWriter::new(File::create(&path).unwrap(), schema, Arc::new(properties)).unwrap();
     for rows in groups {
         let mut group = writer.next_row_group().unwrap();
         let levels: Vec<i16> = rows.iter().map(|(bytes, _)| if bytes.is_some() { 2 } else { 1 }).collect();
@@ -89,8 +89,8 @@ fn pictures_labels_and_class_names_of_any_row_group_and_codec() {
     for codec in [
         Compression::UNCOMPRESSED,
         Compression::SNAPPY,
-        Compression::ZSTD(Default::default()),
-        Compression::GZIP(Default::default()),
+        Compression::ZSTD(ZstdLevel::default()),
+        Compression::GZIP(GzipLevel::default()),
     ] {
         let files = [
             write(folder.path(), "a.parquet", &[rows(0..7), vec![], rows(7..9)], Some(FEATURES), codec),
@@ -156,8 +156,7 @@ fn a_file_without_pictures_names_its_columns() {
     let path = folder.path().join("text.parquet");
     let schema = "message schema { optional binary text (UTF8); optional int64 label; }";
     let schema = Arc::new(parse_message_type(schema).unwrap());
-    let writer =
-        SerializedFileWriter::new(fs::File::create(&path).unwrap(), schema, Default::default()).unwrap();
+    let writer = SerializedFileWriter::new(File::create(&path).unwrap(), schema, Arc::default()).unwrap();
     writer.close().unwrap();
     let error = open(&[path], &AUTO).err().unwrap();
     assert!(

@@ -1,5 +1,4 @@
 use std::fs;
-use std::path::Path;
 
 use super::super::StreamDataset;
 use super::*;
@@ -13,7 +12,10 @@ fn png(level: u8) -> Vec<u8> {
     bytes.into_inner()
 }
 
-fn shard(folder: &Path, name: &str, files: &[(&str, &[u8])]) -> PathBuf {
+/// Names and contents of files.
+type Files<'a> = &'a [(&'a str, &'a [u8])];
+
+fn shard(folder: &Path, name: &str, files: Files) -> PathBuf {
     let path = folder.join(name);
     let mut archive = tar::Builder::new(fs::File::create(&path).unwrap());
     for (name, bytes) in files {
@@ -89,7 +91,7 @@ fn captions_are_no_labels() {
 #[test]
 fn what_contradicts_the_format_is_an_error_that_names_it() {
     let folder = tempfile::tempdir().unwrap();
-    let cases: [(&[(&str, &[u8])], &str); 6] = [
+    let cases: [(Files, &str); 6] = [
         (&[("a.png", b"x"), ("a.seg.png", b"x")], "two pictures of one sample"),
         (&[("a.png", b"x"), ("a.cls", b"1"), ("b.png", b"x")], "b.png in"),
         (&[("a.png", b"x"), ("a.cls", b"1"), ("b.png", b"x"), ("b.cls", b"cat")], "numbers (a.png in"),

@@ -1,0 +1,34 @@
+import { describe, expect, it } from 'vitest'
+import { connector, proxyFor } from '../../src/download/proxy.js'
+
+const proxy = (url: string, env: NodeJS.ProcessEnv) => proxyFor(new URL(url), env)
+
+describe('proxyFor', () => {
+  const env = { https_proxy: 'http://s:1', HTTP_PROXY: 'http://p:2', HTTPS_PROXY: 'http://capitals:3' }
+
+  it('goes by the protocol, and small letters come first', () => {
+    expect(proxy('https://a.org/x', env)).toBe('http://s:1')
+    expect(proxy('http://a.org/x', env)).toBe('http://p:2')
+    expect(proxy('http://a.org/x', {})).toBeUndefined()
+  })
+
+  it.each([
+    ['a.org', true],
+    ['.a.org', true],
+    ['*.a.org', true],
+    ['b.org, sub.a.org', true],
+    ['sub.a.org:443', true],
+    ['sub.a.org:80', false],
+    ['*', true],
+    ['ub.a.org', false],
+    ['', false],
+  ])('leaves out the hosts of no_proxy=%s', (list, isExempt) => {
+    expect(proxy('https://sub.a.org/x', { ...env, no_proxy: list }) === undefined).toBe(isExempt)
+  })
+
+  it('refuses what is no address, without repeating it', () => {
+    const connect = () => connector(new URL('http://a.org'), { http_proxy: 'secret@@:no address' })
+    expect(connect).toThrow(expect.objectContaining({ code: 'AMDIM_INVALID_ARGUMENT' }))
+    expect(connect).not.toThrow(/secret/)
+  })
+})
