@@ -65,6 +65,7 @@ mod tests {
             pixels: 32,
             channels: 3,
             decode: crate::DecodeMode::Exact,
+            policy: None,
         };
         let mut view = vec![0.0; 32 * 32 * 3];
         Normalizer::new(&Params { mean: augment.mean.clone(), std: augment.std.clone() })

@@ -66,9 +66,16 @@ impl Mixture {
         let units = units.ok_or_else(|| wrong("it has no hidden units"))?;
         let out = node.shape.len();
         Ok(Self {
-            hidden: Filter::new(network, layer.hidden_weight, [units, channels, 1], layout, &node.name)?,
+            hidden: Filter::new(
+                network,
+                layer.hidden_weight,
+                [units, channels, 1],
+                None,
+                layout,
+                &node.name,
+            )?,
             hidden_bias: super::vector(network, layer.hidden_bias, units, &node.name)?,
-            output: Filter::new(network, layer.weight, [out, units, 1], layout, &node.name)?,
+            output: Filter::new(network, layer.weight, [out, units, 1], None, layout, &node.name)?,
             output_bias: super::vector(network, layer.bias, out, &node.name)?,
             channels,
         })
