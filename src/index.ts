@@ -4,7 +4,7 @@
  * @packageDocumentation
  */
 export { jsonSchema, type ResolveConfigOptions, resolveConfig, type SchemaName } from './config/config.js'
-export type { Layer } from './config/encoder-maps.js'
+export type { Layer, MapLayer } from './config/encoder-maps.js'
 export { type ConfigFile, loadConfig, loadPolicy } from './config/load.js'
 export { PRESETS, type Preset } from './config/presets.js'
 export type {

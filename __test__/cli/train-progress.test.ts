@@ -36,6 +36,7 @@ const step: StepEvent = {
   scoreMean: 0,
   scoreStd: 1,
   scoreMax: 9,
+  posteriorEntropy: null,
   gradientNorm: 1,
   classifier: { linearLoss: 1, linearTop1: 0.456, mlpLoss: 1, mlpTop1: 0.5 },
   progress: 0.42,

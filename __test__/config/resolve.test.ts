@@ -23,7 +23,12 @@ describe('resolveConfig', () => {
       batchNorm: false,
       localMaps: null,
     })
-    expect(config.objective).toEqual({ scoreClip: 20, logitPenalty: 0.04, terms: ['1->5', '1->7', '5->5'] })
+    expect(config.objective).toEqual({
+      scoreClip: 20,
+      logitPenalty: 0.04,
+      terms: ['1->5', '1->7', '5->5'],
+      mixture: null,
+    })
     expect(config).toMatchObject({ batchSize: 64, length: { minutes: 30 }, schedule: { kind: 'constant' } })
     expect(await resolveConfig({ preset: 'tiny' })).toEqual(config)
   })

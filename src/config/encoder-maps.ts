@@ -1,8 +1,15 @@
 /** Which feature maps an encoder has; what Rust describes, known before a model is made. */
-import type { EncoderConfig } from './types.js'
+import type { AmdimConfig, EncoderConfig } from './types.js'
 
 /** A feature map by name: `global` is the 1x1 vector, `local5` the projected map of 5x5. */
-export type Layer = 'global' | `local${number}`
+export type MapLayer = 'global' | `local${number}`
+
+/**
+ * What `embed` can return of a picture: `global` is the 1x1 vector, `local5` the projected map of 5x5; of a model with
+ * mixture features also `mixture`, the features themselves, and `posterior5`, the posterior over them at every location
+ * of the 5x5 map.
+ */
+export type Layer = MapLayer | 'mixture' | `posterior${number}`
 
 /** Sides of the maps of a ResNet's stages, at every size of pictures. */
 export const STAGE_SIDES = [4, 8, 16, 32] as const
@@ -16,8 +23,16 @@ export function mapSides({ kind, localMaps }: Maps): number[] {
 }
 
 /** Names of the encoder's maps, the global one first. */
-export function layerNames(encoder: Maps): Layer[] {
-  return mapSides(encoder).map((side): Layer => (side === 1 ? 'global' : `local${side}`))
+export function layerNames(encoder: Maps): MapLayer[] {
+  return mapSides(encoder).map((side): MapLayer => (side === 1 ? 'global' : `local${side}`))
+}
+
+/** Names of a model's layers, the encoder's maps first. */
+export function modelLayers({ encoder, objective }: AmdimConfig): Layer[] {
+  const maps = layerNames(encoder)
+  if (objective.mixture === null) return maps
+  const sides = mapSides(encoder).filter((side) => side > 1)
+  return [...maps, 'mixture', ...sides.map((side): Layer => `posterior${side}`)]
 }
 
 /** The sides of the source and the target of a term, `SOURCE->TARGET`. */

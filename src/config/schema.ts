@@ -9,6 +9,27 @@ const term = z
   .string()
   .regex(/^[1-9][0-9]{0,3}->[1-9][0-9]{0,3}$/, 'expected SOURCE->TARGET, the sides of two maps, such as 1->5')
 
+const mixture = z.strictObject({
+  components: field(
+    z.int().min(1).max(256).default(8),
+    'mixture features a picture (k)',
+    'mixture-components',
+  ),
+  hiddenUnits: field(
+    count().max(65_536).nullable().default(null),
+    'hidden units of the network that makes them; null: embeddingDim',
+  ),
+  entropyWeight: field(nonNegative().default(1), "weight of the posterior's entropy (alpha)"),
+  temperature: field(
+    positive().nullable().default(null),
+    'temperature of the posterior (tau); null: 1 / entropyWeight, the best one there is',
+  ),
+  stopPosterior: field(
+    z.boolean().default(true),
+    'the gradient takes the posterior as a constant (no difference at the best temperature)',
+  ),
+})
+
 const objective = group(
   {
     scoreClip: field(
@@ -26,8 +47,12 @@ const objective = group(
       'which feature map predicts which, by the sides of both, both directions; by default those of the maps',
       'terms',
     ),
+    mixture: field(
+      mixture.nullable().default(null),
+      'mixture features as sources of the terms 1->N (paper section 3.5); null: the global vector itself',
+    ),
   },
-  'the multiscale InfoNCE objective (paper section 3.4)',
+  'the multiscale InfoNCE objective (paper sections 3.4 and 3.5)',
 )
 
 const optimizer = group(
@@ -229,6 +254,14 @@ export const configSchema = z
     for (const [i, term] of objective.terms.entries())
       if (!termSides(term).every((side) => sides.includes(side)))
         mismatch(['objective', 'terms', i], `expected sides of the encoder's maps (${sides.join(', ')})`)
+    const { mixture, terms } = objective
+    if (mixture !== null && !terms.some((term) => term.startsWith('1->')))
+      mismatch(['objective', 'mixture'], 'expected null, or a term 1->N that its features are the sources of')
+    if (mixture !== null && mixture.temperature === null && mixture.entropyWeight === 0)
+      mismatch(
+        ['objective', 'mixture', 'entropyWeight'],
+        'expected a positive number where temperature is null (1 / entropyWeight)',
+      )
     if (augment.pixels !== encoder.encoderSize)
       mismatch(['augment', 'pixels'], `expected encoder.encoderSize (${encoder.encoderSize})`)
     if (augment.channels !== encoder.inputChannels)

@@ -1,6 +1,6 @@
 import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Layer, layerNames } from '../config/encoder-maps.js'
+import { type MapLayer, layerNames } from '../config/encoder-maps.js'
 import { assertKnownKeys } from '../config/validate-keys.js'
 import { assertOneOf, assertPath } from '../data/arguments.js'
 import { AmdimError, invalidArgument } from '../errors.js'
@@ -24,7 +24,7 @@ export interface ExportOptions {
    *
    * @default ['global']
    */
-  layers?: readonly Layer[]
+  layers?: readonly MapLayer[]
   /**
    * Whether an ONNX graph takes RGB values in 0..1 and normalises them itself, with mean and standard deviation of the
    * model's configuration. Without it the graph takes normalised pictures.

@@ -1,5 +1,5 @@
 import { resolveConfig } from '../config/config.js'
-import { type Layer, layerNames } from '../config/encoder-maps.js'
+import { type Layer, modelLayers } from '../config/encoder-maps.js'
 import type { AmdimConfig, ConfigOverrides, PresetName } from '../config/types.js'
 import { assertKnownKeys } from '../config/validate-keys.js'
 import { assertOneOf, assertPath } from '../data/arguments.js'
@@ -65,11 +65,19 @@ export interface CreateModelOptions extends ModelOptions {
 /** Options of {@link AmdimModel.embed}. */
 export interface EmbedOptions {
   /**
-   * Which feature map of the encoder: the 1x1 vector, or a projected local map by its side.
+   * Which layer: the 1x1 vector, or a projected local map by its side; of a model with mixture features also these, or
+   * the posterior over them at every location of a local map.
    *
-   * @default 'global'
+   * @default 'global', with `posteriorMaps` the posterior of the largest map
    */
   layer?: Layer
+  /**
+   * Folder for a PNG drawing of each picture's posterior, with a layer `posteriorN`: the picture, the colours of its
+   * components over it, and the most probable component of each location. The folder is made if it is not there.
+   *
+   * @default no drawings
+   */
+  posteriorMaps?: string
   /**
    * Pictures encoded at once.
    *
@@ -95,7 +103,7 @@ export interface EmbedOptions {
 }
 
 /** Options of {@link AmdimModel.classify}. */
-export interface ClassifyOptions extends Omit<EmbedOptions, 'layer'> {
+export interface ClassifyOptions extends Omit<EmbedOptions, 'layer' | 'posteriorMaps'> {
   /**
    * Which classifier: the linear one, or the one with a hidden layer.
    *
@@ -238,7 +246,8 @@ export class AmdimModel {
    *
    * @param images - a data set, the path of one or of a picture, an array of pictures (paths, bytes of files,
    *   pixels), or pixels
-   * @returns for `global` `[pictures, embedding]`, for a local map `[pictures, embedding, side, side]`
+   * @returns for `global` `[pictures, embedding]`, for a local map `[pictures, embedding, side, side]`, for `mixture`
+   *   `[pictures, components, embedding]`, for a posterior `[pictures, components, side, side]`
    * @throws {@link AmdimError} `AMDIM_INVALID_ARGUMENT` for a bad option, `AMDIM_DATA` or `AMDIM_DECODE` for pictures
    *   that cannot be read, `AMDIM_CANCELLED` when the signal aborts
    * @example
@@ -252,10 +261,8 @@ export class AmdimModel {
    */
   async embed(images: EmbedInput, options: EmbedOptions = {}): Promise<Embedding> {
     const { native } = this
-    assertKnownKeys(options, ['layer', ...DECODE_OPTIONS], 'embed')
-    const { layer = 'global' } = options
-    assertOneOf('layer', layer, layerNames(this.config.encoder))
-    const request = { layer, ...(await resolveDecode(options)) }
+    assertKnownKeys(options, ['layer', 'posteriorMaps', ...DECODE_OPTIONS], 'embed')
+    const request = { ...chooseLayer(options, modelLayers(this.config)), ...(await resolveDecode(options)) }
     return this.#withImages(images, async (dataset) => {
       const begin = (report: Report) => native.embed(dataset.native, JSON.stringify(request), report)
       return toEmbedding(await runOnPictures(dataset, begin, options))
@@ -328,8 +335,31 @@ export async function resolvePlace(options: ModelOptions) {
   return validate(placeSchema, options)
 }
 
+/** Which layer, and where it is drawn. */
+function chooseLayer(
+  { layer: asked, posteriorMaps = null as string | null }: EmbedOptions,
+  layers: readonly Layer[],
+): { layer: Layer; posteriorMaps: string | null } {
+  if (posteriorMaps !== null) assertPath('posteriorMaps', posteriorMaps)
+  const layer = asked ?? (posteriorMaps === null ? 'global' : largestPosterior(layers))
+  assertOneOf('layer', layer, layers)
+  if (posteriorMaps !== null && !layer.startsWith('posterior'))
+    throw invalidArgument('layer', 'posteriorN beside posteriorMaps', layer)
+  return { layer, posteriorMaps }
+}
+
+function largestPosterior(layers: readonly Layer[]): Layer {
+  const layer = layers.findLast((name) => name.startsWith('posterior'))
+  if (layer !== undefined) return layer
+  throw invalidArgument(
+    'posteriorMaps',
+    'a model with mixture features (objective.mixture)',
+    `one with the layers ${layers.join(', ')}`,
+  )
+}
+
 /** How pictures are read, with every default filled in. */
-async function resolveDecode({ batchSize = 256, threads, onBadImage }: Omit<EmbedOptions, 'layer'>) {
+async function resolveDecode({ batchSize = 256, threads, onBadImage }: ClassifyOptions) {
   const [{ validate }, { decodeSchema }] = await Promise.all([
     import('../config/validate.js'),
     import('../config/run-schema.js'),
@@ -379,11 +409,9 @@ async function runOnPictures(
 }
 
 function toEmbedding({ data, shape, labels, names, skipped }: NativeEmbeddingResult): Embedding {
-  // The 1x1 map is a vector.
-  const isVector = shape.length === 4 && shape[2] === 1 && shape[3] === 1
   return new Embedding({
     data,
-    shape: isVector ? shape.slice(0, 2) : shape,
+    shape,
     labels,
     names,
     skipped: parseSkipped(skipped),

@@ -14,7 +14,10 @@ export interface SkippedPicture {
 export class Embedding {
   /** All values, row-major; its shape is {@link Embedding.shape}. */
   readonly data: Float32Array
-  /** `[pictures, embedding]` for the layer `global`, `[pictures, embedding, height, width]` for a local one. */
+  /**
+   * `[pictures, embedding]` for the layer `global`, `[pictures, embedding, height, width]` for a local one,
+   * `[pictures, components, embedding]` for `mixture`, `[pictures, components, height, width]` for a posterior.
+   */
   readonly shape: readonly number[]
   /** One label a picture; -1: none. */
   readonly labels: Int32Array

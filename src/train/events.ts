@@ -26,7 +26,10 @@ export interface StartEvent {
   updatesPerEpoch: number
   /** Updates of the whole run; `null` when its length is in minutes. */
   totalUpdates: number | null
-  /** A term's loss at chance in nats, log(1 + (B - 1) * locations): a loss that stays there learns nothing. */
+  /**
+   * A term's loss at chance in nats, log(1 + (B - 1) * locations), with mixture features less
+   * entropyWeight * log(components): a loss that stays there learns nothing.
+   */
   chanceLevel: Record<string, number>
   /** Updates that a resumed run had already made. */
   resumedFrom: number
@@ -74,6 +77,11 @@ export interface StepEvent {
   scoreStd: number
   /** Largest score by magnitude. */
   scoreMax: number
+  /**
+   * Mean entropy of the posteriors over mixture features, in nats: 0 where one component takes each location,
+   * log(components) where all do alike. `null` without `objective.mixture`.
+   */
+  posteriorEntropy: number | null
   /** Norm of the whole gradient before clipping. */
   gradientNorm: number
   /** Online classifiers; `null` without labels. */

@@ -3,8 +3,8 @@
 
 use amdim_core::encoder::{AmdimEncoder, Features, Scale};
 use amdim_core::executor::ExecutorKind;
-use amdim_core::loss::{ObjectiveConfig, SourcePositions, Term, multiscale_loss};
-use amdim_core::model::{Model, ModelConfig, Placement};
+use amdim_core::loss::{MixtureConfig, ObjectiveConfig, SourcePositions, Term, multiscale_loss};
+use amdim_core::model::{MixtureShape, Model, ModelConfig, Placement};
 use amdim_core::nn::{ClassifierConfig, Classifiers, Mode};
 use amdim_core::optim::{Adam, AdamConfig};
 use amdim_core::train_step::{Learner, Learns, StepConfig};
@@ -20,6 +20,7 @@ fn objective() -> ObjectiveConfig {
         score_clip: Some(20.0),
         logit_penalty: 0.04,
         terms: vec![Term::new(1, 5), Term::new(1, 7), Term::new(5, 5)],
+        mixture: None,
     }
 }
 
@@ -59,12 +60,29 @@ fn step(c: &mut Criterion) {
     };
     let views = [normal(&[BATCH, 3, 32, 32]), normal(&[BATCH, 3, 32, 32])];
     let labels: Vec<i64> = (0..BATCH as i64).map(|i| i % 10).collect();
-    for (name, executor) in [("cpu", ExecutorKind::Cpu), ("candle", ExecutorKind::Candle)] {
-        let config = ModelConfig { encoder: encoder.clone().into(), classifiers: classifiers(), classes: 10 };
+    let mixture = MixtureConfig {
+        components: 8,
+        hidden_units: None,
+        entropy_weight: 1.0,
+        temperature: None,
+        stop_posterior: true,
+    };
+    for (name, executor, mixture) in [
+        ("cpu", ExecutorKind::Cpu, None),
+        ("cpu, 8 mixture features", ExecutorKind::Cpu, Some(mixture)),
+        ("candle", ExecutorKind::Candle, None),
+    ] {
+        let shape = mixture.as_ref().map(|_| MixtureShape { components: 8, hidden_units: EMBEDDING });
+        let config = ModelConfig {
+            encoder: encoder.clone().into(),
+            classifiers: classifiers(),
+            classes: 10,
+            mixture: shape,
+        };
+        let objective = ObjectiveConfig { mixture, ..objective() };
         let placement = Placement { executor, ..Placement::cpu(2) };
         let model = Model::new(config, 1, placement).unwrap();
-        let config =
-            StepConfig { objective: objective(), optimizer: optimizer(), learns: Learns::FromViews, seed: 1 };
+        let config = StepConfig { objective, optimizer: optimizer(), learns: Learns::FromViews, seed: 1 };
         let mut learner = Learner::new(model, config).unwrap();
         c.bench_function(&format!("step/{name}"), |b| {
             b.iter(|| learner.step([&views[0], &views[1]], &labels, 2e-4).unwrap());

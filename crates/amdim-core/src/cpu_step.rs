@@ -10,13 +10,13 @@ use std::sync::Arc;
 use amdim_cpu::CpuNetwork;
 use amdim_cpu::adam::{AdamStep, adam_update, gradient_norm};
 use amdim_cpu::classifiers::{ClassifierSettings, HeadReport, OnlineClassifiers};
-use amdim_cpu::nce::{Nce, NceConfig, NceReport, NceTerm};
+use amdim_cpu::nce::{Nce, NceConfig, NceMixture, NceReport, NceTerm};
 use amdim_kernels::{Bf16, Kernel, Pool, Stored};
 use amdim_network::{MapShape, Network, Parameter};
 use amdim_random::{Purpose, Stream};
 use candle_core::{DType, Device, Tensor};
 
-use crate::encoder::{Features, Scale};
+use crate::encoder::Scale;
 use crate::executor::Precision;
 use crate::loss::{ObjectiveConfig, SourcePositions, Term};
 use crate::model::Model;
@@ -25,7 +25,7 @@ use crate::optim::{Adam, AdamConfig, clip_factor};
 use crate::step_memory::StepMemory;
 use crate::train_state::TrainState;
 use crate::train_step::{
-    CLASSIFIERS, ClassifierReport, ENCODER, Learns, ObjectiveReport, StepReport, no_labels,
+    CLASSIFIERS, ClassifierReport, ENCODER, Learns, ObjectiveReport, StepReport, mean, no_labels,
 };
 use crate::{Error, Result, tensors};
 
@@ -33,8 +33,8 @@ use crate::{Error, Result, tensors};
 const VIEWS: usize = 2;
 /// Place of the global map among those of any encoder.
 const GLOBAL: usize = 0;
-/// The most maps that an encoder may have: one more than the stages of a residual network.
-const MOST_MAPS: usize = 5;
+/// The most maps that an encoder may have: one more than the stages of a residual network, and mixture features.
+const MOST_MAPS: usize = 6;
 /// Value of the maps of a rehearsed loss. Any that is not 0 takes as long.
 const REHEARSED: f32 = 0.1;
 
@@ -67,7 +67,7 @@ pub(crate) trait FastStep: Send {
     fn gradients(&self) -> (&[f32], Option<&[f32]>);
 
     /// The maps of both views of the last `compute`.
-    fn features(&self, batch: usize) -> Result<[Features; VIEWS]>;
+    fn maps(&self, batch: usize) -> Result<[Vec<Tensor>; VIEWS]>;
 
     /// Bytes that steps of this batch size hold; nothing is allocated for them.
     fn memory(&self, batch: usize) -> StepMemory;
@@ -245,7 +245,7 @@ struct CpuStep<S: Stored<Real = f32>> {
     network: Arc<Network>,
     engine: CpuNetwork<S>,
     nce: Nce<S>,
-    /// Those of the network's outputs.
+    /// Those of the network's outputs, mixture features aside.
     scales: Vec<Scale>,
     objective: ObjectiveConfig,
     learns: Learns,
@@ -264,19 +264,33 @@ impl<S: Stored<Real = f32>> CpuStep<S> {
         let pool = Arc::new(Pool::new(model.placement().threads)?);
         let embedding = model.config().encoder.embedding_dim();
         let scales = model.scales();
-        if scales.len() > MOST_MAPS {
-            return Err(Error::argument("encoder", format!("at most {MOST_MAPS} maps"), scales.len()));
+        if network.outputs.len() > MOST_MAPS {
+            return Err(Error::argument(
+                "encoder",
+                format!("at most {MOST_MAPS} maps"),
+                network.outputs.len(),
+            ));
         }
+        // Mixture features are the last output.
+        let mixture_map = scales.len();
         let term = |term: &Term| -> Result<NceTerm> {
             let place = |scale: Scale| scale.place("objective.terms", scales);
-            Ok(NceTerm { source: place(term.source())?, target: place(term.target())? })
+            let source =
+                if objective.mixture_of(*term).is_some() { mixture_map } else { place(term.source())? };
+            Ok(NceTerm { source, target: place(term.target())? })
         };
         let config = NceConfig {
             score_clip: objective.score_clip,
             logit_penalty: objective.logit_penalty,
             terms: objective.terms.iter().map(term).collect::<Result<_>>()?,
+            mixture: objective.mixture.as_ref().map(|mixture| NceMixture {
+                map: mixture_map,
+                entropy_weight: mixture.entropy_weight,
+                temperature: mixture.posterior_temperature(),
+                stop_posterior: mixture.stop_posterior,
+            }),
         };
-        let locations: Vec<usize> = scales.iter().map(|scale| scale.locations()).collect();
+        let locations: Vec<usize> = network.output_shapes().iter().map(MapShape::locations).collect();
         let heads = model.classifiers.as_ref();
         Ok(Self {
             engine: CpuNetwork::new(Arc::clone(&network), kernel, Arc::clone(&pool), VIEWS)?,
@@ -318,7 +332,7 @@ impl<S: Stored<Real = f32>> CpuStep<S> {
             report.objective = Some(objective);
         }
         self.encoder.gradient.fill(0.0);
-        let count = self.scales.len();
+        let count = self.network.outputs.len();
         for (slot, gradients) in self.map_gradients.iter().enumerate() {
             let gradients: [&[f32]; MOST_MAPS] = each_map(count, |map| &gradients[map][..]);
             self.engine.backward(slot, &gradients[..count], &mut self.encoder.gradient)?;
@@ -334,7 +348,7 @@ impl<S: Stored<Real = f32>> CpuStep<S> {
 
     /// The objective on the maps of both views; their gradients go to `map_gradients`.
     fn objective(&mut self, batch: usize, positions: &SourcePositions) -> Result<ObjectiveReport> {
-        let (engine, count) = (&self.engine, self.scales.len());
+        let (engine, count) = (&self.engine, self.network.outputs.len());
         let maps = [0, 1].map(|slot| each_map(count, |map| engine.output(slot, map)));
         let positions = positions_of(&self.scales, positions);
         let [first, second] = &mut self.map_gradients;
@@ -480,17 +494,17 @@ impl<S: Stored<Real = f32>> FastStep for CpuStep<S> {
         (&self.encoder.gradient, heads.map(|heads| &heads.learnt.gradient[..]))
     }
 
-    fn features(&self, batch: usize) -> Result<[Features; VIEWS]> {
-        let features = |slot| {
-            let maps = self.scales.iter().enumerate().map(|(place, scale)| -> Result<Tensor> {
+    fn maps(&self, batch: usize) -> Result<[Vec<Tensor>; VIEWS]> {
+        let maps = |slot| {
+            let shapes = self.network.output_shapes();
+            let maps = shapes.iter().enumerate().map(|(place, shape)| -> Result<Tensor> {
                 let map = self.engine.output(slot, place);
                 let values: Vec<f32> = map.iter().map(|value| value.to_real()).collect();
-                let embedding = values.len() / batch / scale.locations();
-                Ok(Tensor::from_vec(values, (batch, scale.locations(), embedding), &Device::Cpu)?)
+                Ok(Tensor::from_vec(values, (batch, shape.locations(), shape.channels), &Device::Cpu)?)
             });
-            Features::new(maps.collect::<Result<_>>()?)
+            maps.collect::<Result<Vec<_>>>()
         };
-        Ok([features(0)?, features(1)?])
+        Ok([maps(0)?, maps(1)?])
     }
 
     fn memory(&self, batch: usize) -> StepMemory {
@@ -558,6 +572,14 @@ fn objective_report(objective: &ObjectiveConfig, report: &NceReport) -> Objectiv
         score_mean: report.score_mean,
         score_std: report.score_std,
         score_max: report.score_max,
+        posterior_entropy: mean(
+            objective
+                .terms
+                .iter()
+                .zip(&report.terms)
+                .filter(|(term, _)| objective.mixture_of(**term).is_some())
+                .map(|(_, report)| report.entropy),
+        ),
     }
 }
 

@@ -3,19 +3,22 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use amdim_network::{Network, Parameter};
+use amdim_network::{Builder, Network, Parameter};
 use candle_core::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::Stored;
 use crate::encoder::{EncoderConfig, Features, Scale};
 use crate::executor::{self, Executor, ExecutorKind, Pass, Precision};
+use crate::loss::{MOST_COMPONENTS, MOST_HIDDEN_UNITS};
 use crate::nn::{ClassifierConfig, Classifiers};
 use crate::{Error, Result, parameters, tensors};
 use amdim_random::{Purpose, Stream};
 
 /// Prefix of the encoder's tensors in the reference's `state_dict`.
 pub const ENCODER_PREFIX: &str = "encoder.module.";
+/// Prefix of the tensors of mixture features, behind [`ENCODER_PREFIX`]. (The reference has none.)
+pub const MIXTURE_PREFIX: &str = "mixture";
 /// Prefix of the classifiers' tensors in the reference's `state_dict`.
 pub const CLASSIFIER_PREFIX: &str = "evaluator.";
 
@@ -29,6 +32,43 @@ pub struct ModelConfig {
     pub classifiers: ClassifierConfig,
     /// Number of classes of the classifiers; 0 where there are none.
     pub classes: usize,
+    /// Mixture features of the global vector, where there are any. Files that were written before there were mixtures
+    /// have no such field, and none.
+    #[serde(default)]
+    pub mixture: Option<MixtureShape>,
+}
+
+/// Size of the network that makes mixture features.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct MixtureShape {
+    /// Number of mixture features.
+    pub components: usize,
+    /// Units of its hidden layer.
+    pub hidden_units: usize,
+}
+
+impl ModelConfig {
+    /// The encoder's network. Mixture features are its last output, a row a component, and their parameters are its
+    /// last: the encoder's own are drawn alike with and without them.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for a configuration that makes no network.
+    pub fn describe(&self) -> Result<Network> {
+        let encoder = self.encoder.describe()?;
+        let Some(MixtureShape { components, hidden_units }) = self.mixture else { return Ok(encoder) };
+        for (name, most, value) in
+            [("components", MOST_COMPONENTS, components), ("hiddenUnits", MOST_HIDDEN_UNITS, hidden_units)]
+        {
+            if !(1..=most).contains(&value) {
+                return Err(Error::argument(&format!("mixture.{name}"), format!("1 to {most}"), value));
+            }
+        }
+        let mut outputs = encoder.outputs.clone();
+        let mut builder = Builder::extend(encoder);
+        outputs.push(builder.mixture(MIXTURE_PREFIX, outputs[0], components, hidden_units)?);
+        Ok(builder.finish(outputs))
+    }
 }
 
 /// Where and how a model runs; none of it changes what the weights mean.
@@ -88,7 +128,7 @@ impl Model {
     /// [`Error::InvalidArgument`] for a configuration that makes no network.
     pub fn new(config: ModelConfig, seed: u64, mut placement: Placement) -> Result<Self> {
         placement.precision = placement.precision.resolve(placement.executor, &placement.device)?;
-        let network = Arc::new(config.encoder.describe()?);
+        let network = Arc::new(config.describe()?);
         let scales = Scale::all_of(&network);
         let (dtype, device) = (placement.dtype, &placement.device);
         let drawn = parameters::draw(&network.parameters, &mut Stream::new(seed, Purpose::InitEncoder, 0));
@@ -165,12 +205,27 @@ impl Model {
 
     /// Features of normalised pictures `[batch, channels, height, width]` with the running statistics.
     pub fn embed(&mut self, images: &Tensor) -> Result<Features> {
-        Features::new(self.executor.infer(&self.parameters, &self.running, images)?)
+        let maps = self.executor.infer(&self.parameters, &self.running, images)?;
+        self.features(maps)
     }
 
     /// Features with the statistics of this batch; the running statistics move, the parameters do not.
     pub fn embed_with_batch_statistics(&mut self, images: &Tensor) -> Result<Features> {
-        Features::new(self.forward(images)?.outputs)
+        let maps = self.forward(images)?.outputs;
+        self.features(maps)
+    }
+
+    /// The maps that the network returns, in the order of its outputs, as features.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for maps of another network.
+    pub fn features(&self, mut maps: Vec<Tensor>) -> Result<Features> {
+        let mixture = self.config.mixture.and_then(|_| maps.pop());
+        let features = Features::new(maps)?;
+        match mixture {
+            Some(mixture) => features.with_mixture(mixture),
+            None => Ok(features),
+        }
     }
 
     /// Every tensor under its name in the reference's `state_dict`, as f32 (counters as i64).
@@ -222,6 +277,18 @@ impl Model {
         self.parameters = parameters;
         self.passes = passes;
         Ok(())
+    }
+
+    /// Takes the encoder's tensors from a state of the same encoder with another mixture or none; the network of
+    /// mixture features stays as it was drawn.
+    ///
+    /// # Errors
+    /// As [`load_encoder`](Self::load_encoder).
+    pub fn load_encoder_alone(&mut self, state: &BTreeMap<String, Stored>) -> Result<()> {
+        let own = &self.network.parameters[self.config.encoder.describe()?.parameters.len()..];
+        let mut whole = state.clone();
+        put_parameters(&mut whole, ENCODER_PREFIX, own, &tensors::to_vec(&self.parameters)?);
+        self.load_encoder(&whole)
     }
 
     /// Takes the classifiers' tensors from a state written by [`state`](Self::state).

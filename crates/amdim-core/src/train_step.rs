@@ -96,6 +96,8 @@ pub struct ObjectiveReport {
     pub score_std: f64,
     /// The largest in absolute value.
     pub score_max: f64,
+    /// Mean entropy of the posteriors over mixture features in nats, 0..log(components); none without a mixture.
+    pub posterior_entropy: Option<f64>,
 }
 
 /// The online classifiers' numbers, on the views they were trained on.
@@ -131,6 +133,14 @@ impl Learner {
     pub fn new(model: Model, config: StepConfig) -> Result<Self> {
         config.objective.validate(model.scales())?;
         config.optimizer.validate()?;
+        let components = [
+            model.config().mixture.map_or(0, |mixture| mixture.components),
+            config.objective.mixture.as_ref().map_or(0, |mixture| mixture.components),
+        ];
+        if components[0] != components[1] && config.learns == Learns::FromViews {
+            let expected = format!("{} (the model's)", components[0]);
+            return Err(Error::argument("objective.mixture.components", expected, components[1]));
+        }
         if config.learns != Learns::FromViews && model.classifiers.is_none() {
             let name = if config.learns == Learns::FromLabels { "supervised" } else { "encoderFrozen" };
             return Err(Error::argument(name, "false, or labels and classifiers that can learn", true));
@@ -290,7 +300,10 @@ impl Learner {
     /// The classifiers' losses, and their gradient back through the global maps of both views.
     fn supervised(&mut self, views: [&Tensor; 2], labels: &[i64]) -> Result<Computed> {
         let passes = [self.model.forward(views[0])?, self.model.forward(views[1])?];
-        let features = [Features::new(passes[0].outputs.clone())?, Features::new(passes[1].outputs.clone())?];
+        let features = [
+            self.model.features(passes[0].outputs.clone())?,
+            self.model.features(passes[1].outputs.clone())?,
+        ];
         let classifier = self.classify(&features, labels)?.ok_or_else(no_labels)?;
         let batch = views[0].dims()[0];
         let mut gradient: Option<Tensor> = None;
@@ -347,7 +360,10 @@ impl Learner {
             report,
             encoder_gradient: Some(tensor(encoder)?),
             classifier_gradient: classifiers.map(tensor).transpose()?,
-            features: fast.features(batch)?,
+            features: {
+                let [first, second] = fast.maps(batch)?;
+                [self.model.features(first)?, self.model.features(second)?]
+            },
         })
     }
 
@@ -433,8 +449,9 @@ impl Learner {
             pass.outputs.iter().map(|map| Ok(Var::from_tensor(map)?)).collect()
         };
         let (leaves1, leaves2) = (leaves(&first)?, leaves(&second)?);
-        let features =
-            |leaves: &[Var]| Features::new(leaves.iter().map(|leaf| leaf.as_tensor().clone()).collect());
+        let features = |leaves: &[Var]| {
+            self.model.features(leaves.iter().map(|leaf| leaf.as_tensor().clone()).collect())
+        };
         let taped = [features(&leaves1)?, features(&leaves2)?];
         let loss = multiscale_loss([&taped[0], &taped[1]], positions, &self.config.objective)?;
         let gradients = loss.total.backward()?;
@@ -446,7 +463,8 @@ impl Learner {
                 .collect()
         };
         let (gradients1, gradients2) = (of(&leaves1)?, of(&leaves2)?);
-        let detached = [Features::new(first.outputs.clone())?, Features::new(second.outputs.clone())?];
+        let detached =
+            [self.model.features(first.outputs.clone())?, self.model.features(second.outputs.clone())?];
         let gradient = (first.backward(&gradients1)? + second.backward(&gradients2)?)?;
         let scalar = tensors::to_scalar;
         let report = ObjectiveReport {
@@ -460,6 +478,14 @@ impl Learner {
             score_mean: scalar(&loss.score_mean)?,
             score_std: scalar(&loss.score_std)?,
             score_max: scalar(&loss.score_max)?,
+            posterior_entropy: mean(
+                loss.terms
+                    .iter()
+                    .filter_map(|term| term.entropy.as_ref())
+                    .map(scalar)
+                    .collect::<Result<Vec<_>>>()?
+                    .into_iter(),
+            ),
         };
         Ok((detached, report, gradient))
     }
@@ -499,6 +525,12 @@ fn computed(
 /// The error for a supervised batch in which nothing has a label.
 pub(crate) fn no_labels() -> Error {
     Error::argument("labels", "at least one label in a batch of a supervised run", "none")
+}
+
+/// Mean of the values; none of none.
+pub(crate) fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let (sum, count) = values.fold((0.0, 0), |(sum, count), value| (sum + value, count + 1));
+    (count > 0).then(|| sum / f64::from(count))
 }
 
 fn report_classifiers(pass: &ClassifierPass) -> ClassifierReport {

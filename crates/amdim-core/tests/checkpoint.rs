@@ -12,9 +12,13 @@ use amdim_core::optim::{Adam, AdamConfig};
 use amdim_core::train_state::TrainState;
 use amdim_core::train_step::{Learner, Learns, StepConfig};
 use candle_core::{DType, Tensor};
-use common::{encoder, flat, model, tensor};
+use common::{encoder, flat, mixture, mixture_model, mixture_shape, model, tensor};
 
 fn learner(executor: ExecutorKind) -> Learner {
+    mixing_learner(executor, false)
+}
+
+fn mixing_learner(executor: ExecutorKind, mixes: bool) -> Learner {
     let optimizer = AdamConfig {
         learning_rate: 1e-3,
         beta1: 0.8,
@@ -27,9 +31,11 @@ fn learner(executor: ExecutorKind) -> Learner {
         score_clip: Some(20.0),
         logit_penalty: 0.04,
         terms: vec![Term::new(1, 5), Term::new(5, 5)],
+        mixture: mixes.then(mixture),
     };
     let config = StepConfig { objective, optimizer, learns: Learns::FromViews, seed: 3 };
-    Learner::new(model(encoder(32, true), 3, executor, DType::F32), config).unwrap()
+    let shape = mixes.then(mixture_shape);
+    Learner::new(mixture_model(encoder(32, true), shape, 3, executor, DType::F32), config).unwrap()
 }
 
 fn views(update: u64) -> [Tensor; 2] {
@@ -59,15 +65,20 @@ fn saved(folder: &Path) -> std::path::PathBuf {
 
 #[test]
 fn a_resumed_learner_equals_the_uninterrupted_one_bit_for_bit() {
-    for executor in [ExecutorKind::Cpu, ExecutorKind::Candle] {
+    for (executor, mixes) in [
+        (ExecutorKind::Cpu, false),
+        (ExecutorKind::Candle, false),
+        (ExecutorKind::Cpu, true),
+        (ExecutorKind::Candle, true),
+    ] {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("checkpoint.safetensors");
-        let mut straight = learner(executor);
+        let mut straight = mixing_learner(executor, mixes);
         run(&mut straight, 0..4);
-        let mut first = learner(executor);
+        let mut first = mixing_learner(executor, mixes);
         run(&mut first, 0..2);
         file(&mut first).write(&path).unwrap();
-        let mut second = learner(executor);
+        let mut second = mixing_learner(executor, mixes);
         second.resume(&Checkpoint::read(&path).unwrap()).unwrap();
         assert_eq!(second.update(), 2);
         run(&mut second, 2..4);

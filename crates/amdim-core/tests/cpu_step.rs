@@ -13,7 +13,7 @@ use amdim_core::model::{Model, ModelConfig, Placement};
 use amdim_core::optim::AdamConfig;
 use amdim_core::train_step::{Learner, Learns, StepConfig};
 use candle_core::{DType, Device, Tensor};
-use common::{classifiers, encoder, flat, resnet, shake, tensor};
+use common::{classifiers, encoder, flat, mixture, mixture_shape, resnet, shake, tensor};
 
 /// Counts the bytes that are asked for.
 struct Counting;
@@ -45,22 +45,26 @@ const BATCH: usize = 10;
 const LEARNS: [Learns; 2] = [Learns::FromViews, Learns::FromLabels];
 
 fn learner(executor: ExecutorKind, precision: Precision, learns: Learns) -> Learner {
-    learner_of(encoder(32, false), executor, precision, learns)
+    learner_of(&(encoder(32, false), false), executor, precision, learns)
 }
 
+/// A learner of an encoder, with mixture features or without.
 fn learner_of(
-    encoder: EncoderConfig,
+    (encoder, mixes): &(EncoderConfig, bool),
     executor: ExecutorKind,
     precision: Precision,
     learns: Learns,
 ) -> Learner {
-    let config = ModelConfig { encoder, classifiers: classifiers(), classes: 3 };
+    let shape = mixes.then(mixture_shape);
+    let config =
+        ModelConfig { encoder: encoder.clone(), classifiers: classifiers(), classes: 3, mixture: shape };
     let placement = Placement { device: Device::Cpu, dtype: DType::F32, executor, precision, threads: 2 };
     let mut model = Model::new(config, 5, placement).unwrap();
     shake(&mut model, 8);
     let [coarse, fine] = [1, 2].map(|map| model.scales()[map].side());
     let terms = vec![Term::new(1, coarse), Term::new(1, fine), Term::new(coarse, coarse)];
-    let objective = ObjectiveConfig { score_clip: Some(20.0), logit_penalty: 0.04, terms };
+    let mixture = mixes.then(mixture);
+    let objective = ObjectiveConfig { score_clip: Some(20.0), logit_penalty: 0.04, terms, mixture };
     let optimizer = AdamConfig {
         learning_rate: 1e-3,
         beta1: 0.8,
@@ -90,8 +94,15 @@ fn gradients_and_reports_are_those_of_candle() {
         // From labels the gradient passes hidden units that rounding switches on or off.
         let rounding = if learns == Learns::FromLabels { 0.4 } else { 0.15 };
         let tolerances = [(Precision::F32, 2e-4), (Precision::Bf16, rounding)];
-        gradients_and_reports(&encoder(32, false), learns, &tolerances);
+        gradients_and_reports(&(encoder(32, false), false), learns, &tolerances);
     }
+}
+
+#[test]
+fn those_with_mixture_features_too() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let tolerances = [(Precision::F32, 2e-4), (Precision::Bf16, 0.15)];
+    gradients_and_reports(&(encoder(32, false), true), Learns::FromViews, &tolerances);
 }
 
 /// Deep networks with a ReLU after every layer have more units that rounding switches.
@@ -100,13 +111,14 @@ fn those_of_residual_networks_too() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     for depth in [ResNetDepth::ResNet18, ResNetDepth::ResNet50] {
         for learns in LEARNS {
-            gradients_and_reports(&resnet(depth, 32), learns, &[(Precision::F32, 0.1)]);
+            gradients_and_reports(&(resnet(depth, 32), false), learns, &[(Precision::F32, 0.1)]);
         }
     }
 }
 
-fn gradients_and_reports(encoder: &EncoderConfig, learns: Learns, tolerances: &[(Precision, f64)]) {
-    let learner = |executor, precision| learner_of(encoder.clone(), executor, precision, learns);
+fn gradients_and_reports(kind: &(EncoderConfig, bool), learns: Learns, tolerances: &[(Precision, f64)]) {
+    let learner = |executor, precision| learner_of(kind, executor, precision, learns);
+    let mixes = kind.1;
     let mut candle = learner(ExecutorKind::Candle, Precision::F32);
     let scales = candle.model().unwrap().scales().to_vec();
     let positions = SourcePositions::draw(&scales, BATCH, 3, 0);
@@ -128,12 +140,17 @@ fn gradients_and_reports(encoder: &EncoderConfig, learns: Learns, tolerances: &[
                 let [ours, theirs] = [ours, theirs].map(|features| flat(features.at(scale).unwrap()));
                 assert_near(&ours, &theirs, tolerance, "features");
             }
+            if let [Some(ours), Some(theirs)] = [ours.mixture(), theirs.mixture()] {
+                assert_near(&flat(ours), &flat(theirs), tolerance, "mixture features");
+            }
+            assert_eq!([ours.mixture().is_some(), theirs.mixture().is_some()], [mixes; 2]);
         }
         assert_eq!(computed.report.objective.is_some(), learns == Learns::FromViews);
         if let (Some(ours), Some(theirs)) = (&computed.report.objective, &expected.report.objective) {
             let numbers = |report: &amdim_core::train_step::ObjectiveReport| {
                 let terms = report.terms.iter().map(|&(_, loss, _)| loss);
-                let rest = [report.total, report.penalty, report.score_std, report.score_max];
+                let entropy = report.posterior_entropy.unwrap_or(0.0);
+                let rest = [report.total, report.penalty, report.score_std, report.score_max, entropy];
                 terms.chain(rest).collect::<Vec<f64>>()
             };
             assert_near(&numbers(ours), &numbers(theirs), tolerance, "losses");
@@ -146,12 +163,16 @@ fn gradients_and_reports(encoder: &EncoderConfig, learns: Learns, tolerances: &[
 
 #[test]
 fn several_updates_lead_to_the_same_model() {
-    LEARNS.into_iter().for_each(several_updates);
+    for learns in LEARNS {
+        several_updates(learns, false);
+    }
+    several_updates(Learns::FromViews, true);
 }
 
-fn several_updates(learns: Learns) {
-    let mut candle = learner(ExecutorKind::Candle, Precision::F32, learns);
-    let mut fast = learner(ExecutorKind::Cpu, Precision::F32, learns);
+fn several_updates(learns: Learns, mixes: bool) {
+    let kind = (encoder(32, false), mixes);
+    let mut candle = learner_of(&kind, ExecutorKind::Candle, Precision::F32, learns);
+    let mut fast = learner_of(&kind, ExecutorKind::Cpu, Precision::F32, learns);
     for update in 0..5 {
         let [first, second] = views(update);
         candle.step([&first, &second], &LABELS, 1e-3).unwrap();
@@ -183,10 +204,11 @@ fn a_changed_model_is_what_goes_on() {
 #[test]
 fn a_step_allocates_nothing_but_its_report() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let encoders = [encoder(32, false), resnet(ResNetDepth::ResNet50, 32)];
+    let encoders =
+        [(encoder(32, false), false), (resnet(ResNetDepth::ResNet50, 32), false), (encoder(32, false), true)];
     let kinds = [Precision::F32, Precision::Bf16].map(|p| LEARNS.map(|l| (p, l))).concat();
     for (encoder, &(precision, learns)) in encoders.iter().flat_map(|e| kinds.iter().map(move |k| (e, k))) {
-        let mut fast = learner_of(encoder.clone(), ExecutorKind::Cpu, precision, learns);
+        let mut fast = learner_of(encoder, ExecutorKind::Cpu, precision, learns);
         let [first, second] = views(1);
         for _ in 0..2 {
             fast.step([&first, &second], &LABELS, 1e-3).unwrap();

@@ -11,11 +11,17 @@ use amdim_core::optim::AdamConfig;
 use amdim_core::train_step::{Learner, Learns, StepConfig};
 use candle_core::{DType, Device, Tensor, Var};
 use common::{
-    SCALES, check_direction, check_directions, encoder, flat, model, reshaped, scalar, shake, tensor, values,
+    SCALES, check_direction, check_directions, encoder, flat, mixture, mixture_model, mixture_shape,
+    reshaped, scalar, shake, tensor, values,
 };
 
 fn objective() -> ObjectiveConfig {
-    ObjectiveConfig { score_clip: Some(3.0), logit_penalty: 0.04, terms: common::TERMS.to_vec() }
+    ObjectiveConfig {
+        score_clip: Some(3.0),
+        logit_penalty: 0.04,
+        terms: common::TERMS.to_vec(),
+        mixture: None,
+    }
 }
 
 #[test]
@@ -101,17 +107,25 @@ fn classifiers_by_their_parameters() {
 fn encoders_by_every_parameter() {
     for executor in [ExecutorKind::Cpu, ExecutorKind::Candle] {
         for (size, batch_norm) in [(32, false), (32, true), (64, false), (128, true)] {
-            encoder_by_every_parameter(executor, size, batch_norm, Learns::FromViews);
+            encoder_by_every_parameter(executor, size, batch_norm, Learns::FromViews, false);
         }
-        encoder_by_every_parameter(executor, 32, true, Learns::FromLabels);
+        encoder_by_every_parameter(executor, 32, true, Learns::FromLabels, false);
+        encoder_by_every_parameter(executor, 32, false, Learns::FromViews, true);
     }
 }
 
 /// The whole step's gradient, one parameter tensor at a time, so that a wrong one can't hide behind the others.
-fn encoder_by_every_parameter(executor: ExecutorKind, size: usize, batch_norm: bool, learns: Learns) {
+fn encoder_by_every_parameter(
+    executor: ExecutorKind,
+    size: usize,
+    batch_norm: bool,
+    learns: Learns,
+    mixes: bool,
+) {
     let batch = 2;
     let classes = if learns == Learns::FromLabels { 3 } else { 0 };
-    let mut model = model(encoder(size, batch_norm), classes, executor, DType::F64);
+    let shape = mixes.then(mixture_shape);
+    let mut model = mixture_model(encoder(size, batch_norm), shape, classes, executor, DType::F64);
     shake(&mut model, 6);
     let network = model.network().clone();
     let views = [tensor(&[batch, 3, size, size], 1.0, 11), tensor(&[batch, 3, size, size], 1.0, 12)];
@@ -126,7 +140,8 @@ fn encoder_by_every_parameter(executor: ExecutorKind, size: usize, batch_norm: b
         weight_decay: 0.0,
         gradient_clip: None,
     };
-    let config = StepConfig { objective: objective(), optimizer, learns, seed: 1 };
+    let objective = ObjectiveConfig { mixture: mixes.then(mixture), ..objective() };
+    let config = StepConfig { objective, optimizer, learns, seed: 1 };
     let mut learner = Learner::new(model, config).unwrap();
     let at = flat(&learner.model().unwrap().parameters);
     let mut compute = |x: &[f64]| {

@@ -8,12 +8,12 @@ use std::sync::{Mutex, PoisonError};
 
 use amdim_core::encoder::{EncoderConfig, ResNetDepth};
 use amdim_core::executor::{ExecutorKind, Precision};
-use amdim_core::loss::{ObjectiveConfig, Term};
-use amdim_core::model::{Model, ModelConfig, Placement};
+use amdim_core::loss::{MixtureConfig, ObjectiveConfig, Term};
+use amdim_core::model::{MixtureShape, Model, ModelConfig, Placement};
 use amdim_core::optim::AdamConfig;
 use amdim_core::train_step::{Learner, Learns, StepConfig};
 use candle_core::{DType, Device, Tensor};
-use common::{classifiers, encoder, resnet, tensor};
+use common::{classifiers, encoder, mixture, resnet, tensor};
 
 /// Counts the bytes that are held.
 struct Counting;
@@ -45,12 +45,23 @@ static ALONE: Mutex<()> = Mutex::new(());
 const BOOKKEEPING: usize = 128 << 10;
 
 fn learner(executor: ExecutorKind, precision: Precision, encoder: EncoderConfig) -> Learner {
-    let config = ModelConfig { encoder, classifiers: classifiers(), classes: 3 };
+    mixing_learner(executor, precision, encoder, false)
+}
+
+fn mixing_learner(
+    executor: ExecutorKind,
+    precision: Precision,
+    encoder: EncoderConfig,
+    mixes: bool,
+) -> Learner {
+    let shape = mixes.then_some(MixtureShape { components: 4, hidden_units: 40 });
+    let config = ModelConfig { encoder, classifiers: classifiers(), classes: 3, mixture: shape };
     let placement = Placement { device: Device::Cpu, dtype: DType::F32, executor, precision, threads: 2 };
     let model = Model::new(config, 5, placement).unwrap();
     let sides: Vec<usize> = model.scales().iter().map(|scale| scale.side()).collect();
     let terms = vec![Term::new(1, sides[1]), Term::new(1, sides[2]), Term::new(sides[1], sides[1])];
-    let objective = ObjectiveConfig { score_clip: Some(20.0), logit_penalty: 0.04, terms };
+    let mixture = mixes.then(|| MixtureConfig { components: 4, ..mixture() });
+    let objective = ObjectiveConfig { score_clip: Some(20.0), logit_penalty: 0.04, terms, mixture };
     let optimizer = AdamConfig {
         learning_rate: 1e-3,
         beta1: 0.8,
@@ -70,19 +81,21 @@ fn pictures(batch: usize, size: usize) -> ([Tensor; 2], Vec<i64>) {
 #[test]
 fn a_step_holds_what_was_foretold() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    for (precision, encoder) in [
-        (Precision::F32, encoder(32, false)),
-        (Precision::F32, encoder(32, true)),
-        (Precision::Bf16, encoder(32, false)),
-        (Precision::Bf16, encoder(64, true)),
-        (Precision::F32, resnet(ResNetDepth::ResNet18, 32)),
-        (Precision::Bf16, resnet(ResNetDepth::ResNet50, 128)),
+    for (precision, encoder, mixes) in [
+        (Precision::F32, encoder(32, false), false),
+        (Precision::F32, encoder(32, true), false),
+        (Precision::Bf16, encoder(32, false), false),
+        (Precision::Bf16, encoder(64, true), false),
+        (Precision::F32, resnet(ResNetDepth::ResNet18, 32), false),
+        (Precision::Bf16, resnet(ResNetDepth::ResNet50, 128), false),
+        (Precision::F32, encoder(32, false), true),
+        (Precision::Bf16, encoder(32, false), true),
     ] {
-        let (what, size) = (format!("{precision}, {encoder:?}"), encoder.encoder_size());
+        let (what, size) = (format!("{precision}, {encoder:?}, mixture {mixes}"), encoder.encoder_size());
         // So many more that vectors, which at least double, grow to just what is needed.
         let [few, many] = [8, 64].map(|batch| (batch, pictures(batch, size)));
         let before = HELD.load(Ordering::Relaxed);
-        let mut learner = learner(ExecutorKind::Cpu, precision, encoder);
+        let mut learner = mixing_learner(ExecutorKind::Cpu, precision, encoder, mixes);
         let mut held = [&few, &many].map(|(batch, ([first, second], labels))| {
             let foretold = learner.memory(*batch).unwrap();
             learner.step([first, second], labels, 1e-3).unwrap();

@@ -10,10 +10,12 @@ use amdim_core::loss::{
     multiscale_loss,
 };
 use candle_core::{DType, Device, Tensor, Var};
-use common::{SCALES, TERMS, encoder, features, flat, model, resnet, scalar, shake, tensor};
+use common::{
+    SCALES, TERMS, encoder, features, flat, mixture_model, mixture_shape, resnet, scalar, shake, tensor,
+};
 
 fn objective() -> ObjectiveConfig {
-    ObjectiveConfig { score_clip: Some(20.0), logit_penalty: 0.04, terms: TERMS.to_vec() }
+    ObjectiveConfig { score_clip: Some(20.0), logit_penalty: 0.04, terms: TERMS.to_vec(), mixture: None }
 }
 
 fn loss(views: [&Features; 2], positions: &SourcePositions) -> MultiscaleLoss {
@@ -212,20 +214,22 @@ fn unlabelled_rows_do_not_count() {
 /// Features, running statistics and parameter gradients of the two executors, for every encoder, size and option.
 #[test]
 fn both_executors_compute_the_same() {
-    for (encoder, batch) in [
-        (encoder(32, false), 5),
-        (encoder(32, true), 3),
-        (encoder(64, true), 2),
-        (encoder(128, false), 2),
-        (resnet(ResNetDepth::ResNet18, 32), 3),
-        (resnet(ResNetDepth::ResNet34, 64), 2),
-        (resnet(ResNetDepth::ResNet50, 128), 2),
+    for (encoder, batch, mixes) in [
+        (encoder(32, false), 5, false),
+        (encoder(32, true), 3, false),
+        (encoder(64, true), 2, false),
+        (encoder(128, false), 2, false),
+        (resnet(ResNetDepth::ResNet18, 32), 3, false),
+        (resnet(ResNetDepth::ResNet34, 64), 2, false),
+        (resnet(ResNetDepth::ResNet50, 128), 2, false),
+        (encoder(32, false), 5, true),
     ] {
         let size = encoder.encoder_size();
         let images = tensor(&[batch, 3, size, size], 1.5, 21);
         let mut runs = Vec::new();
         for kind in [ExecutorKind::Cpu, ExecutorKind::Candle] {
-            let mut model = model(encoder.clone(), 0, kind, DType::F64);
+            let shape = mixes.then(mixture_shape);
+            let mut model = mixture_model(encoder.clone(), shape, 0, kind, DType::F64);
             shake(&mut model, 3);
             let evaluated = model.embed(&images).unwrap();
             let placement = model.placement().clone();
@@ -246,6 +250,8 @@ fn both_executors_compute_the_same() {
                 outputs.iter().enumerate().map(|(i, map)| tensor(map.dims(), 1.0, 40 + i as u64)).collect();
             let gradient = pass.backward(&gradients).unwrap();
             let mut all = evaluated.maps().to_vec();
+            assert_eq!(evaluated.mixture().is_some(), mixes);
+            all.extend(evaluated.mixture().cloned());
             all.extend(outputs);
             all.extend([running, gradient]);
             runs.push(all);

@@ -58,6 +58,11 @@ impl Filter {
         self.range.len()
     }
 
+    /// Their place in the flat parameter vector.
+    pub(crate) fn range(&self) -> Range<usize> {
+        self.range.clone()
+    }
+
     /// Number of weights of an output channel.
     pub(crate) fn fan_in(&self) -> usize {
         self.inputs * self.taps

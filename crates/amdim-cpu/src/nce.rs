@@ -4,10 +4,17 @@
 //! Terms with the same target map share their products: their source vectors are stacked to one matrix. Each of a
 //! fixed number of groups of target pictures walks over its rows twice. The first walk gathers, for each source, the
 //! sum of `exp` over its negatives, and the scores of its positives; then the losses are known. The second walk
-//! computes the scores again, their derivatives, and from these the gradients of targets and sources.
+//! computes the scores again (or reads them, as far as a few megabytes hold them), their derivatives, and from these
+//! the gradients of targets and sources.
+//!
+//! Mixture features are so many more sources. Only between the walks, where losses and their derivatives by the
+//! log-softmaxes are made, are the components of a picture seen together (`mixture`).
+
+mod mixture;
 
 use std::array;
 use std::mem::take;
+use std::ops::Range;
 
 use amdim_kernels::gemm::{Destination, Factor, Finish, Gemm, Right, Rows};
 use amdim_kernels::{Buffer, Kernel, Pool, Real, Stored, vectorized};
@@ -15,9 +22,15 @@ use amdim_kernels::{Buffer, Kernel, Pool, Real, Stored, vectorized};
 use crate::CpuError;
 use crate::error::check_length;
 use crate::groups::{Groups, MAX_GROUPS};
+use mixture::{MixtureSums, MixtureTask, Normalised};
+
+pub use mixture::{MOST_COMPONENTS, NceMixture};
 
 /// Target rows whose scores are held at once.
 const BLOCK: usize = 128;
+
+/// Scores that a group keeps from the first walk for the second, at most: 4 MiB of `f32`.
+const KEPT: usize = 1 << 20;
 
 /// Up to this clip, `exp(score - clip)` of every possible score is a normal `f32`, so that the clip itself serves as
 /// the shift that keeps `exp` in range. Beyond it, the largest score met does.
@@ -27,7 +40,7 @@ const FIXED_SHIFT_LIMIT: f64 = 30.0;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NceTerm {
     /// Index of the source map. A map of one location is the source vector itself; of a larger one, one location a
-    /// picture is.
+    /// picture is; of the map of [`NceMixture`], all are.
     pub source: usize,
     /// Index of the target map, all of whose locations are predicted.
     pub target: usize,
@@ -42,6 +55,8 @@ pub struct NceConfig {
     pub logit_penalty: f64,
     /// The prediction tasks.
     pub terms: Vec<NceTerm>,
+    /// The map of mixture features, if there is one, and how they share the targets.
+    pub mixture: Option<NceMixture>,
 }
 
 /// What one term gave, both directions averaged.
@@ -49,8 +64,10 @@ pub struct NceConfig {
 pub struct NceTermReport {
     /// InfoNCE loss in nats.
     pub loss: f64,
-    /// Share of positive pairs above all their negatives.
+    /// Share of positive pairs above all their negatives; of mixture features, each with its posterior as weight.
     pub top1: f64,
+    /// Mean entropy of the posteriors of mixture features, in nats; 0 of other sources.
+    pub entropy: f64,
 }
 
 /// The loss and its diagnostics.
@@ -81,12 +98,20 @@ pub struct Nce<S: Stored> {
     embedding: usize,
     kernel: Kernel,
     gemm: Gemm<S>,
-    /// The target maps in use, and for each the indexes of its terms.
-    targets: Vec<(usize, Vec<usize>)>,
+    targets: Vec<Target>,
     memory: Memory<S>,
     groups: Vec<Group<S>>,
     totals: Totals,
     report: NceReport,
+}
+
+/// A target map in use, and the sources that it is scored with: `slots` times as many as there are pictures.
+#[derive(Debug)]
+struct Target {
+    map: usize,
+    /// Indexes of its terms, with the slots of each.
+    terms: Vec<(usize, Range<usize>)>,
+    slots: usize,
 }
 
 /// What the groups share, for one target map and direction.
@@ -96,14 +121,20 @@ struct Memory<S: Stored> {
     sources: Buffer<S>,
     /// The same, packed as `[embedding, sources]` and as `[sources, embedding]`.
     packed: [Buffer<S>; 2],
-    /// `[picture, term, location]`: clipped scores of the positives, then the derivatives of their losses by them.
+    /// `[picture, slot, location]`: clipped scores of the positives, then the derivatives of their losses by them.
     positives: Buffer<S::Real>,
     /// What is subtracted from each source's scores before `exp`.
     shifts: Buffer<S::Real>,
     /// Derivative of each source's losses by its negatives' scores, over `exp(score - shift)`.
     negative_weights: Buffer<S::Real>,
+    /// Derivative of the penalty by a score of each source, over the score, times [`Scale::score`].
+    penalties: Buffer<S::Real>,
     /// Gradients of the stacked sources.
     gradients: Buffer<S::Real>,
+    /// Each component's negatives; empty without mixture features.
+    normalised: Buffer<Normalised>,
+    /// `[picture, component]`: negative weights of one mixture term; empty without mixture features.
+    mixture_weights: Buffer<f64>,
 }
 
 /// A group's own memory.
@@ -111,6 +142,8 @@ struct Memory<S: Stored> {
 struct Group<S: Stored> {
     /// Scores of a block before clipping, `[rows, sources]`.
     scores: Buffer<S::Real>,
+    /// The same of the first blocks, from the first walk to the second.
+    kept: Buffer<S::Real>,
     /// Their derivatives.
     derivatives: Buffer<S>,
     packed: Buffer<S>,
@@ -141,17 +174,22 @@ struct Scale<R> {
     /// The clip; without one, the largest `f32`, which no score exceeds.
     clip: R,
     is_clipped: bool,
-    /// Derivative of the penalty by a score, over the score, times `score`.
-    penalty: R,
     fixed_shift: bool,
     batch: usize,
-    terms: usize,
+    slots: usize,
     locations: usize,
 }
 
 impl<R> Scale<R> {
     fn sources(&self) -> usize {
-        self.batch * self.terms
+        self.batch * self.slots
+    }
+}
+
+impl NceConfig {
+    /// The mixture, if this map holds its components.
+    fn components(&self, map: usize) -> Option<&NceMixture> {
+        self.mixture.as_ref().filter(|mixture| mixture.map == map)
     }
 }
 
@@ -182,12 +220,22 @@ impl<S: Stored> Nce<S> {
         if !kernel.is_supported() {
             return Err(amdim_kernels::KernelError::Unsupported { kernel }.into());
         }
-        let mut targets: Vec<(usize, Vec<usize>)> = vec![];
+        if let Some(mixture) = &config.mixture {
+            mixture.check(locations)?;
+        }
+        let mut targets: Vec<Target> = vec![];
         for (index, term) in config.terms.iter().enumerate() {
-            match targets.iter_mut().find(|(map, _)| *map == term.target) {
-                Some((_, terms)) => terms.push(index),
-                None => targets.push((term.target, vec![index])),
-            }
+            let slots = config.components(term.source).map_or(1, |mixture| locations[mixture.map]);
+            let target = match targets.iter().position(|target| target.map == term.target) {
+                Some(place) => &mut targets[place],
+                None => {
+                    targets.push(Target { map: term.target, terms: vec![], slots: 0 });
+                    let last = targets.len() - 1;
+                    &mut targets[last]
+                }
+            };
+            target.terms.push((index, target.slots..target.slots + slots));
+            target.slots += slots;
         }
         let report =
             NceReport { terms: vec![NceTermReport::default(); config.terms.len()], ..NceReport::default() };
@@ -204,7 +252,10 @@ impl<S: Stored> Nce<S> {
                 positives: Buffer::default(),
                 shifts: Buffer::default(),
                 negative_weights: Buffer::default(),
+                penalties: Buffer::default(),
                 gradients: Buffer::default(),
+                normalised: Buffer::default(),
+                mixture_weights: Buffer::default(),
             },
             groups: vec![],
             totals: Totals::default(),
@@ -240,9 +291,9 @@ impl<S: Stored> Nce<S> {
         self.report.terms.fill(NceTermReport::default());
         self.totals = Totals::default();
         let targets = take(&mut self.targets);
-        for (target, terms) in &targets {
+        for target in &targets {
             for (from, to) in [(0, 1), (1, 0)] {
-                self.direction(pool, batch, (*target, terms), (from, to), views, positions, &mut gradients);
+                self.direction(pool, batch, target, (from, to), views, positions, &mut gradients);
             }
         }
         self.targets = targets;
@@ -256,73 +307,98 @@ impl<S: Stored> Nce<S> {
 
     /// Bytes that [`Nce::run`] holds for a batch of this size; nothing is allocated for them.
     pub fn bytes(&self, batch: usize) -> usize {
-        let [terms, positives] = self.widest();
-        let (count, embedding, gemm) = (batch * terms, self.embedding, self.gemm);
+        let [slots, positives] = self.widest();
+        let (count, embedding, gemm) = (batch * slots, self.embedding, self.gemm);
         let (sources, scores) = (count * embedding, BLOCK * count);
         let packed = gemm.packed_len(embedding, count) + gemm.packed_len(count, embedding);
         let of_group = scores + gemm.transposed_scratch(BLOCK, count);
         let stored = sources + packed + MAX_GROUPS * of_group;
-        let real = batch * positives + 2 * count + sources + MAX_GROUPS * (scores + sources + 6 * count);
-        let sums = MAX_GROUPS * 4 * count;
-        stored * size_of::<S>() + real * size_of::<S::Real>() + sums * size_of::<f64>()
+        let real = batch * positives + 3 * count + sources + MAX_GROUPS * (scores + sources + 6 * count);
+        let real = real + MAX_GROUPS * self.kept_len(batch);
+        let sums = MAX_GROUPS * 4 * count + batch * self.components();
+        let normalised = if self.components() > 0 { count * size_of::<Normalised>() } else { 0 };
+        stored * size_of::<S>() + real * size_of::<S::Real>() + sums * size_of::<f64>() + normalised
     }
 
-    /// The most terms that share a target map, and the most positives a picture of any.
+    /// The most slots of a target map, and the most positives a picture of any.
     fn widest(&self) -> [usize; 2] {
-        let terms = self.targets.iter().map(|(_, terms)| terms.len()).max();
-        let positives = self.targets.iter().map(|(map, terms)| terms.len() * self.locations[*map]).max();
-        [terms.unwrap_or(0), positives.unwrap_or(0)]
+        let slots = self.targets.iter().map(|target| target.slots).max();
+        let positives = self.targets.iter().map(|target| target.slots * self.locations[target.map]).max();
+        [slots.unwrap_or(0), positives.unwrap_or(0)]
+    }
+
+    /// Scores that a group keeps: of as many whole blocks as there are and as [`KEPT`] holds.
+    fn kept_len(&self, batch: usize) -> usize {
+        let pictures = Groups::new(batch, usize::MAX).first(1);
+        let of_target = |target: &Target| {
+            let block = BLOCK * batch * target.slots;
+            (pictures * self.locations[target.map]).div_ceil(BLOCK).min(KEPT / block) * block
+        };
+        self.targets.iter().map(of_target).max().unwrap_or(0)
+    }
+
+    /// Number of components of a mixture; 0 without mixture features.
+    fn components(&self) -> usize {
+        self.config.mixture.as_ref().map_or(0, |mixture| self.locations[mixture.map])
     }
 
     fn direction(
         &mut self,
         pool: &Pool,
         batch: usize,
-        (target, terms): (usize, &[usize]),
+        target: &Target,
         (from, to): (usize, usize),
         views: [&[&[S]]; 2],
         positions: [&[Option<&[u32]>]; 2],
         gradients: &mut [&mut [Vec<S::Real>]; 2],
     ) {
-        let (embedding, locations) = (self.embedding, self.locations[target]);
-        let count = batch * terms.len();
+        let (embedding, locations) = (self.embedding, self.locations[target.map]);
+        let count = batch * target.slots;
         let root = (embedding as f64).sqrt();
         let pairs = (batch * batch * locations) as f64;
         let scale = Scale {
             score: S::Real::from_f64(1.0 / root),
             clip: S::Real::from_f64(self.config.score_clip.unwrap_or(f64::from(f32::MAX))),
             is_clipped: self.config.score_clip.is_some(),
-            penalty: S::Real::from_f64(self.config.logit_penalty / pairs / root),
             fixed_shift: self.config.score_clip.is_some_and(|clip| clip <= FIXED_SHIFT_LIMIT),
             batch,
-            terms: terms.len(),
+            slots: target.slots,
             locations,
         };
-        for (slot, &term) in terms.iter().enumerate() {
-            let map = self.config.terms[term].source;
-            let rows = self.memory.sources[slot * batch * embedding..].chunks_exact_mut(embedding);
-            for (picture, row) in rows.take(batch).enumerate() {
-                let at = source_row(self.locations[map], positions[from][map], picture) * embedding;
-                row.copy_from_slice(&views[from][map][at..at + embedding]);
+        for (term, slots) in &target.terms {
+            let map = self.config.terms[*term].source;
+            let penalty = self.config.logit_penalty / (slots.len() as f64 * pairs) / root;
+            let columns = slots.start * batch..slots.end * batch;
+            self.memory.penalties[columns].fill(S::Real::from_f64(penalty));
+            for slot in slots.clone() {
+                let rows = self.memory.sources[slot * batch * embedding..].chunks_exact_mut(embedding);
+                for (picture, to) in rows.take(batch).enumerate() {
+                    let row =
+                        source_row(self.locations[map], positions[from][map], picture, slot - slots.start);
+                    let at = row * embedding;
+                    to.copy_from_slice(&views[from][map][at..at + embedding]);
+                }
             }
         }
         self.pack(pool, count);
         let cut = Groups::new(batch, usize::MAX);
-        let targets = cut.split(views[to][target], locations * embedding);
+        let targets = cut.split(views[to][target.map], locations * embedding);
         self.walk(pool, cut, targets, None, scale, gather);
-        self.combine(cut, scale, terms);
-        self.walk(pool, cut, targets, Some(&mut gradients[to][target]), scale, backward);
+        self.combine(pool, cut, scale, target);
+        self.walk(pool, cut, targets, Some(&mut gradients[to][target.map]), scale, backward);
         self.add_source_gradients(pool, cut, count);
-        for (slot, &term) in terms.iter().enumerate() {
-            let map = self.config.terms[term].source;
+        for (term, slots) in &target.terms {
+            let map = self.config.terms[*term].source;
             let length = self.locations[map] * embedding;
-            let sources = &self.memory.gradients[slot * batch * embedding..][..batch * embedding];
+            let sources = &self.memory.gradients[slots.start * batch * embedding..];
             pool.for_each_chunk(&mut gradients[from][map][..], length, |picture, to, _| {
-                let at =
-                    (source_row(self.locations[map], positions[from][map], picture) * embedding) % length;
-                let to = &mut to[at..at + embedding];
-                let source = &sources[picture * embedding..][..embedding];
-                to.iter_mut().zip(source).for_each(|(to, &gradient)| *to += gradient);
+                for component in 0..slots.len() {
+                    let row = source_row(self.locations[map], positions[from][map], picture, component);
+                    let at = (row * embedding) % length;
+                    let to = &mut to[at..at + embedding];
+                    let source = &sources[(component * batch + picture) * embedding..][..embedding];
+                    to.iter_mut().zip(source).for_each(|(to, &gradient)| *to += gradient);
+                }
             });
         }
     }
@@ -353,7 +429,8 @@ impl<S: Stored> Nce<S> {
         visit: fn(&Shared<S>, &mut Walk<S>),
     ) {
         let count = scale.sources();
-        let Memory { positives, packed: [columns, rows], shifts, negative_weights, .. } = &mut self.memory;
+        let Memory { positives, packed: [columns, rows], shifts, negative_weights, penalties, .. } =
+            &mut self.memory;
         let shared = Shared {
             gemm: self.gemm,
             kernel: self.kernel,
@@ -362,10 +439,11 @@ impl<S: Stored> Nce<S> {
             rows: &rows[..self.gemm.packed_len(count, self.embedding)],
             shifts: &shifts[..count],
             negative_weights: &negative_weights[..count],
+            penalties: &penalties[..count],
             scale,
         };
         let mut positives =
-            cut.split_mut(&mut positives[..count * scale.locations], scale.terms * scale.locations);
+            cut.split_mut(&mut positives[..count * scale.locations], scale.slots * scale.locations);
         let gradients = target_gradients.map_or(&mut [][..], |gradients| &mut gradients[..]);
         let mut gradients = cut.split_mut(gradients, scale.locations * self.embedding);
         let mut groups = self.groups.iter_mut();
@@ -386,56 +464,128 @@ impl<S: Stored> Nce<S> {
     }
 
     /// From the groups' sums to the losses, and to what the second walk needs.
-    fn combine(&mut self, cut: Groups, scale: Scale<S::Real>, terms: &[usize]) {
+    fn combine(&mut self, pool: &Pool, cut: Groups, scale: Scale<S::Real>, target: &Target) {
+        let scores = (scale.batch * scale.batch * scale.locations) as f64;
+        for (term, slots) in &target.terms {
+            let squares = match self.config.components(self.config.terms[*term].source).copied() {
+                Some(mixture) => self.combine_mixture(pool, cut, scale, (*term, slots), mixture),
+                None => self.combine_term(cut, scale, *term, slots.start),
+            };
+            let count = slots.len() as f64 * scores;
+            self.totals.count += count;
+            self.totals.squares += squares;
+            self.report.penalty += 0.5 * self.config.logit_penalty * squares / count;
+        }
+    }
+
+    /// Losses of one source a picture; returns the sum of the squared scores.
+    fn combine_term(&mut self, cut: Groups, scale: Scale<S::Real>, term: usize, slot: usize) -> f64 {
         let Scale { batch, locations, .. } = scale;
-        let groups = &self.groups[..cut.count()];
-        let (memory, totals) = (&mut self.memory, &mut self.totals);
         let pairs = (batch * locations) as f64;
         let root = (self.embedding as f64).sqrt();
-        for (slot, &term) in terms.iter().enumerate() {
-            let (mut loss, mut above, mut squares) = (0.0, 0usize, 0.0);
+        let (mut loss, mut above, mut squares) = (0.0, 0usize, 0.0);
+        for picture in 0..batch {
+            let source = slot * batch + picture;
+            let negatives = self.negatives(cut, scale, source, picture, slot, &mut squares);
+            let memory = &mut self.memory;
+            let at = (picture * scale.slots + slot) * locations;
+            let mut weight = 0.0;
+            for positive in &mut memory.positives[at..at + locations] {
+                let score = positive.to_f64();
+                let exponential = (score - negatives.shift).exp();
+                let denominator = exponential + negatives.sum;
+                loss += denominator.ln() - (score - negatives.shift);
+                above += usize::from(score > negatives.largest);
+                weight += 1.0 / denominator;
+                let derivative = exponential / denominator - 1.0;
+                *positive = S::Real::from_f64(0.5 / pairs / root * derivative);
+            }
+            memory.shifts[source] = S::Real::from_f64(negatives.shift);
+            memory.negative_weights[source] = S::Real::from_f64(0.5 / pairs / root * weight);
+        }
+        let report = &mut self.report.terms[term];
+        report.loss += 0.5 * loss / pairs;
+        report.top1 += 0.5 * above as f64 / pairs;
+        squares
+    }
+
+    /// Losses of several components a picture; returns the sum of the squared scores.
+    fn combine_mixture(
+        &mut self,
+        pool: &Pool,
+        cut: Groups,
+        scale: Scale<S::Real>,
+        (term, slots): (usize, &Range<usize>),
+        mixture: NceMixture,
+    ) -> f64 {
+        let Scale { batch, locations, .. } = scale;
+        let pairs = (batch * locations) as f64;
+        let root = (self.embedding as f64).sqrt();
+        let mut squares = 0.0;
+        for slot in slots.clone() {
             for picture in 0..batch {
                 let source = slot * batch + picture;
-                let at = (picture * terms.len() + slot) * locations;
-                let positives = &mut memory.positives[at..at + locations];
-                let mut largest = f64::NEG_INFINITY;
-                for group in groups {
-                    largest = largest.max(group.largest[0][source].to_f64());
-                    totals.largest = totals.largest.max(group.largest[1][source].to_f64());
-                    totals.sum += group.sums[2][source];
-                    squares += group.sums[3][source];
-                }
-                let shift = if scale.fixed_shift {
-                    scale.clip.to_f64()
-                } else {
-                    positives.iter().fold(largest, |largest, positive| largest.max(positive.to_f64()))
-                };
-                let negatives: f64 = groups
-                    .iter()
-                    .map(|group| group.sums[0][source] * (group.sums[1][source] - shift).exp())
-                    .sum();
-                let mut weight = 0.0;
-                for positive in positives {
-                    let score = positive.to_f64();
-                    let exponential = (score - shift).exp();
-                    let denominator = exponential + negatives;
-                    loss += denominator.ln() - (score - shift);
-                    above += usize::from(score > largest);
-                    weight += 1.0 / denominator;
-                    let derivative = exponential / denominator - 1.0;
-                    *positive = S::Real::from_f64(0.5 / pairs / root * derivative);
-                }
-                memory.shifts[source] = S::Real::from_f64(shift);
-                memory.negative_weights[source] = S::Real::from_f64(0.5 / pairs / root * weight);
+                let negatives = self.negatives(cut, scale, source, picture, slot, &mut squares);
+                self.memory.shifts[source] = S::Real::from_f64(negatives.shift);
+                self.memory.normalised[source] = negatives;
             }
-            let scores = pairs * batch as f64;
-            totals.count += scores;
-            totals.squares += squares;
-            self.report.penalty += 0.5 * self.config.logit_penalty * squares / scores;
-            let report = &mut self.report.terms[term];
-            report.loss += 0.5 * loss / pairs;
-            report.top1 += 0.5 * above as f64 / pairs;
         }
+        let Memory { positives, normalised, mixture_weights, negative_weights, .. } = &mut self.memory;
+        let of_picture = scale.slots * locations;
+        let mut positives = cut.split_mut(&mut positives[..batch * of_picture], of_picture);
+        let mut weights = cut.split_mut(&mut mixture_weights[..batch * slots.len()], slots.len());
+        let mut tasks: [MixtureTask<S::Real>; MAX_GROUPS] = array::from_fn(|group| MixtureTask {
+            first_picture: cut.first(group),
+            positives: take(&mut positives[group]),
+            weights: take(&mut weights[group]),
+            sums: MixtureSums::default(),
+        });
+        let (normalised, factor) = (&normalised[..], 0.5 / pairs / root);
+        pool.for_each_mut(&mut tasks[..cut.count()], |_, task, _| {
+            mixture.combine(normalised, [batch, locations, scale.slots], slots, factor, task);
+        });
+        let sums = tasks.iter().fold(MixtureSums::default(), |sums, task| sums.plus(&task.sums));
+        for (picture, weights) in mixture_weights.chunks_exact(slots.len()).take(batch).enumerate() {
+            for (slot, &weight) in slots.clone().zip(weights) {
+                negative_weights[slot * batch + picture] = S::Real::from_f64(weight);
+            }
+        }
+        let report = &mut self.report.terms[term];
+        report.loss += 0.5 * sums.loss / pairs;
+        report.top1 += 0.5 * sums.above / pairs;
+        report.entropy += 0.5 * sums.entropy / pairs;
+        squares
+    }
+
+    /// What the groups found of a source's negatives. Its scores are counted in: their sum and the largest in the
+    /// totals, their squares in `squares`.
+    fn negatives(
+        &mut self,
+        cut: Groups,
+        scale: Scale<S::Real>,
+        source: usize,
+        picture: usize,
+        slot: usize,
+        squares: &mut f64,
+    ) -> Normalised {
+        let groups = &self.groups[..cut.count()];
+        let mut largest = f64::NEG_INFINITY;
+        for group in groups {
+            largest = largest.max(group.largest[0][source].to_f64());
+            self.totals.largest = self.totals.largest.max(group.largest[1][source].to_f64());
+            self.totals.sum += group.sums[2][source];
+            *squares += group.sums[3][source];
+        }
+        let at = (picture * scale.slots + slot) * scale.locations;
+        let positives = &self.memory.positives[at..at + scale.locations];
+        let shift = if scale.fixed_shift {
+            scale.clip.to_f64()
+        } else {
+            positives.iter().fold(largest, |largest, positive| largest.max(positive.to_f64()))
+        };
+        let sum =
+            groups.iter().map(|group| group.sums[0][source] * (group.sums[1][source] - shift).exp()).sum();
+        Normalised { largest, shift, sum }
     }
 
     /// Adds up the groups' gradients of the stacked sources, group after group.
@@ -455,8 +605,9 @@ impl<S: Stored> Nce<S> {
     }
 
     fn resize(&mut self, batch: usize) {
-        let [terms, positives] = self.widest();
-        let (count, embedding, gemm) = (batch * terms, self.embedding, self.gemm);
+        let [slots, positives] = self.widest();
+        let (count, embedding, gemm) = (batch * slots, self.embedding, self.gemm);
+        let (components, kept) = (self.components(), self.kept_len(batch));
         let memory = &mut self.memory;
         if memory.shifts.len() >= count {
             return;
@@ -468,9 +619,13 @@ impl<S: Stored> Nce<S> {
         memory.positives.resize(batch * positives);
         memory.shifts.resize(count);
         memory.negative_weights.resize(count);
+        memory.penalties.resize(count);
         memory.gradients.resize(count * embedding);
+        memory.mixture_weights.resize(batch * components);
+        memory.normalised.resize(if components > 0 { count } else { 0 });
         self.groups.resize_with(MAX_GROUPS, || Group {
             scores: Buffer::default(),
+            kept: Buffer::default(),
             derivatives: Buffer::default(),
             packed: Buffer::default(),
             gradients: Buffer::default(),
@@ -480,6 +635,7 @@ impl<S: Stored> Nce<S> {
         });
         for group in &mut self.groups {
             group.scores.resize(BLOCK * count);
+            group.kept.resize(kept);
             group.derivatives.resize(BLOCK * count);
             group.packed.resize(gemm.transposed_scratch(BLOCK, count));
             group.gradients.resize(count * embedding);
@@ -510,7 +666,10 @@ impl<S: Stored> Nce<S> {
             }
             for map in self.config.terms.iter().map(|term| term.source) {
                 match positions[view][map] {
-                    None if self.locations[map] == 1 => {}
+                    None if self.locations[map] == 1 || self.config.components(map).is_some() => {}
+                    Some(_) if self.config.components(map).is_some() => {
+                        return wrong("mixture features have no source positions");
+                    }
                     None => return wrong("a source map of several locations needs source positions"),
                     Some(positions) => {
                         check_length("source positions", positions.len(), batch)?;
@@ -525,9 +684,9 @@ impl<S: Stored> Nce<S> {
     }
 }
 
-/// Row of a picture's source vector in its map.
-fn source_row(locations: usize, positions: Option<&[u32]>, picture: usize) -> usize {
-    picture * locations + positions.map_or(0, |positions| positions[picture] as usize)
+/// Row of a picture's source vector in its map: that at its position or, without positions, that of the component.
+fn source_row(locations: usize, positions: Option<&[u32]>, picture: usize, component: usize) -> usize {
+    picture * locations + positions.map_or(component, |positions| positions[picture] as usize)
 }
 
 /// Sums over all terms and directions.
@@ -548,6 +707,7 @@ struct Shared<'a, S: Stored> {
     rows: &'a [S],
     shifts: &'a [S::Real],
     negative_weights: &'a [S::Real],
+    penalties: &'a [S::Real],
     scale: Scale<S::Real>,
 }
 
@@ -572,7 +732,13 @@ fn gather<S: Stored>(shared: &Shared<S>, walk: &mut Walk<S>) {
     group.largest[1][..count].fill(S::Real::default());
     for (index, targets) in targets.chunks(BLOCK * shared.embedding).enumerate() {
         let rows = targets.len() / shared.embedding;
-        shared.products(targets, &mut group.scores[..rows * count]);
+        let scores = &mut group.scores[..rows * count];
+        if let Some(kept) = group.kept.get_mut(index * BLOCK * count..(index * BLOCK + rows) * count) {
+            shared.products(targets, kept);
+            scores.copy_from_slice(kept);
+        } else {
+            shared.products(targets, scores);
+        }
         let block = (index * BLOCK, rows);
         if shared.scale.is_clipped {
             vectorized!(
@@ -596,7 +762,7 @@ fn gather_block<S: Stored, const CLIPPED: bool>(
     first_picture: usize,
     positives: &mut [S::Real],
 ) {
-    let Scale { batch, terms, locations, score, clip, fixed_shift, .. } = scale;
+    let Scale { batch, slots, locations, score, clip, fixed_shift, .. } = scale;
     let count = scale.sources();
     let inverse_clip = S::Real::from_f64(1.0 / clip.to_f64());
     let lowest = S::Real::from_f64(f64::NEG_INFINITY);
@@ -619,9 +785,9 @@ fn gather_block<S: Stored, const CLIPPED: bool>(
             *value = if CLIPPED { clip * (raw * inverse_clip).tanh() } else { raw };
         }
         let (picture, location) = ((first_row + row) / locations, (first_row + row) % locations);
-        for term in 0..terms {
-            let own = &mut scores[term * batch + first_picture + picture];
-            positives[(picture * terms + term) * locations + location] = *own;
+        for slot in 0..slots {
+            let own = &mut scores[slot * batch + first_picture + picture];
+            positives[(picture * slots + slot) * locations + location] = *own;
             *own = lowest;
         }
         for (largest, &value) in largest.iter_mut().zip(&*scores) {
@@ -661,17 +827,25 @@ fn backward<S: Stored>(shared: &Shared<S>, walk: &mut Walk<S>) {
     let blocks = targets.chunks(BLOCK * embedding).zip(target_gradients.chunks_mut(BLOCK * embedding));
     for (index, (targets, gradients)) in blocks.enumerate() {
         let rows = targets.len() / embedding;
-        shared.products(targets, &mut group.scores[..rows * count]);
-        let block = (index * BLOCK, rows);
+        let scores = match group.kept.get(index * BLOCK * count..(index * BLOCK + rows) * count) {
+            Some(kept) => kept,
+            None => {
+                let scores = &mut group.scores[..rows * count];
+                shared.products(targets, scores);
+                scores
+            }
+        };
+        let derivatives = &mut group.derivatives[..rows * count];
+        let first_row = index * BLOCK;
         if shared.scale.is_clipped {
             vectorized!(
                 shared.kernel,
-                derive_block::<S, true>(shared, group, block, *first_picture, positives)
+                derive_block::<S, true>(shared, scores, derivatives, first_row, *first_picture, positives)
             );
         } else {
             vectorized!(
                 shared.kernel,
-                derive_block::<S, false>(shared, group, block, *first_picture, positives)
+                derive_block::<S, false>(shared, scores, derivatives, first_row, *first_picture, positives)
             );
         }
         let derivatives = Rows::new(&group.derivatives[..rows * count], count);
@@ -687,39 +861,40 @@ fn backward<S: Stored>(shared: &Shared<S>, walk: &mut Walk<S>) {
 #[inline(always)]
 fn derive_block<S: Stored, const CLIPPED: bool>(
     shared: &Shared<S>,
-    group: &mut Group<S>,
-    (first_row, rows): (usize, usize),
+    scores: &[S::Real],
+    derivatives: &mut [S],
+    first_row: usize,
     first_picture: usize,
     positives: &[S::Real],
 ) {
-    let Scale { batch, terms, locations, score, clip, penalty, .. } = shared.scale;
+    let Scale { batch, slots, locations, score, clip, .. } = shared.scale;
     let count = shared.scale.sources();
     let one = S::Real::from_f64(1.0);
     let inverse_clip = S::Real::from_f64(1.0 / clip.to_f64());
     let (shifts, weights) = (&shared.shifts[..count], &shared.negative_weights[..count]);
-    let scores = group.scores[..rows * count].chunks_exact(count);
-    let derivatives = group.derivatives[..rows * count].chunks_exact_mut(count);
-    for (row, (scores, derivatives)) in scores.zip(derivatives).enumerate() {
+    let penalties = &shared.penalties[..count];
+    let rows = scores.chunks_exact(count).zip(derivatives.chunks_exact_mut(count));
+    for (row, (scores, derivatives)) in rows.enumerate() {
         for (c, (&value, to)) in scores.iter().zip(&mut *derivatives).enumerate() {
             let raw = value * score;
             *to = S::from_real(if CLIPPED {
                 let tanh = (raw * inverse_clip).tanh();
                 let share = (clip * tanh - shifts[c]).exp() * weights[c];
-                share * (one - tanh * tanh) + penalty * raw
+                share * (one - tanh * tanh) + penalties[c] * raw
             } else {
-                (raw - shifts[c]).exp() * weights[c] + penalty * raw
+                (raw - shifts[c]).exp() * weights[c] + penalties[c] * raw
             });
         }
         let (picture, location) = ((first_row + row) / locations, (first_row + row) % locations);
-        for term in 0..terms {
-            let column = term * batch + first_picture + picture;
+        for slot in 0..slots {
+            let column = slot * batch + first_picture + picture;
             let raw = scores[column] * score;
-            let derivative = positives[(picture * terms + term) * locations + location];
+            let derivative = positives[(picture * slots + slot) * locations + location];
             derivatives[column] = S::from_real(if CLIPPED {
                 let tanh = (raw * inverse_clip).tanh();
-                derivative * (one - tanh * tanh) + penalty * raw
+                derivative * (one - tanh * tanh) + penalties[column] * raw
             } else {
-                derivative + penalty * raw
+                derivative + penalties[column] * raw
             });
         }
     }

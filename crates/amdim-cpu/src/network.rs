@@ -369,7 +369,7 @@ impl<S: Stored> CpuNetwork<S> {
     /// Length of [`Workspace::hidden_gradients`] for `batch` pictures.
     fn hidden_gradients_len(&self, batch: usize) -> usize {
         let nodes = self.layers.iter().zip(&self.network.nodes);
-        let lens = nodes.map(|(layer, node)| layer.kept_channels()[2] * node.shape.locations() * batch);
+        let lens = nodes.map(|(layer, node)| layer.kept_len(node.shape.locations())[2] * batch);
         lens.max().unwrap_or(0)
     }
 

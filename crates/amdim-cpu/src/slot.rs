@@ -31,8 +31,8 @@ impl<S: Stored> Slot<S> {
     /// Bytes of a slot with room for `batch` pictures, batch statistics aside: proportional to the batch.
     pub(crate) fn bytes(network: &Network, layers: &[Layer], batch: usize) -> usize {
         let per_picture = |(layer, node): (&Layer, &Node)| {
-            let [hidden, sum, _] = layer.kept_channels();
-            node.shape.len() + (hidden + sum) * node.shape.locations()
+            let [hidden, sum, _] = layer.kept_len(node.shape.locations());
+            node.shape.len() + hidden + sum
         };
         let maps: usize = layers.iter().zip(&network.nodes).map(per_picture).sum();
         batch * (network.input.len() + maps) * size_of::<S>()
@@ -45,7 +45,7 @@ impl<S: Stored> Slot<S> {
         self.kept.resize_with(layers.len(), || Kept { hidden: Buffer::default(), sum: Buffer::default() });
         let stored = self.maps.iter_mut().zip(&mut self.kept);
         for ((map, kept), (layer, node)) in stored.zip(layers.iter().zip(&network.nodes)) {
-            let [hidden, sum, _] = layer.kept_channels().map(|n| n * node.shape.locations() * batch);
+            let [hidden, sum, _] = layer.kept_len(node.shape.locations()).map(|len| len * batch);
             map.resize(batch * node.shape.len());
             kept.hidden.resize(hidden);
             kept.sum.resize(sum);

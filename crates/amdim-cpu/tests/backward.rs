@@ -8,7 +8,8 @@ use amdim_cpu::CpuNetwork;
 use amdim_kernels::{Bf16, Kernel, Stored};
 use amdim_network::{Builder, MapShape, Network, Padding, Source, Window};
 use common::{
-    Random, amdim, executor, executor_of, kernels, random_network, random_state, to_f32, wide_network,
+    Random, amdim, executor, executor_of, kernels, mixture_network, random_network, random_state, to_f32,
+    wide_network, with_mixture,
 };
 
 /// A network, a point, and the weights of its outputs in a scalar.
@@ -166,6 +167,7 @@ fn every_element_of_every_kind_of_layer() {
         let projection = builder.projection("projection", below, out, norm);
         networks.push(builder.finish(vec![normed, projection, below]));
     }
+    networks.push(mixture_network());
     let mut random = Random(11);
     for network in networks {
         let mut problem = Problem::new(network, 3, &mut random);
@@ -183,6 +185,14 @@ fn every_element_of_every_kind_of_layer() {
         }
         assert!(compared * 2 > gradients.len(), "{compared} of {} slopes are smooth", gradients.len());
     }
+}
+
+/// So many pictures that a group's gradients are made in several steps.
+#[test]
+fn mixture_features_of_a_large_batch() {
+    let mut random = Random(19);
+    let compared = Problem::new(mixture_network(), 1100, &mut random).check(&mut random);
+    assert!(compared > 0, "no slope is smooth");
 }
 
 #[test]
@@ -217,7 +227,7 @@ fn gradients_are_added_and_unused_slots_stay() {
 #[test]
 fn the_number_of_threads_changes_no_bit() {
     for (norm, batch) in [(false, 19), (true, 8)] {
-        let network = Arc::new(amdim::encoder(3, 8, 40, 2, norm).unwrap());
+        let network = Arc::new(with_mixture(amdim::encoder(3, 8, 40, 2, norm).unwrap(), 3, 24));
         let mut random = Random(13);
         let (parameters, buffers) = random_state(&network, &mut random);
         let (parameters, buffers) = (to_f32(&parameters), to_f32(&buffers));
@@ -229,7 +239,7 @@ fn the_number_of_threads_changes_no_bit() {
                 let inferred = executor.infer(&buffers, &images, batch).unwrap();
                 let mut moved = buffers.clone();
                 executor.forward(0, &mut moved, &images, batch).unwrap();
-                let outputs: Vec<Vec<f32>> = (0..3).map(|index| executor.output(0, index).to_vec()).collect();
+                let outputs: Vec<Vec<f32>> = (0..4).map(|index| executor.output(0, index).to_vec()).collect();
                 let given: Vec<&[f32]> = outputs.iter().map(Vec::as_slice).collect();
                 let mut gradients = vec![0.0; parameters.len()];
                 executor.backward(0, &given, &mut gradients).unwrap();
@@ -244,7 +254,7 @@ fn the_number_of_threads_changes_no_bit() {
 /// Gradients of every kernel in `S` against those of the plain path in `f64`: relative to a tensor's gradient, and a
 /// part of the whole, because a shift before a batch norm has a gradient of zero.
 fn compare_gradients<S: Stored<Real = f32>>(relative: f64, of_whole: f64) {
-    let network = Arc::new(amdim::encoder(3, 8, 40, 2, true).unwrap());
+    let network = Arc::new(with_mixture(amdim::encoder(3, 8, 40, 2, true).unwrap(), 3, 24));
     let mut random = Random(17);
     let mut problem = Problem::new((*network).clone(), 20, &mut random);
     let expected = problem.gradients();

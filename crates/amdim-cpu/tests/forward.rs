@@ -8,7 +8,8 @@ use amdim_cpu::CpuNetwork;
 use amdim_network::Network;
 use common::plain::Plain;
 use common::{
-    Random, amdim, executor, executor_of, kernels, random_network, random_state, to_f32, wide_network,
+    Random, amdim, executor, executor_of, kernels, mixture_network, random_network, random_state, to_f32,
+    wide_network,
 };
 use quickcheck::quickcheck;
 
@@ -102,6 +103,14 @@ fn amdim_encoder_with_and_without_batch_norm() {
     let mut random = Random(1);
     compare(amdim::encoder(3, 3, 13, 2, false).unwrap(), 3, &mut random);
     compare(amdim::encoder(1, 2, 11, 1, true).unwrap(), 3, &mut random);
+}
+
+#[test]
+fn mixture_features() {
+    let mut random = Random(4);
+    for batch in [2, 3, 300] {
+        compare(mixture_network(), batch, &mut random);
+    }
 }
 
 #[test]

@@ -57,6 +57,7 @@ pub mod golden_ops;
 pub mod image;
 pub mod loader;
 pub mod order;
+pub mod png;
 pub mod sheet;
 
 mod vector;
@@ -75,3 +76,4 @@ pub use fingerprint::Fingerprint;
 pub use image::Image;
 pub use loader::{BadImagePolicy, Batch, Loader, LoaderOptions, SkippedPicture, Transform};
 pub use order::epoch_order;
+pub use png::encode_png;

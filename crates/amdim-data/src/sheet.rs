@@ -2,9 +2,6 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use image::codecs::png::PngEncoder;
-use image::{ExtendedColorType, ImageEncoder};
-
 use crate::augment::{AugmentConfig, Extent, Filter, Pipeline, Region, Resampler, Scratch, policy};
 use crate::dataset::Dataset;
 use crate::decode::{Limits, Part, Wanted};
@@ -12,6 +9,7 @@ use crate::error::{DataError, Result};
 use crate::image::Image;
 use crate::loader::{BadImagePolicy, SkippedPicture};
 use crate::order::epoch_order;
+use crate::png::encode_png;
 
 /// Pixels between two views; twice as many after the picture itself.
 const GAP: usize = 4;
@@ -152,13 +150,7 @@ impl Sheet {
     /// # Errors
     /// [`DataError::Internal`] when the encoder fails.
     pub fn to_png(&self) -> Result<Vec<u8>> {
-        let Image { width, height, channels, pixels } = &self.image;
-        let color = if *channels == 3 { ExtendedColorType::Rgb8 } else { ExtendedColorType::L8 };
-        let mut bytes = Vec::new();
-        PngEncoder::new(&mut bytes)
-            .write_image(pixels, *width, *height, color)
-            .map_err(|error| DataError::Internal { message: error.to_string() })?;
-        Ok(bytes)
+        encode_png(&self.image)
     }
 
     /// Cuts off rows for which there were no good pictures.

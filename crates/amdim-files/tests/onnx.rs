@@ -43,7 +43,8 @@ fn model(encoder: EncoderConfig) -> Model {
         logit_penalty: 0.0,
     };
     let mut model =
-        Model::new(ModelConfig { encoder, classifiers, classes: 0 }, 1, Placement::cpu(1)).unwrap();
+        Model::new(ModelConfig { encoder, classifiers, classes: 0, mixture: None }, 1, Placement::cpu(1))
+            .unwrap();
     let wave = |len: usize, from: f32, scale: f32| -> Vec<f32> {
         (0..len).map(|i| from + scale * (i as f32 * 0.7).sin()).collect()
     };

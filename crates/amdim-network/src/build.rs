@@ -4,8 +4,8 @@ use thiserror::Error;
 
 use crate::Network;
 use crate::layer::{
-    BatchNorm, Convolution, Layer, MapShape, Node, NormedConvolution, PadMode, Projection, ResidualBlock,
-    Source, Window,
+    BatchNorm, Convolution, Layer, MapShape, Mixture, Node, NormedConvolution, PadMode, Projection,
+    ResidualBlock, Source, Window,
 };
 use crate::parameter::{Buffer, BufferId, Init, Parameter, ParameterId};
 
@@ -41,6 +41,14 @@ pub enum DescribeError {
         from: usize,
         /// Channels asked for.
         to: usize,
+    },
+    /// Mixture features are those of one vector a picture.
+    #[error("{layer}: mixture features need a map of one location, not of {locations}")]
+    SeveralLocations {
+        /// Name of the layer.
+        layer: String,
+        /// Locations of the map.
+        locations: usize,
     },
     /// The map to be added has another shape than the result, or is the layer's own input.
     #[error("{layer}: can't add a map of another shape, or the layer's own input")]
@@ -78,6 +86,11 @@ impl Builder {
     /// Starts a network that takes pictures of this shape.
     pub fn new(input: MapShape) -> Self {
         let network = Network { input, nodes: vec![], outputs: vec![], parameters: vec![], buffers: vec![] };
+        Self { network }
+    }
+
+    /// Goes on with a network that was finished; its outputs are forgotten, new parameters follow its own.
+    pub fn extend(network: Network) -> Self {
         Self { network }
     }
 
@@ -183,6 +196,38 @@ impl Builder {
         };
         let shape = MapShape { channels: out, ..from };
         self.node(name, Source::Node(input), Layer::Projection(layer), shape)
+    }
+
+    /// Adds the mixture features of a vector: `components` of them, from a network of `hidden` units with a residual
+    /// connection. Parameters `NAME.hidden.weight`, `NAME.hidden.bias`, `NAME.output.weight` and `NAME.output.bias`,
+    /// drawn as PyTorch draws linear layers. They do not start at zero: components that are equal get equal gradients
+    /// and would stay equal.
+    pub fn mixture(
+        &mut self,
+        name: &str,
+        input: usize,
+        components: usize,
+        hidden: usize,
+    ) -> Result<usize, DescribeError> {
+        let from = self.network.nodes[input].shape;
+        for (what, value) in [("components", components), ("hidden units", hidden)] {
+            if value == 0 {
+                return Err(DescribeError::Zero { layer: name.into(), what });
+            }
+        }
+        if from.locations() != 1 {
+            return Err(DescribeError::SeveralLocations { layer: name.into(), locations: from.locations() });
+        }
+        let mut linear = |name: String, out: usize, inputs: usize| {
+            let init = fan_in_init(inputs);
+            let weight = self.parameter(format!("{name}.weight"), vec![out, inputs], init, true);
+            (weight, self.parameter(format!("{name}.bias"), vec![out], init, true))
+        };
+        let (hidden_weight, hidden_bias) = linear(format!("{name}.hidden"), hidden, from.channels);
+        let (weight, bias) = linear(format!("{name}.output"), components * from.channels, hidden);
+        let layer = Mixture { hidden_weight, hidden_bias, weight, bias };
+        let shape = MapShape { channels: from.channels, height: components, width: 1 };
+        Ok(self.node(name, Source::Node(input), Layer::Mixture(layer), shape))
     }
 
     /// Adds `y = relu(norm(conv(x)) + other)`: a convolution without bias, parameter `CONV.weight`, and a batch norm
@@ -318,6 +363,26 @@ mod tests {
             .residual_block("r", Source::Picture, 2, Window::new(1, 1, Padding::none()), false)
             .unwrap_err();
         assert_eq!(error, DescribeError::Narrows { layer: "r".into(), from: 3, to: 2 });
+    }
+
+    #[test]
+    fn mixture_features_are_added_behind_a_network() {
+        let window = Window::new(2, 1, Padding::none());
+        let mut builder = Builder::new(MapShape { channels: 3, height: 2, width: 2 });
+        let vector = builder.convolution("c", Source::Picture, 5, window, true, false).unwrap();
+        let before = builder.finish(vec![vector]);
+        let mut builder = Builder::extend(before.clone());
+        let mixture = builder.mixture("m", vector, 4, 6).unwrap();
+        let network = builder.finish(vec![vector, mixture]);
+        assert_eq!(network.output_shapes()[1], MapShape { channels: 5, height: 4, width: 1 });
+        assert_eq!(network.parameters[..2], before.parameters[..]);
+        assert_eq!(network.parameter_len(), before.parameter_len() + 6 * 5 + 6 + 20 * 6 + 20);
+        assert_eq!(network.multiply_adds(), before.multiply_adds() + 6 * 5 + 20 * 6);
+        let mut builder = Builder::extend(network);
+        let zero = builder.mixture("m", vector, 0, 6).unwrap_err();
+        assert_eq!(zero, DescribeError::Zero { layer: "m".into(), what: "components" });
+        let map = builder.mixture("m", mixture, 2, 6).unwrap_err();
+        assert_eq!(map, DescribeError::SeveralLocations { layer: "m".into(), locations: 4 });
     }
 
     #[test]

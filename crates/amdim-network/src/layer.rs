@@ -126,6 +126,8 @@ pub enum Layer {
     BatchNorm(BatchNorm),
     /// See [`Projection`].
     Projection(Projection),
+    /// See [`Mixture`].
+    Mixture(Mixture),
     /// See [`NormedConvolution`].
     NormedConvolution(NormedConvolution),
     /// The largest value of the window, a channel at a time; the border, if any, is no candidate. A window's gradient
@@ -198,6 +200,23 @@ pub struct Projection {
     pub shortcut_bias: ParameterId,
     /// Batch norm of the result; always present.
     pub output_norm: BatchNorm,
+}
+
+/// Mixture features of a picture's one vector x: `y_j = x + weight_j relu(hidden_weight x + hidden_bias) + bias_j`.
+///
+/// The result is a map of one column, a row a component, whose locations are the components.
+///
+/// Source: Bachman, Hjelm, Buchwalter 2019, arXiv 1906.00910, section 3.5 (its `m_k`).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mixture {
+    /// `[hidden, in]`.
+    pub hidden_weight: ParameterId,
+    /// `[hidden]`.
+    pub hidden_bias: ParameterId,
+    /// `[components * in, hidden]`, a component after the other.
+    pub weight: ParameterId,
+    /// `[components * in]`.
+    pub bias: ParameterId,
 }
 
 /// What residual networks are made of: `y = relu(norm(conv(x)) + other)`, where `other` is the map of another node.

@@ -30,7 +30,7 @@ mod parameter;
 
 pub use build::{Builder, DescribeError};
 pub use layer::{
-    BatchNorm, Convolution, Layer, MapShape, Node, NormedConvolution, PadMode, Padding, Projection,
+    BatchNorm, Convolution, Layer, MapShape, Mixture, Node, NormedConvolution, PadMode, Padding, Projection,
     ResidualBlock, Source, Window,
 };
 pub use parameter::{Buffer, BufferId, Init, Parameter, ParameterId};
@@ -78,14 +78,17 @@ impl Network {
     /// Multiplications (each with an addition) of the convolutions in a forward pass of one picture.
     pub fn multiply_adds(&self) -> u64 {
         let len = |id: ParameterId| self.parameters[id.0].len();
-        let weights = |node: &Node| match &node.layer {
-            Layer::Convolution(layer) => len(layer.weight),
-            Layer::ResidualBlock(layer) => len(layer.conv1) + len(layer.conv2),
-            Layer::Projection(layer) => len(layer.conv1) + len(layer.conv2) + len(layer.shortcut_weight),
-            Layer::NormedConvolution(layer) => len(layer.weight),
+        let products = |node: &Node| match &node.layer {
+            Layer::Convolution(layer) => len(layer.weight) * node.shape.locations(),
+            Layer::ResidualBlock(layer) => (len(layer.conv1) + len(layer.conv2)) * node.shape.locations(),
+            Layer::Projection(layer) => {
+                (len(layer.conv1) + len(layer.conv2) + len(layer.shortcut_weight)) * node.shape.locations()
+            }
+            Layer::NormedConvolution(layer) => len(layer.weight) * node.shape.locations(),
             Layer::BatchNorm(_) | Layer::MaxPool(_) | Layer::GlobalAverage => 0,
+            Layer::Mixture(layer) => len(layer.hidden_weight) + len(layer.weight),
         };
-        self.nodes.iter().map(|node| (weights(node) * node.shape.locations()) as u64).sum()
+        self.nodes.iter().map(|node| products(node) as u64).sum()
     }
 
     /// Shape of the map that enters node `index`.

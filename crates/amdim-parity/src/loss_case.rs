@@ -18,6 +18,7 @@ pub fn run(entry: &Entry, file: &TensorFile, setup: &Setup, out: &mut Comparison
         score_clip: Some(score_clip),
         logit_penalty: LOGIT_PENALTY,
         terms: TERMS.iter().map(|&(term, _)| term).collect(),
+        mixture: None,
     };
     let leaves = [read_maps(file, "x1", setup)?, read_maps(file, "x2", setup)?];
     let features =

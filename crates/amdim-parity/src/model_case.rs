@@ -55,6 +55,7 @@ impl Case {
                 score_clip: Some(settings.tclip),
                 logit_penalty: LOGIT_PENALTY,
                 terms: TERMS.iter().map(|&(term, _)| term).collect(),
+                mixture: None,
             },
             optimizer: AdamConfig {
                 learning_rate: adam.lr,
@@ -189,6 +190,7 @@ fn model(entry: &Entry, file: &TensorFile, setup: &Setup) -> Result<(Model, f64)
             logit_penalty: 1e-3,
         },
         classes,
+        mixture: None,
     };
     let placement = Placement {
         device: setup.device.clone(),

@@ -67,6 +67,7 @@ pub fn bench(request: &BenchRequest) -> Result<BenchResult> {
             encoder: request.encoder.clone(),
             classifiers: reference_classifiers(),
             classes: CLASSES,
+            mixture: None,
         };
         let model = Model::new(config, SEED, place)?;
         let executor = model.executor_name().to_owned();
@@ -182,7 +183,7 @@ pub(crate) fn reference_classifiers() -> ClassifierConfig {
 /// The training step of the paper, with these terms.
 pub(crate) fn reference_step(terms: Vec<Term>) -> StepConfig {
     StepConfig {
-        objective: ObjectiveConfig { score_clip: Some(20.0), logit_penalty: 4e-2, terms },
+        objective: ObjectiveConfig { score_clip: Some(20.0), logit_penalty: 4e-2, terms, mixture: None },
         optimizer: AdamConfig {
             learning_rate: 2e-4,
             beta1: 0.8,

@@ -58,7 +58,7 @@ pub fn classify(
         probabilities.extend(tensors::to_vec(&softmax(&logits, clip).map_err(amdim_core::Error::from)?)?);
     }
     encoded.values = probabilities;
-    Ok(in_order(dataset, encoded, [heads.classes(), 1, 1]))
+    Ok(in_order(dataset, encoded, &[heads.classes()]))
 }
 
 /// Softmax over the classes of soft-clipped logits, `[rows, classes]`.

@@ -6,18 +6,22 @@ use amdim_data::Dataset;
 
 use crate::config::EmbedRequest;
 use crate::event::Skipped;
-use crate::features::{Encoded, Pictures, Reader, encode};
+use crate::features::{Encoded, Pictures, each_batch};
+use crate::layer::Layer;
 use crate::model::TrainedModel;
 use crate::place::on_threads;
+use crate::posterior_maps::PosteriorMaps;
 use crate::{Result, RunError};
 
 /// Features of pictures, in their order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Embedding {
-    /// `[pictures, embedding, side, side]`, row-major.
+    /// `[pictures, ...]`, the layer of one picture after another, row-major.
     pub data: Vec<f32>,
-    /// The shape of `data`.
-    pub shape: [usize; 4],
+    /// The shape of `data`: `[pictures, embedding]` for the global layer, `[pictures, embedding, side, side]` for a
+    /// local one, `[pictures, components, embedding]` for mixture features, `[pictures, components, side, side]` for
+    /// posteriors.
+    pub shape: Vec<usize>,
     /// `[pictures]`, classes; -1 for none.
     pub labels: Vec<i32>,
     /// `[pictures]`, names in the data set.
@@ -31,7 +35,8 @@ pub struct Embedding {
 /// `progress` hears the number of pictures done after every batch.
 ///
 /// # Errors
-/// `AMDIM_INVALID_ARGUMENT` for a bad request; the errors of the pictures; `AMDIM_CANCELLED` once `cancel` is set.
+/// `AMDIM_INVALID_ARGUMENT` for a bad request or a layer that the model does not have; the errors of the pictures;
+/// `AMDIM_IO` if a picture of a posterior can't be written; `AMDIM_CANCELLED` once `cancel` is set.
 pub fn embed(
     model: &mut TrainedModel,
     dataset: &dyn Dataset,
@@ -40,34 +45,56 @@ pub fn embed(
     cancel: &AtomicBool,
 ) -> Result<Embedding> {
     request.validate()?;
-    request.layer.place("layer", model.model.scales())?;
+    let of_picture = request.layer.shape(&model.model)?;
     let indices = all_indices(dataset)?;
+    let config = &model.record.config;
     let pictures = Pictures {
         dataset,
         indices: &indices,
-        augment: &model.record.config.augment,
+        augment: &config.augment,
         batch: request.batch_size,
         threads: request.threads,
         on_bad_image: request.on_bad_image.into(),
     };
     let threads = model.model.placement().threads;
-    let reader = Reader::Encoder(&mut model.model, request.layer);
-    let encoded = on_threads(threads, || encode(reader, &pictures, progress, cancel))?;
-    let side = request.layer.side();
-    Ok(in_order(dataset, encoded, [model.model.config().encoder.embedding_dim(), side, side]))
+    let maps = match (&request.posterior_maps, request.layer) {
+        (Some(folder), Layer::Posterior(scale)) => {
+            Some(PosteriorMaps::new(folder, dataset, &config.augment, scale)?)
+        }
+        _ => None,
+    };
+    let dim = of_picture.iter().product();
+    let mut encoded =
+        Encoded { values: Vec::with_capacity(indices.len() * dim), dim, indices: vec![], skipped: vec![] };
+    let (encoder, mut done) = (&mut model.model, 0);
+    let work = || {
+        each_batch(&pictures, cancel, |mut batch, asked| {
+            encoded.skipped.extend(batch.skipped.drain(..).map(Skipped::from));
+            if !batch.indices.is_empty() {
+                let images = encoder.images(&batch.pixels, batch.indices.len())?;
+                let values = request.layer.read(&encoder.embed(&images)?, &config.objective)?;
+                if let Some(maps) = &maps {
+                    maps.write(&batch, &values)?;
+                }
+                encoded.values.extend(values);
+            }
+            encoded.indices.extend_from_slice(&batch.indices);
+            done += asked;
+            progress(done);
+            Ok(())
+        })
+    };
+    on_threads(threads, work)?;
+    Ok(in_order(dataset, encoded, &of_picture))
 }
 
 /// Values of a shape for each picture, with the pictures' names and labels.
-pub(crate) fn in_order(
-    dataset: &dyn Dataset,
-    encoded: Encoded,
-    [channels, height, width]: [usize; 3],
-) -> Embedding {
+pub(crate) fn in_order(dataset: &dyn Dataset, encoded: Encoded, of_picture: &[usize]) -> Embedding {
     let Encoded { values, indices, skipped, .. } = encoded;
     let label = |&index: &u32| dataset.label(index as usize).map_or(-1, |label| label as i32);
     Embedding {
         data: values,
-        shape: [indices.len(), channels, height, width],
+        shape: [&[indices.len()], of_picture].concat(),
         labels: indices.iter().map(label).collect(),
         names: indices.iter().map(|&index| dataset.name(index as usize)).collect(),
         skipped,

@@ -118,6 +118,8 @@ pub struct StepEvent {
     pub score_std: f64,
     /// Largest score in absolute value.
     pub score_max: f64,
+    /// Mean entropy of the posteriors over mixture features, in nats; none without a mixture.
+    pub posterior_entropy: Option<f64>,
     /// Norm of the encoder's gradient before clipping.
     pub gradient_norm: f64,
     /// Online classifiers on the training views; none without labels.

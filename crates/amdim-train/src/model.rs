@@ -177,7 +177,7 @@ fn info(file: &Checkpoint, config: AmdimConfig) -> Result<ModelInfo> {
     };
     let weights = file.tensors.iter().filter(|(name, _)| !name.starts_with(OPTIMIZER_PREFIX));
     Ok(ModelInfo {
-        parameters: file.header.model.encoder.describe()?.parameter_len(),
+        parameters: file.header.model.describe()?.parameter_len(),
         tensors: file
             .tensors
             .iter()
@@ -192,7 +192,7 @@ fn info(file: &Checkpoint, config: AmdimConfig) -> Result<ModelInfo> {
 
 /// Checks that a file has as many values as the encoder it describes, before memory is taken for that encoder.
 fn check_size(file: &Checkpoint, path: &Path) -> Result<()> {
-    let described = file.header.model.encoder.describe()?.parameter_len();
+    let described = file.header.model.describe()?.parameter_len();
     let stored: usize = file.tensors.values().map(|stored| stored.shape().iter().product::<usize>()).sum();
     if stored >= described {
         return Ok(());

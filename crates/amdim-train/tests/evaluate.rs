@@ -11,6 +11,7 @@ use amdim_data::{ArrayDataset, Dataset};
 use amdim_train::config::{BadImage, EmbedRequest};
 use amdim_train::embed::embed;
 use amdim_train::evaluate::{EvaluateData, EvaluateResult, evaluate};
+use amdim_train::layer::Layer;
 use amdim_train::model::TrainedModel;
 use amdim_train::place::Placement;
 use amdim_train::{Result, RunError};
@@ -21,8 +22,9 @@ fn model() -> TrainedModel {
     TrainedModel::create(request(&[]).config, 5, Placement::cpu(1)).unwrap()
 }
 
-fn embed_request(layer: Scale, batch_size: usize) -> EmbedRequest {
-    EmbedRequest { layer, batch_size, threads: 2, on_bad_image: BadImage::Error }
+fn embed_request(layer: impl Into<Layer>, batch_size: usize) -> EmbedRequest {
+    let layer = layer.into();
+    EmbedRequest { layer, batch_size, threads: 2, on_bad_image: BadImage::Error, posterior_maps: None }
 }
 
 fn pictures() -> EvaluateData {
@@ -50,7 +52,7 @@ fn embeddings_do_not_depend_on_the_batch() {
     };
     for (layer, side) in [(Scale::GLOBAL, 1), (Scale::new(5), 5), (Scale::new(7), 7)] {
         let (one, all) = (of(layer, 1), of(layer, 7));
-        assert_eq!(one.shape, [7, 16, side, side]);
+        assert_eq!(one.shape, if side == 1 { vec![7, 16] } else { vec![7, 16, side, side] });
         assert_eq!(one.data.len(), 7 * 16 * side * side);
         let worst = one.data.iter().zip(&all.data).fold(0f32, |worst, (a, b)| worst.max((a - b).abs()));
         assert!(worst < 1e-5, "{worst}");

@@ -18,7 +18,18 @@ const FLAGS: Flag[] = [
     description: 'features.npy (with features.json of names and labels), features.parquet, or features.jsonl',
   },
   { name: 'json', description: 'a JSON line a picture on standard output' },
-  { name: 'layer', value: 'global|localN', description: 'feature map; N: its side', default: 'global' },
+  {
+    name: 'layer',
+    value: 'global|localN|mixture|posteriorN',
+    description: 'feature map, or posterior over mixture features; N: side of the map',
+    default: 'global',
+  },
+  {
+    name: 'posterior-maps',
+    value: 'DIR',
+    description:
+      'draws the posterior over each picture, as PNG files; features are written with --out or --json',
+  },
   { name: 'split', value: 'train|test|all', description: 'which split, where a data set has two' },
   { name: 'batch-size', value: 'N', description: 'pictures encoded at once', default: '256' },
   {
@@ -36,8 +47,8 @@ export const command: Command = {
   name: 'embed',
   positionals: ['MODEL', 'PICTURES...'],
   description:
-    'Writes features of pictures: a data set, or any number of picture files. Without --out and --json the .npy file\n' +
-    'goes to standard output.',
+    'Writes features of pictures: a data set, or any number of picture files. Without --out, --json and\n' +
+    '--posterior-maps the .npy file goes to standard output.',
   async groups() {
     return [{ title: 'options', flags: [...FLAGS, ...COMMON_FLAGS] }]
   },
@@ -45,6 +56,7 @@ export const command: Command = {
     'examples:',
     '  amdim embed runs/first/model.safetensors photos --out features.npy',
     '  amdim embed runs/first/model.safetensors cat.jpg dog.jpg --json',
+    '  amdim embed runs/mixture/model.safetensors photos --posterior-maps maps',
   ],
   async run(line, terminal) {
     const [modelPath = '', ...pictures] = line.positionals
@@ -61,17 +73,21 @@ export const command: Command = {
     terminal.clearStatus()
     for (const { name, message } of embedding.skipped) terminal.note(`skipped ${name}: ${message}`)
     await write(embedding)
+    const maps = textOf(line, 'posterior-maps')
+    if (maps !== undefined) terminal.note(`drawings in ${maps}: ${grouped(embedding.length)}`)
     return EXIT.ok
   },
 }
 
 function embedOptions(line: CommandLine): EmbedOptions {
   const layer = textOf(line, 'layer') as Layer | undefined
+  const posteriorMaps = textOf(line, 'posterior-maps')
   const batchSize = numberOf('batch-size', line)['batch-size']
   const onBadImage = textOf(line, 'on-bad-image') as 'error' | 'skip' | undefined
   return {
     ...numberOf('threads', line),
     ...(layer !== undefined && { layer }),
+    ...(posteriorMaps !== undefined && { posteriorMaps }),
     ...(batchSize !== undefined && { batchSize }),
     ...(onBadImage !== undefined && { onBadImage }),
   }
@@ -98,6 +114,7 @@ function chooseWriter(line: CommandLine, terminal: Terminal): Writer {
     return async (embedding) => {
       for (const text of jsonLines(embedding, '')) terminal.out(text)
     }
+  if (textOf(line, 'posterior-maps') !== undefined) return async () => {}
   if (process.stdout.isTTY)
     throw new UsageError('a .npy file is no text for a terminal', 'use --out features.npy, --json, or a pipe')
   return async ({ data, shape }) => {

@@ -10,6 +10,7 @@ use crate::{Error, Result};
 pub struct Features {
     maps: Vec<Tensor>,
     scales: Vec<Scale>,
+    mixture: Option<Tensor>,
 }
 
 impl Features {
@@ -31,7 +32,26 @@ impl Features {
             crate::tensors::expect_shape("feature map", map, &[batch, scale.locations(), embedding])?;
             scales.push(scale);
         }
-        Ok(Self { maps, scales })
+        Ok(Self { maps, scales, mixture: None })
+    }
+
+    /// The same with mixture features of the global vectors, `[batch, components, embedding]`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if they do not fit the maps.
+    pub fn with_mixture(self, mixture: Tensor) -> Result<Self> {
+        let components = mixture.dims3()?.1;
+        crate::tensors::expect_shape(
+            "mixture features",
+            &mixture,
+            &[self.batch(), components, self.embedding()],
+        )?;
+        Ok(Self { mixture: Some(mixture), ..self })
+    }
+
+    /// Mixture features, `[batch, components, embedding]`, of models that have them.
+    pub fn mixture(&self) -> Option<&Tensor> {
+        self.mixture.as_ref()
     }
 
     /// The scales, in the order of the maps.

@@ -13,6 +13,8 @@ pub struct InfoNce {
     pub log_softmax: Tensor,
     /// Scores of the positive pairs: `[batch, locations]`.
     pub positives: Tensor,
+    /// 1 for every positive pair that scores above all its negatives, else 0: `[batch, locations]`.
+    pub hits: Tensor,
     /// Share of positive pairs that score above all their negatives: `[]`, 0..1.
     pub top1: Tensor,
 }
@@ -61,6 +63,7 @@ pub fn info_nce(scores: &Tensor) -> Result<InfoNce> {
     let from_negatives = largest_negative.broadcast_sub(&largest)?.exp()?.broadcast_mul(&negatives)?; // [B, L]
     let denominator = ((&positives - &largest)?.exp()? + from_negatives)?.log()?;
     let log_softmax = ((&positives - &largest)? - denominator)?;
-    let top1 = positives.detach().broadcast_gt(&largest_negative)?.to_dtype(scores.dtype())?.mean_all()?;
-    Ok(InfoNce { loss: log_softmax.mean_all()?.neg()?, log_softmax, positives, top1 })
+    let hits = positives.detach().broadcast_gt(&largest_negative)?.to_dtype(scores.dtype())?;
+    let top1 = hits.mean_all()?;
+    Ok(InfoNce { loss: log_softmax.mean_all()?.neg()?, log_softmax, positives, hits, top1 })
 }

@@ -9,8 +9,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use amdim_network::{
-    BatchNorm, Convolution, Layer, MapShape, Network, NormedConvolution, Projection, ResidualBlock, Source,
-    Window,
+    BatchNorm, Convolution, Layer, MapShape, Mixture, Network, NormedConvolution, ParameterId, Projection,
+    ResidualBlock, Source, Window,
 };
 use candle_core::{D, Tensor, Var};
 
@@ -48,6 +48,7 @@ impl CandleExecutor {
                 Layer::ResidualBlock(layer) => self.residual(layer, x, from, parameters, norms)?,
                 Layer::BatchNorm(layer) => norms.apply(layer, x, parameters)?,
                 Layer::Projection(layer) => projection(layer, x, parameters, norms)?,
+                Layer::Mixture(layer) => mixture(layer, x, parameters)?,
                 Layer::NormedConvolution(layer) => {
                     let added = layer.add.map(|add| &maps[add]);
                     self.normed_convolution(layer, (x, added), from, parameters, norms)?
@@ -227,6 +228,18 @@ fn projection(layer: &Projection, x: &Tensor, parameters: &[Tensor], norms: &mut
     let shortcut = multiply(x, &parameters[layer.shortcut_weight.0])?
         .broadcast_add(&parameters[layer.shortcut_bias.0])?;
     norms.apply(&layer.output_norm, &(residual + shortcut)?, parameters)
+}
+
+/// `[B, 1, C] -> [B, components, C]`.
+fn mixture(layer: &Mixture, x: &Tensor, parameters: &[Tensor]) -> Result<Tensor> {
+    let (batch, _, channels) = x.dims3()?;
+    let linear = |x: &Tensor, weight: ParameterId, bias: ParameterId| -> Result<Tensor> {
+        Ok(x.matmul(&parameters[weight.0].t()?)?.broadcast_add(&parameters[bias.0])?)
+    };
+    let hidden = linear(&x.squeeze(1)?, layer.hidden_weight, layer.hidden_bias)?.relu()?;
+    let residual = linear(&hidden, layer.weight, layer.bias)?;
+    let components = residual.dim(1)? / channels;
+    Ok(residual.reshape((batch, components, channels))?.broadcast_add(x)?)
 }
 
 /// The batch norms of one pass: applies them, and in training collects the moved running statistics.

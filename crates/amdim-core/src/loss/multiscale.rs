@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::encoder::{Features, Scale};
 use crate::estimator::info_nce;
+use crate::loss::mixture::{MixtureConfig, mixture_nce};
 use crate::loss::{SourcePositions, Term};
 use crate::{Error, Result};
 
@@ -23,9 +24,30 @@ pub struct ObjectiveConfig {
     pub logit_penalty: f64,
     /// The prediction tasks; at least one, each once. The paper's are 1->5, 1->7 and 5->5.
     pub terms: Vec<Term>,
+    /// Mixture features as sources of the terms from the global map; none: the global vector itself. Files that were
+    /// written before there were mixtures have no such field, and none.
+    #[serde(default)]
+    pub mixture: Option<MixtureConfig>,
 }
 
 impl ObjectiveConfig {
+    /// The mixture, where it is the source of this term.
+    pub(crate) fn mixture_of(&self, term: Term) -> Option<&MixtureConfig> {
+        self.mixture.as_ref().filter(|_| term.source() == Scale::GLOBAL)
+    }
+
+    /// The scores after the soft clip, if there is one.
+    pub(crate) fn clipped(&self, scores: Tensor) -> Result<Tensor> {
+        self.score_clip.map_or(Ok(scores.clone()), |limit| soft_clip(&scores, limit))
+    }
+
+    /// Loss of a term when all embeddings are equal, in nats: [`chance_level`], less `entropyWeight * log(components)`
+    /// where the sources are mixture features.
+    pub fn chance_level(&self, term: Term, batch: usize) -> f64 {
+        let entropy = |mixture: &MixtureConfig| mixture.entropy_weight * (mixture.components as f64).ln();
+        chance_level(term, batch) - self.mixture_of(term).map_or(0.0, entropy)
+    }
+
     /// Checks the ranges, and that the terms compare maps of an encoder with these `scales`.
     ///
     /// # Errors
@@ -56,7 +78,12 @@ impl ObjectiveConfig {
             let expected = format!("SOURCE->TARGET with sides of this encoder's maps ({})", sides.join(", "));
             return Err(Error::argument("objective.terms", expected, term));
         }
-        Ok(())
+        let Some(mixture) = &self.mixture else { return Ok(()) };
+        if self.terms.iter().all(|term| term.source() != Scale::GLOBAL) {
+            let expected = "null, or a term from the global map (1->N)";
+            return Err(Error::argument("objective.mixture", expected, mixture.components));
+        }
+        mixture.validate()
     }
 }
 
@@ -67,8 +94,11 @@ pub struct TermReport {
     pub term: Term,
     /// Its InfoNCE loss in nats, `[]`, with gradient.
     pub loss: Tensor,
-    /// Share of positive pairs above all their negatives, `[]`, 0..1.
+    /// Share of positive pairs above all their negatives, `[]`, 0..1; of mixture features, each component weighted by
+    /// the posterior.
     pub top1: Tensor,
+    /// Mean entropy of the posteriors in nats, `[]`, where the sources are mixture features.
+    pub entropy: Option<Tensor>,
     /// View 1 predicting view 2, then view 2 predicting view 1.
     pub directions: [Direction; 2],
 }
@@ -76,11 +106,13 @@ pub struct TermReport {
 /// What one term gave in one direction; without gradient.
 #[derive(Debug, Clone)]
 pub struct Direction {
-    /// Source vectors, `[batch, embedding]`.
+    /// Source vectors, `[batch, embedding]`; of mixture features `[batch, components, embedding]`.
     pub sources: Tensor,
-    /// Scores of the positive pairs, after the clip, `[batch, locations]`.
+    /// Scores of the positive pairs, after the clip, `[batch, locations]`; of mixture features
+    /// `[batch, locations, components]`.
     pub positives: Tensor,
-    /// Their log-softmax against the negatives, `[batch, locations]`.
+    /// Their log-softmax against the negatives, `[batch, locations]`; of mixture features what the loss is the
+    /// negative mean of.
     pub log_softmax: Tensor,
     /// `logitPenalty * mean(score^2)`, `[]`.
     pub penalty: Tensor,
@@ -111,14 +143,15 @@ pub fn chance_level(term: Term, batch: usize) -> f64 {
 /// Scores of every source against every location of every picture: `source . target / sqrt(embedding)`.
 ///
 /// # Shapes
-/// - source: `[batch, embedding]`, target: `[batch, locations, embedding]`
-/// - returns `[batch, batch, locations]` (source, target picture, location)
+/// - source: `[sources, embedding]`, target: `[batch, locations, embedding]`
+/// - returns `[sources, batch, locations]` (source, target picture, location)
 pub fn raw_scores(source: &Tensor, target: &Tensor) -> Result<Tensor> {
     let (batch, locations, embedding) = target.dims3()?;
-    crate::tensors::expect_shape("source vectors", source, &[batch, embedding])?;
+    let sources = source.dims2()?.0;
+    crate::tensors::expect_shape("source vectors", source, &[sources, embedding])?;
     let targets = target.reshape((batch * locations, embedding))?;
     let scores = (source.matmul(&targets.t()?)? / (embedding as f64).sqrt())?;
-    Ok(scores.reshape((batch, batch, locations))?)
+    Ok(scores.reshape((sources, batch, locations))?)
 }
 
 /// `limit * tanh(scores / limit)`.
@@ -133,17 +166,18 @@ pub fn soft_clip(scores: &Tensor, limit: f64) -> Result<Tensor> {
 ///       + 1/2 * sum over terms and directions of logitPenalty * mean(score^2)
 /// ```
 ///
-/// The penalty is taken before, the InfoNCE after the soft clip, if there is one.
+/// The penalty is taken before, the InfoNCE after the soft clip, if there is one. With mixture features the terms from
+/// the global map have the loss of [`mixture_nce`], and their penalty is the mean over the scores of all components.
 ///
 /// # Shapes
 /// - views: two [`Features`] of the same `[batch, locations, embedding]` maps; row i of both shows picture i
 ///
 /// # Errors
-/// [`Error::InvalidArgument`] for fewer than two pictures or a bad configuration; [`Error::Shape`] if the views or the
-/// positions do not fit each other.
+/// [`Error::InvalidArgument`] for fewer than two pictures or a bad configuration; [`Error::Shape`] if the views, the
+/// positions or the mixture features do not fit each other.
 ///
 /// # Source
-/// Bachman, Hjelm, Buchwalter 2019, arXiv 1906.00910, sections 3.1-3.4; reference `costs.py`, `LossMultiNCE`.
+/// Bachman, Hjelm, Buchwalter 2019, arXiv 1906.00910, sections 3.1-3.5; reference `costs.py`, `LossMultiNCE`.
 pub fn multiscale_loss(
     views: [&Features; 2],
     positions: &SourcePositions,
@@ -161,11 +195,19 @@ pub fn multiscale_loss(
     let mut terms = Vec::with_capacity(config.terms.len());
     let mut statistics = ScoreStatistics::default();
     for &term in &config.terms {
-        let (loss1, top1, direction1) = predict(0, 1, term, &sources, views, config, &mut statistics)?;
-        let (loss2, top2, direction2) = predict(1, 0, term, &sources, views, config, &mut statistics)?;
+        let mut predict = |from: usize, to: usize| match config.mixture_of(term) {
+            Some(mixture) => predict_mixture(from, to, term, views, (config, mixture), &mut statistics),
+            None => predict(from, to, term, &sources, views, config, &mut statistics),
+        };
+        let (first, second) = (predict(0, 1)?, predict(1, 0)?);
         let half = |a: Tensor, b: Tensor| -> Result<Tensor> { Ok(((a + b)? * 0.5)?) };
-        let directions = [direction1, direction2];
-        terms.push(TermReport { term, loss: half(loss1, loss2)?, top1: half(top1, top2)?, directions });
+        terms.push(TermReport {
+            term,
+            loss: half(first.loss, second.loss)?,
+            top1: half(first.top1, second.top1)?,
+            entropy: first.entropy.zip(second.entropy).map(|(a, b)| half(a, b)).transpose()?,
+            directions: [first.direction, second.direction],
+        });
     }
     let penalty = (sum(&statistics.mean_squares)? * (0.5 * config.logit_penalty))?;
     let mut total = penalty.clone();
@@ -177,6 +219,13 @@ pub fn multiscale_loss(
 }
 
 /// One term in one direction: its loss with gradient, its NCE accuracy, its details.
+struct Prediction {
+    loss: Tensor,
+    top1: Tensor,
+    entropy: Option<Tensor>,
+    direction: Direction,
+}
+
 fn predict(
     from: usize,
     to: usize,
@@ -185,21 +234,48 @@ fn predict(
     views: [&Features; 2],
     config: &ObjectiveConfig,
     statistics: &mut ScoreStatistics,
-) -> Result<(Tensor, Tensor, Direction)> {
+) -> Result<Prediction> {
     let source = &sources[&(term.source(), from)];
     let scores = raw_scores(source, views[to].at(term.target())?)?;
     let mean_square = statistics.add(&scores)?;
-    let nce = match config.score_clip {
-        Some(limit) => info_nce(&soft_clip(&scores, limit)?)?,
-        None => info_nce(&scores)?,
-    };
+    let nce = info_nce(&config.clipped(scores)?)?;
     let direction = Direction {
         sources: source.detach(),
         positives: nce.positives.detach(),
         log_softmax: nce.log_softmax.detach(),
         penalty: (mean_square.detach() * config.logit_penalty)?,
     };
-    Ok((nce.loss, nce.top1, direction))
+    Ok(Prediction { loss: nce.loss, top1: nce.top1, entropy: None, direction })
+}
+
+/// The same with mixture features as sources.
+fn predict_mixture(
+    from: usize,
+    to: usize,
+    term: Term,
+    views: [&Features; 2],
+    (config, mixture): (&ObjectiveConfig, &MixtureConfig),
+    statistics: &mut ScoreStatistics,
+) -> Result<Prediction> {
+    let (batch, embedding) = (views[from].batch(), views[from].embedding());
+    let expected = [batch, mixture.components, embedding];
+    let missing = || Error::shape("mixture features", &expected, &[]);
+    let sources = views[from].mixture().ok_or_else(missing)?;
+    crate::tensors::expect_shape("mixture features", sources, &expected)?;
+    let rows = sources.reshape((batch * mixture.components, embedding))?;
+    let targets = views[to].at(term.target())?;
+    let scores = raw_scores(&rows, targets)?;
+    let mean_square = statistics.add(&scores)?;
+    let clipped =
+        config.clipped(scores)?.reshape((batch, mixture.components, targets.dim(0)?, targets.dim(1)?))?;
+    let nce = mixture_nce(&clipped, mixture)?;
+    let direction = Direction {
+        sources: sources.detach(),
+        positives: nce.positives,
+        log_softmax: nce.objective.detach(),
+        penalty: (mean_square.detach() * config.logit_penalty)?,
+    };
+    Ok(Prediction { loss: nce.loss, top1: nce.top1, entropy: Some(nce.entropy), direction })
 }
 
 /// The source vector of each picture, `[batch, embedding]`: the global one, or that at its position.

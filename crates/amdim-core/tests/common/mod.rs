@@ -3,8 +3,9 @@
 
 use amdim_core::encoder::{AmdimEncoder, EncoderConfig, Features, ResNetDepth, ResNetEncoder, Scale};
 use amdim_core::executor::{ExecutorKind, Precision};
+use amdim_core::loss::MixtureConfig;
 use amdim_core::loss::Term;
-use amdim_core::model::{Model, ModelConfig, Placement};
+use amdim_core::model::{MixtureShape, Model, ModelConfig, Placement};
 use amdim_core::nn::ClassifierConfig;
 use amdim_random::{Purpose, Stream};
 use candle_core::{DType, Device, Tensor};
@@ -61,9 +62,36 @@ pub fn classifiers() -> ClassifierConfig {
 }
 
 pub fn model(encoder: EncoderConfig, classes: usize, executor: ExecutorKind, dtype: DType) -> Model {
-    let config = ModelConfig { encoder, classifiers: classifiers(), classes };
+    mixture_model(encoder, None, classes, executor, dtype)
+}
+
+/// A model with mixture features.
+pub fn mixture_model(
+    encoder: EncoderConfig,
+    mixture: Option<MixtureShape>,
+    classes: usize,
+    executor: ExecutorKind,
+    dtype: DType,
+) -> Model {
+    let config = ModelConfig { encoder, classifiers: classifiers(), classes, mixture };
     let placement = Placement { device: Device::Cpu, dtype, executor, precision: Precision::F32, threads: 2 };
     Model::new(config, 5, placement).unwrap()
+}
+
+/// Three components with a posterior that is not the best one, and whose gradient counts.
+pub fn mixture() -> MixtureConfig {
+    MixtureConfig {
+        components: 3,
+        hidden_units: Some(5),
+        entropy_weight: 0.2,
+        temperature: Some(1.5),
+        stop_posterior: false,
+    }
+}
+
+/// The network for [`mixture`].
+pub fn mixture_shape() -> MixtureShape {
+    MixtureShape { components: 3, hidden_units: 5 }
 }
 
 /// Moves every parameter off its initial value, so that no branch is dead (second convolutions start at zero).

@@ -4,6 +4,7 @@ mod block;
 mod convolution;
 mod global_average;
 mod max_pool;
+mod mixture;
 mod normed_convolution;
 mod patch_product;
 mod tile_product;
@@ -12,6 +13,7 @@ pub(crate) use block::Block;
 pub(crate) use convolution::Convolution;
 pub(crate) use global_average::GlobalAverage;
 pub(crate) use max_pool::MaxPool;
+pub(crate) use mixture::Mixture;
 pub(crate) use normed_convolution::NormedConvolution;
 pub(crate) use tile_product::{TileRoom, TileRoomSize};
 
@@ -175,6 +177,7 @@ pub(crate) enum Layer {
     Convolution(Box<Convolution>),
     Block(Box<Block>),
     Norm(Norm),
+    Mixture(Box<Mixture>),
     NormedConvolution(NormedConvolution),
     MaxPool(MaxPool),
     GlobalAverage(GlobalAverage),
@@ -201,6 +204,9 @@ impl Layer {
             Description::BatchNorm(layer) => {
                 next_norm(network, layer, node.shape.channels, layout, &node.name).map(Self::Norm)
             }
+            Description::Mixture(layer) => {
+                Mixture::new(network, index, layer, layout).map(Box::new).map(Self::Mixture)
+            }
             Description::NormedConvolution(layer) => {
                 NormedConvolution::new(network, index, layer, layout).map(Self::NormedConvolution)
             }
@@ -212,7 +218,9 @@ impl Layer {
     /// The batch norms in it.
     pub(crate) fn norms(&self) -> impl Iterator<Item = &Norm> {
         let [a, b] = match self {
-            Self::Convolution(_) | Self::MaxPool(_) | Self::GlobalAverage(_) => [None, None],
+            Self::Convolution(_) | Self::MaxPool(_) | Self::GlobalAverage(_) | Self::Mixture(_) => {
+                [None, None]
+            }
             Self::Block(block) => block.norms(),
             Self::Norm(norm) => [Some(norm), None],
             Self::NormedConvolution(layer) => [Some(layer.norm()), None],
@@ -226,6 +234,7 @@ impl Layer {
             Self::Convolution(layer) => layer.scratch_size(gemm),
             Self::Block(layer) => layer.scratch_size(gemm),
             Self::Norm(norm) => ScratchSize { channels: norm.channels(), ..ScratchSize::default() },
+            Self::Mixture(layer) => layer.scratch_size(gemm),
             Self::NormedConvolution(layer) => layer.scratch_size(gemm),
             Self::MaxPool(layer) => layer.scratch_size(),
             Self::GlobalAverage(layer) => layer.scratch_size(),
@@ -239,27 +248,31 @@ impl Layer {
             Self::Block(layer) => layer.partial_len(),
             Self::NormedConvolution(layer) => layer.partial_len(),
             Self::Norm(_) | Self::MaxPool(_) | Self::GlobalAverage(_) => 0,
+            Self::Mixture(layer) => layer.partial_len(),
         }
     }
 
-    /// Values a location of [`Kept::hidden`], of [`Kept::sum`] and of [`Workspace::hidden_gradients`].
-    pub(crate) fn kept_channels(&self) -> [usize; 3] {
+    /// Values a picture of [`Kept::hidden`], of [`Kept::sum`] and of [`Workspace::hidden_gradients`], where the result
+    /// has this many locations.
+    pub(crate) fn kept_len(&self, locations: usize) -> [usize; 3] {
         match self {
-            Self::Block(block) => block.kept_channels(),
-            Self::NormedConvolution(layer) => layer.kept_channels(),
+            Self::Block(block) => block.kept_channels().map(|channels| channels * locations),
+            Self::NormedConvolution(layer) => layer.kept_channels().map(|channels| channels * locations),
             Self::Convolution(_) | Self::Norm(_) | Self::MaxPool(_) | Self::GlobalAverage(_) => [0; 3],
+            Self::Mixture(layer) => [layer.units(), 0, layer.units()],
         }
     }
 
     /// The convolutions' weights in it.
     pub(crate) fn filters(&self) -> impl Iterator<Item = &Filter> {
-        let (one, several) = match self {
-            Self::Convolution(layer) => (Some(layer.filter()), None),
-            Self::Block(block) => (None, Some(block.filters())),
-            Self::NormedConvolution(layer) => (Some(layer.filter()), None),
-            Self::Norm(_) | Self::MaxPool(_) | Self::GlobalAverage(_) => (None, None),
+        let (single, pair, several) = match self {
+            Self::Convolution(layer) => (Some(layer.filter()), None, None),
+            Self::Block(block) => (None, None, Some(block.filters())),
+            Self::NormedConvolution(layer) => (Some(layer.filter()), None, None),
+            Self::Norm(_) | Self::MaxPool(_) | Self::GlobalAverage(_) => (None, None, None),
+            Self::Mixture(layer) => (None, Some(layer.filters()), None),
         };
-        one.into_iter().chain(several.into_iter().flatten())
+        single.into_iter().chain(pair.into_iter().flatten()).chain(several.into_iter().flatten())
     }
 
     /// Evaluation: `y` of a few pictures, on the calling thread.
@@ -279,6 +292,7 @@ impl Layer {
                 y.copy_from_slice(x);
                 norms[norm.index].apply(weights.instructions, y);
             }
+            Self::Mixture(layer) => layer.infer(weights, x, y, scratch),
             Self::NormedConvolution(layer) => layer.infer(weights, norms, inputs, y, scratch),
             Self::MaxPool(layer) => layer.forward_pictures(weights, x, y),
             Self::GlobalAverage(layer) => layer.forward_pictures(weights, x, y, scratch),
@@ -305,6 +319,7 @@ impl Layer {
                 norm.use_batch(pass.statistics(sums), x, pass.weights.parameters, buffers, state);
                 normalise(pass, state, x, y);
             }
+            Self::Mixture(layer) => layer.forward(pass, x, &mut kept.hidden, y),
             Self::NormedConvolution(layer) => layer.forward(pass, norms, buffers, sums, inputs, kept, y),
             Self::MaxPool(layer) => layer.forward(pass, x, y),
             Self::GlobalAverage(layer) => layer.forward(pass, x, y),
@@ -335,6 +350,9 @@ impl Layer {
                 if let Some(to) = x_gradients {
                     norm_input_backward(pass, state, maps.x, y_gradients, to);
                 }
+            }
+            Self::Mixture(layer) => {
+                layer.backward(pass, workspace, maps, y_gradients, x_gradients, gradients);
             }
             Self::NormedConvolution(layer) => {
                 let to = [x_gradients, added_gradients];

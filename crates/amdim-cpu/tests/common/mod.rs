@@ -77,6 +77,23 @@ pub(crate) fn random_state(network: &Network, random: &mut Random) -> (Vec<f64>,
     (parameters, buffers)
 }
 
+/// The network with mixture features of its first map, which has one location, as a last output.
+pub(crate) fn with_mixture(network: Network, components: usize, hidden: usize) -> Network {
+    let mut outputs = network.outputs.clone();
+    let mut builder = Builder::extend(network);
+    outputs.push(builder.mixture("mixture", outputs[0], components, hidden).unwrap());
+    builder.finish(outputs)
+}
+
+/// Mixture features of a vector that others read as well.
+pub(crate) fn mixture_network() -> Network {
+    let mut builder = Builder::new(MapShape { channels: 2, height: 3, width: 3 });
+    let window = Window::new(3, 1, Padding::none());
+    let conv = builder.convolution("conv", Source::Picture, 5, window, true, false).unwrap();
+    let vector = builder.batch_norm("norm", conv, true);
+    with_mixture(builder.finish(vec![vector]), 4, 7)
+}
+
 /// A random network whose convolutions are wide enough to be computed by tiles (see docs/design/kernels.md), with borders
 /// that tiles fit or overlap.
 pub(crate) fn wide_network(random: &mut Random) -> Network {

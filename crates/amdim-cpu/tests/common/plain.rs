@@ -123,6 +123,23 @@ impl Plain<'_> {
                 let sum = self.convolution(&hidden, shape, one, layer.conv2, None).plus(&shortcut);
                 self.norm(&sum, &layer.output_norm)
             }
+            Layer::Mixture(layer) => {
+                let (hidden_weight, hidden_bias) =
+                    (self.parameter(layer.hidden_weight), self.parameter(layer.hidden_bias));
+                let (weight, bias) = (self.parameter(layer.weight), self.parameter(layer.bias));
+                let (channels, units) = (x.shape.channels, hidden_bias.len());
+                Map::from_fn(x.batch, shape, |picture, channel, component, _| {
+                    let row = component * channels + channel;
+                    let mut y = x.at(picture, channel, 0, 0) + bias[row];
+                    for unit in 0..units {
+                        let inputs = (0..channels)
+                            .map(|c| hidden_weight[unit * channels + c] * x.at(picture, c, 0, 0));
+                        let hidden = (inputs.sum::<f64>() + hidden_bias[unit]).max(0.0);
+                        y += weight[row * units + unit] * hidden;
+                    }
+                    y
+                })
+            }
         }
     }
 

@@ -9,12 +9,7 @@ use super::graph::{Build, float, int, ints, text};
 
 /// Adds a layer on the value `input` (its name and shape) and returns the name of its result; `other` is the value that
 /// some layers add to it.
-pub(super) fn add(
-    build: &mut Build,
-    node: &Node,
-    input: &(String, MapShape),
-    other: Option<&str>,
-) -> String {
+pub(super) fn add(build: &mut Build, node: &Node, input: &(String, MapShape), other: Option<&str>) -> String {
     let (value, from) = (input.0.as_str(), input.1);
     let name = &node.name;
     match &node.layer {
@@ -27,6 +22,7 @@ pub(super) fn add(
         Layer::NormedConvolution(layer) => normed_convolution(build, name, value, other, layer),
         Layer::MaxPool(window) => max_pool(build, name, value, *window),
         Layer::GlobalAverage => build.op(&format!("{name}/average"), "GlobalAveragePool", &[value], vec![]),
+        Layer::Mixture(_) => unreachable!("only maps are written, and no map needs mixture features"),
     }
 }
 

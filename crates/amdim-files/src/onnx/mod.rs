@@ -17,7 +17,7 @@ pub mod proto;
 
 use std::io::Write;
 
-use amdim_network::Network;
+use amdim_network::{Layer, Network};
 use prost::Message;
 
 use self::proto::{EXTERNAL, Model, OperatorSet, StringEntry};
@@ -117,7 +117,9 @@ impl Export<'_> {
                 return Err(argument(name, format!("{expected} values"), actual));
             }
         }
-        let maps = self.network.outputs.len();
+        // Mixture features are no map.
+        let is_map = |&&node: &&usize| !matches!(self.network.nodes[node].layer, Layer::Mixture(_));
+        let maps = self.network.outputs.iter().take_while(is_map).count();
         if self.outputs.is_empty() || self.outputs.iter().any(|&(_, place)| place >= maps) {
             return Err(argument(
                 "outputs",

@@ -95,9 +95,8 @@ fn operator(node: &Node, inputs: &[&Values]) -> Values {
         "GlobalAveragePool" => {
             let [n, c, h, w] = x.dims();
             let places = |n, c| (0..h).flat_map(move |y| (0..w).map(move |column| [n, c, y, column]));
-            let mean = |[n, c, _, _]: [usize; 4]| {
-                places(n, c).map(|at| x.at(at)).sum::<f64>() / (h * w) as f64
-            };
+            let mean =
+                |[n, c, _, _]: [usize; 4]| places(n, c).map(|at| x.at(at)).sum::<f64>() / (h * w) as f64;
             Values::make([n, c, 1, 1], mean)
         }
         "BatchNormalization" => batch_norm(node, inputs),

@@ -6,8 +6,8 @@ mod measure;
 mod request;
 
 use amdim_core::encoder::{EncoderConfig, Scale};
-use amdim_core::loss::ObjectiveConfig;
-use amdim_core::model::ModelConfig;
+use amdim_core::loss::{MixtureConfig, ObjectiveConfig};
+use amdim_core::model::{MixtureShape, ModelConfig};
 use amdim_core::nn::ClassifierConfig;
 use amdim_core::optim::{AdamConfig, ScheduleConfig};
 use amdim_core::train_step::{Learns, StepConfig};
@@ -121,7 +121,16 @@ impl AmdimConfig {
 
     /// What the shape of a model with classifiers for `classes` classes (0: none) depends on.
     pub fn model(&self, classes: usize) -> ModelConfig {
-        ModelConfig { encoder: self.encoder.clone(), classifiers: self.classifiers.clone(), classes }
+        let shape = |mixture: &MixtureConfig| MixtureShape {
+            components: mixture.components,
+            hidden_units: mixture.hidden_units.unwrap_or(self.encoder.embedding_dim()),
+        };
+        ModelConfig {
+            encoder: self.encoder.clone(),
+            classifiers: self.classifiers.clone(),
+            classes,
+            mixture: self.objective.mixture.as_ref().map(shape),
+        }
     }
 
     /// What an update does.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use amdim_core::encoder::{EncoderConfig, Scale};
+use amdim_core::encoder::EncoderConfig;
 use amdim_core::executor::{ExecutorKind, Precision};
 use amdim_core::loss::Term;
 use amdim_core::nn::ClassifierConfig;
@@ -12,6 +12,7 @@ use amdim_eval::KnnConfig;
 use serde::{Deserialize, Serialize};
 
 use super::AmdimConfig;
+use crate::layer::Layer;
 use crate::{Result, RunError};
 
 /// A run: what is learnt, where it is computed, what is written.
@@ -147,19 +148,24 @@ impl From<BadImage> for BadImagePolicy {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EmbedRequest {
-    /// Which map: `global`, or `localN` where the encoder has a map of N x N.
-    pub layer: Scale,
+    /// Which layer: `global`, `localN` or `posteriorN` where the encoder has a map of N x N, or `mixture`.
+    pub layer: Layer,
     /// Pictures encoded at once, at least 1.
     pub batch_size: usize,
     /// Threads that decode pictures, at least 1.
     pub threads: usize,
     /// What to do about a picture that can't be used.
     pub on_bad_image: BadImage,
+    /// Folder for a drawing of each picture's posterior; only with a layer `posteriorN`. None: no drawings.
+    pub posterior_maps: Option<PathBuf>,
 }
 
 impl EmbedRequest {
     /// Checks every range.
     pub(crate) fn validate(&self) -> Result<()> {
+        if self.posterior_maps.is_some() && !matches!(self.layer, Layer::Posterior(_)) {
+            return Err(RunError::argument("layer", "posteriorN with posteriorMaps", self.layer));
+        }
         at_least_one("batchSize", self.batch_size)?;
         at_least_one("threads", self.threads)
     }
@@ -435,6 +441,8 @@ pub(super) fn at_least_one(name: &str, value: usize) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use amdim_core::encoder::Scale;
+
     use super::*;
 
     fn task(protocol: Protocol) -> ClassifierTask {
@@ -466,9 +474,12 @@ mod tests {
 
     #[test]
     fn layers_have_their_names() {
-        let json = r#"{"layer":"local7","batchSize":2,"threads":1,"onBadImage":"skip"}"#;
+        let json = r#"{"layer":"local7","batchSize":2,"threads":1,"onBadImage":"skip","posteriorMaps":null}"#;
         let request: EmbedRequest = serde_json::from_str(json).unwrap();
-        assert_eq!(request.layer, Scale::new(7));
+        assert_eq!(request.layer, Layer::Map(Scale::new(7)));
         assert_eq!(serde_json::to_string(&request).unwrap(), json);
+        assert!(request.validate().is_ok());
+        let drawn = EmbedRequest { posterior_maps: Some("maps".into()), ..request };
+        assert_eq!(drawn.validate().unwrap_err().code(), "AMDIM_INVALID_ARGUMENT");
     }
 }

@@ -31,6 +31,7 @@ pub(crate) struct Meter {
     nce_top1: BTreeMap<String, f64>,
     scores: [f64; 2],
     score_max: f64,
+    posterior_entropy: Option<f64>,
     gradient_norm: f64,
     heads: [f64; 4],
     /// Pairs and seconds of the run when it was emptied.
@@ -68,6 +69,9 @@ impl Meter {
             self.scores[0] += objective.score_mean;
             self.scores[1] += objective.score_std;
             self.score_max = self.score_max.max(objective.score_max);
+            if let Some(entropy) = objective.posterior_entropy {
+                *self.posterior_entropy.get_or_insert(0.0) += entropy;
+            }
         }
         if let Some(heads) = &report.classifier {
             self.classifiers += 1;
@@ -98,6 +102,7 @@ impl Meter {
             score_mean: mean(full.scores[0]),
             score_std: mean(full.scores[1]),
             score_max: full.score_max,
+            posterior_entropy: full.posterior_entropy.map(mean),
             gradient_norm: full.gradient_norm / full.updates.max(1) as f64,
             classifier: (full.classifiers > 0).then(|| ClassifierEvent {
                 linear_loss: head(0),
@@ -132,6 +137,7 @@ mod tests {
                 score_mean: 1.0,
                 score_std: 2.0,
                 score_max: loss,
+                posterior_entropy: labelled.then_some(loss / 2.0),
             }),
             classifier: labelled.then_some(ClassifierReport {
                 linear_loss: loss,
@@ -160,11 +166,11 @@ mod tests {
         let event = meter.take(at(2, 300, 12.0));
         assert_eq!((event.loss, event.terms["1->5"], event.score_max), (3.0, 1.5, 4.0));
         assert_eq!((event.pairs_per_second, event.gradient_norm, event.penalty), (100.0, 3.0, 0.25));
-        assert_eq!(event.classifier.unwrap().mlp_loss, 4.0);
+        assert_eq!((event.classifier.unwrap().mlp_loss, event.posterior_entropy), (4.0, Some(0.5)));
         assert!(meter.is_empty());
         meter.add(&report(8.0, false));
         let event = meter.take(at(3, 310, 13.0));
         assert_eq!((event.loss, event.score_max, event.pairs_per_second), (8.0, 8.0, 10.0));
-        assert_eq!(event.classifier, None);
+        assert_eq!((event.classifier, event.posterior_entropy), (None, None));
     }
 }

@@ -7,7 +7,6 @@ use std::sync::atomic::AtomicBool;
 use amdim_core::checkpoint::{Checkpoint, Progress};
 use amdim_core::device;
 use amdim_core::executor::Precision;
-use amdim_core::loss::chance_level;
 use amdim_core::model::Model;
 use amdim_core::train_step::Learner;
 use amdim_data::{Dataset, Loader, LoaderOptions};
@@ -184,7 +183,11 @@ fn take_weights(model: &mut Model, path: &Path, classes: &[String], keep_head: b
         let message = format!("its encoder is {:?}; this run asks for {:?}", theirs.encoder, ours.encoder);
         return Err(amdim_core::Error::Checkpoint { path: path.into(), message }.into());
     }
-    model.load_encoder(&file.tensors)?;
+    if theirs.mixture == ours.mixture {
+        model.load_encoder(&file.tensors)?;
+    } else {
+        model.load_encoder_alone(&file.tensors)?;
+    }
     if !keep_head {
         return Ok(());
     }
@@ -214,6 +217,6 @@ fn chance_levels(request: &TrainRequest) -> BTreeMap<String, f64> {
     if config.supervised || config.encoder_frozen {
         return BTreeMap::new();
     }
-    let level = |&term| (format!("{term}"), chance_level(term, config.batch_size));
+    let level = |&term| (format!("{term}"), config.objective.chance_level(term, config.batch_size));
     config.objective.terms.iter().map(level).collect()
 }

@@ -159,7 +159,12 @@ fn tiny_encoder() -> EncoderConfig {
 }
 
 fn tiny_model(place: Placement) -> Result<Model> {
-    let config = ModelConfig { encoder: tiny_encoder(), classifiers: reference_classifiers(), classes: 2 };
+    let config = ModelConfig {
+        encoder: tiny_encoder(),
+        classifiers: reference_classifiers(),
+        classes: 2,
+        mixture: None,
+    };
     Ok(Model::new(config, 1, place)?)
 }
 
