@@ -1,6 +1,6 @@
 import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { type MapLayer, layerNames } from '../config/encoder-maps.js'
+import { layerNames, type MapLayer } from '../config/encoder-maps.js'
 import { assertKnownKeys } from '../config/validate-keys.js'
 import { assertOneOf, assertPath } from '../data/arguments.js'
 import { AmdimError, invalidArgument } from '../errors.js'

@@ -337,9 +337,10 @@ export async function resolvePlace(options: ModelOptions) {
 
 /** Which layer, and where it is drawn. */
 function chooseLayer(
-  { layer: asked, posteriorMaps = null as string | null }: EmbedOptions,
+  { layer: asked, posteriorMaps: folder }: EmbedOptions,
   layers: readonly Layer[],
 ): { layer: Layer; posteriorMaps: string | null } {
+  const posteriorMaps = folder ?? null
   if (posteriorMaps !== null) assertPath('posteriorMaps', posteriorMaps)
   const layer = asked ?? (posteriorMaps === null ? 'global' : largestPosterior(layers))
   assertOneOf('layer', layer, layers)

@@ -1,4 +1,4 @@
-import { type ExportFormat, type ExportOptions, exportModel, type Layer } from '../../index.js'
+import { type ExportFormat, type ExportOptions, exportModel, type MapLayer } from '../../index.js'
 import { isOn, requiredText, textOf } from '../arguments.js'
 import { type Command, EXIT } from '../command.js'
 import { COMMON_FLAGS, type Flag } from '../flags.js'
@@ -41,7 +41,7 @@ export const command: Command = {
     const [model = ''] = line.positionals
     const out = requiredText('export', line, 'out', 'encoder.onnx')
     const format = textOf(line, 'format') as ExportFormat | undefined
-    const layers = textOf(line, 'layers')?.split(',') as Layer[] | undefined
+    const layers = textOf(line, 'layers')?.split(',') as MapLayer[] | undefined
     const options: ExportOptions = {
       ...(format !== undefined && { format }),
       ...(layers !== undefined && { layers }),
