@@ -164,11 +164,14 @@ export class EncoderLayers {
     return this.#add(this.#tf.layers.add({ name: plain(name) }), [x, y])
   }
 
-  /** A border of zeros can't win: residual networks pool what a ReLU has left, and every window has a place inside. */
+  /** The border is no candidate: a mirrored one holds values that the window covers anyway, so it never decides. */
   #maxPool(name: string, x: SymbolicTensor, window: WindowDescription): SymbolicTensor {
-    const { kernel: poolSize, stride: strides } = window
-    const layer = this.#tf.layers.maxPooling2d({ name: plain(name), poolSize, strides })
-    return this.#add(layer, this.#pad(`${name}.pad`, x, window))
+    const { kernel, stride, padding } = window
+    if (2 * padding >= kernel)
+      throw invalidArgument(name, 'a border below half the window of a max pool', padding)
+    const bordered = this.#pad(`${name}.pad`, x, { ...window, padMode: 'reflect' })
+    const layer = this.#tf.layers.maxPooling2d({ name: plain(name), poolSize: kernel, strides: stride })
+    return this.#add(layer, bordered)
   }
 
   #averagePool(

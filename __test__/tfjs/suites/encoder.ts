@@ -14,8 +14,13 @@ import { temporaryFolder } from '../../support/folder.js'
 import { randomModel } from '../../support/randomise.js'
 
 const LAYERS: Layer[] = ['global', 'local5', 'local7']
+const STAGES: Layer[] = ['global', 'local4', 'local8']
 const tiny = (encoderSize: 32 | 64 | 128, batchNorm: boolean): ConfigOverrides => ({
   encoder: { encoderSize, batchNorm, baseWidth: 4, embeddingDim: 32, blockDepth: 2 },
+})
+
+const resnet = (kind: 'resnet18' | 'resnet50', encoderSize: 32 | 64 | 128): ConfigOverrides => ({
+  encoder: { kind, encoderSize, baseWidth: 4, embeddingDim: 32, localMaps: [4, 8] },
 })
 
 /** Made-up pictures of an encoder's size. */
@@ -37,21 +42,25 @@ function difference(expected: Float32Array, actual: Float32Array): number {
 /** The encoder rebuilt, with either module. */
 export function describeEncoder(load: () => Promise<TensorFlow>): void {
   describe('encoderToLayersModel', () => {
-    it.each([
-      [32, false],
-      [32, true],
-      [64, false],
-      [64, true],
-      [128, false],
-      [128, true],
-    ] as const)('gives our features within 1e-4: %i pixels, batch norm %s', async (side, batchNorm) => {
+    it.each<[string, number, ConfigOverrides, Layer[]]>([
+      ['AMDIM', 32, tiny(32, false), LAYERS],
+      ['AMDIM with batch norm', 32, tiny(32, true), LAYERS],
+      ['AMDIM', 64, tiny(64, false), LAYERS],
+      ['AMDIM with batch norm', 64, tiny(64, true), LAYERS],
+      ['AMDIM', 128, tiny(128, false), LAYERS],
+      ['AMDIM with batch norm', 128, tiny(128, true), LAYERS],
+      ['ResNet-18', 32, resnet('resnet18', 32), STAGES],
+      ['ResNet-18', 64, resnet('resnet18', 64), STAGES],
+      ['ResNet-18', 128, resnet('resnet18', 128), STAGES],
+      ['ResNet-50', 32, resnet('resnet50', 32), STAGES],
+    ])('gives our features within 1e-4: %s, %i pixels', async (_, side, config, outputs) => {
       const tf = await load()
-      using model = await randomModel(tiny(side, batchNorm))
-      const encoder = await encoderToLayersModel(tf, model, { outputs: LAYERS })
+      using model = await randomModel(config)
+      const encoder = await encoderToLayersModel(tf, model, { outputs })
       const pixels = pictures(3, side)
       const maps = encoder.predict(picturesToTensor(tf, pixels)) as ReturnType<typeof tf.tensor>[]
-      expect(encoder.outputNames).toEqual(LAYERS)
-      for (const [i, layer] of LAYERS.entries()) {
+      expect(encoder.outputNames).toEqual(outputs)
+      for (const [i, layer] of outputs.entries()) {
         const ours = await model.embed(pixels, { layer })
         const theirs = await featuresFromTensor(maps[i] as ReturnType<typeof tf.tensor>)
         expect(theirs.shape).toEqual(ours.shape)
@@ -151,6 +160,29 @@ export function describeEncoder(load: () => Promise<TensorFlow>): void {
       // The sum over the window, and a ninth of it from the average: 4, 6 or 9 of its pixels are in the picture.
       const expected = [4, 6, 4, 6, 9, 6, 4, 6, 4].map((sum) => (sum * 10) / 9)
       for (const [i, value] of (await y.data()).entries()) expect(value).toBeCloseTo(expected[i] ?? NaN, 5)
+      y.dispose()
+      encoder.dispose()
+    })
+
+    it('lets no border win a max pool', async () => {
+      const tf = await load()
+      const window = { kernel: 3, stride: 2, padding: 1, padMode: 'zero' as const }
+      const description: EncoderDescription = {
+        input: { channels: 1, height: 4, width: 4 },
+        nodes: [
+          {
+            name: 'pool',
+            input: null,
+            shape: { channels: 1, height: 2, width: 2 },
+            layer: { kind: 'maxPool', window },
+          },
+        ],
+        outputs: { local2: 0 },
+      }
+      const encoder = buildEncoder(tf, description, new Map(), { mean: [10], std: [1 / 255] }, ['local2'])
+      // Levels 0..15 less 2550: all below zero.
+      const y = encoder.predict(tf.range(0, 16).reshape([1, 4, 4, 1])) as ReturnType<typeof tf.tensor>
+      expect([...(await y.data())].map((value) => Math.round(value + 2550))).toEqual([5, 7, 13, 15])
       y.dispose()
       encoder.dispose()
     })
