@@ -2,8 +2,6 @@
 
 mod common;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use amdim_core::encoder::{EncoderConfig, ResNetDepth};
@@ -13,29 +11,11 @@ use amdim_core::model::{Model, ModelConfig, Placement};
 use amdim_core::optim::AdamConfig;
 use amdim_core::train_step::{Learner, Learns, StepConfig};
 use candle_core::{DType, Device, Tensor};
+use common::counting::Counting;
 use common::{classifiers, encoder, flat, mixture, mixture_shape, resnet, shake, tensor};
 
-/// Counts the bytes that are asked for.
-struct Counting;
-
-static BYTES: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: all work is the system allocator's.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        BYTES.fetch_add(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller's contract is the same.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's contract is the same.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: Counting = Counting::new();
 
 /// Held by a test that counts, and by one that allocates all the while.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -216,9 +196,9 @@ fn a_step_allocates_nothing_but_its_report() {
         // Other tests run beside this one, so that the least of several counts is what a step takes.
         let least = (0..40)
             .map(|_| {
-                let before = BYTES.load(Ordering::Relaxed);
+                let before = ALLOCATOR.asked();
                 fast.step([&first, &second], &LABELS, 1e-3).unwrap();
-                BYTES.load(Ordering::Relaxed) - before
+                ALLOCATOR.asked() - before
             })
             .min();
         assert!(least < Some(1024), "{encoder:?}, {precision}, {learns:?}: {least:?} bytes");

@@ -2,8 +2,6 @@
 
 mod common;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use amdim_core::encoder::{EncoderConfig, ResNetDepth};
@@ -13,36 +11,17 @@ use amdim_core::model::{MixtureShape, Model, ModelConfig, Placement};
 use amdim_core::optim::AdamConfig;
 use amdim_core::train_step::{Learner, Learns, StepConfig};
 use candle_core::{DType, Device, Tensor};
+use common::counting::Counting;
 use common::{classifiers, encoder, mixture, resnet, tensor};
 
-/// Counts the bytes that are held.
-struct Counting;
-
-static HELD: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: all work is the system allocator's.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        HELD.fetch_add(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller's contract is the same.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        HELD.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller's contract is the same.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: Counting = Counting::new();
 
 /// Held by a test, so that no other allocates beside it.
 static ALONE: Mutex<()> = Mutex::new(());
 
-/// Descriptions, names, running statistics outside the step.
-const BOOKKEEPING: usize = 128 << 10;
+/// Descriptions, names (a ResNet-50 has hundreds), running statistics outside the step.
+const BOOKKEEPING: usize = 192 << 10;
 
 fn learner(executor: ExecutorKind, precision: Precision, encoder: EncoderConfig) -> Learner {
     mixing_learner(executor, precision, encoder, false)
@@ -94,13 +73,13 @@ fn a_step_holds_what_was_foretold() {
         let (what, size) = (format!("{precision}, {encoder:?}, mixture {mixes}"), encoder.encoder_size());
         // So many more that vectors, which at least double, grow to just what is needed.
         let [few, many] = [8, 64].map(|batch| (batch, pictures(batch, size)));
-        let before = HELD.load(Ordering::Relaxed);
+        let before = ALLOCATOR.held();
         let mut learner = mixing_learner(ExecutorKind::Cpu, precision, encoder, mixes);
         let mut held = [&few, &many].map(|(batch, ([first, second], labels))| {
             let foretold = learner.memory(*batch).unwrap();
             learner.step([first, second], labels, 1e-3).unwrap();
             assert_eq!(learner.memory(*batch).unwrap(), foretold, "{what}: a step changes nothing about it");
-            (HELD.load(Ordering::Relaxed) - before, foretold.step())
+            (ALLOCATOR.held() - before, foretold.step())
         });
         for (held, foretold) in held {
             let extra = held.checked_sub(foretold);

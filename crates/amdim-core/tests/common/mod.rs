@@ -1,6 +1,8 @@
 //! What the integration tests share.
 #![allow(dead_code, missing_docs, unreachable_pub)]
 
+pub mod counting;
+
 use amdim_core::encoder::{AmdimEncoder, EncoderConfig, Features, ResNetDepth, ResNetEncoder, Scale};
 use amdim_core::executor::{ExecutorKind, Precision};
 use amdim_core::loss::MixtureConfig;

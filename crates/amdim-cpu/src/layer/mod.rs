@@ -178,7 +178,7 @@ pub(crate) enum Layer {
     Block(Box<Block>),
     Norm(Norm),
     Mixture(Box<Mixture>),
-    NormedConvolution(NormedConvolution),
+    NormedConvolution(Box<NormedConvolution>),
     MaxPool(MaxPool),
     GlobalAverage(GlobalAverage),
 }
@@ -207,9 +207,9 @@ impl Layer {
             Description::Mixture(layer) => {
                 Mixture::new(network, index, layer, layout).map(Box::new).map(Self::Mixture)
             }
-            Description::NormedConvolution(layer) => {
-                NormedConvolution::new(network, index, layer, layout).map(Self::NormedConvolution)
-            }
+            Description::NormedConvolution(layer) => NormedConvolution::new(network, index, layer, layout)
+                .map(Box::new)
+                .map(Self::NormedConvolution),
             Description::MaxPool(window) => MaxPool::new(network, index, *window, layout).map(Self::MaxPool),
             Description::GlobalAverage => GlobalAverage::new(network, index).map(Self::GlobalAverage),
         }
