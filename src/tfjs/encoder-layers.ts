@@ -72,7 +72,11 @@ export class EncoderLayers {
       case 'normedConvolution': {
         const { window } = layer
         const padded = this.#pad(`${name}.pad`, x, window)
-        const y = this.#norm(`${name}.norm`, this.#convolution(name, padded, window, layer.weight, null), layer.norm)
+        const y = this.#norm(
+          `${name}.norm`,
+          this.#convolution(name, padded, window, layer.weight, null),
+          layer.norm,
+        )
         const sum = other === undefined ? y : this.#sum(`${name}.sum`, y, other)
         return layer.relu ? this.#relu(name, sum) : sum
       }
@@ -82,7 +86,12 @@ export class EncoderLayers {
         return this.#averagePool(name, x, { kernel: x.shape[1] ?? 1, stride: x.shape[1] ?? 1 })
       default: {
         const { kind } = layer as { kind: string }
-        throw invalidArgument(name, 'a known kind of layer', kind, 'this encoder cannot be rebuilt in TensorFlow.js')
+        throw invalidArgument(
+          name,
+          'a known kind of layer',
+          kind,
+          'this encoder cannot be rebuilt in TensorFlow.js',
+        )
       }
     }
   }
