@@ -23,10 +23,11 @@ export declare class NativeEmbedding {
   finished(): Promise<EmbeddingResult | Failure>
 }
 
-/** An evaluation. */
-export declare class NativeEvaluation {
-  static start(model: NativeModel | null, request: string, train: NativeDataset, test: NativeDataset, onEvent: (event: string) => void): NativeEvaluation | Failure
+/** Work under way whose result is a JSON text. */
+export declare class NativeJob {
+  /** Asks the work to stop; what it then comes to depends on its kind. */
   cancel(): void
+  /** A promise of the result, which can be asked for once. */
   finished(): Promise<string | Failure>
 }
 
@@ -45,32 +46,14 @@ export declare class NativeModel {
   dispose(): void
 }
 
-/** A prediction under way. */
-export declare class NativePlan {
-  static start(request: string): NativePlan | Failure
-  cancel(): void
-  finished(): Promise<string | Failure>
-}
-
-/** A sheet being drawn. */
-export declare class NativeSheet {
-  static start(request: string, dataset: NativeDataset): NativeSheet | Failure
-  cancel(): void
-  finished(): Promise<string | Failure>
-}
-
-/** A training run; it goes on whether or not anybody waits for it. */
-export declare class NativeTraining {
-  static start(request: string, train: NativeDataset, test: NativeDataset | null, onEvent: (event: string) => void, transform: ((image: NativeImage) => NativeImage) | null): NativeTraining | Failure
-  cancel(): void
-  finished(): Promise<string | Failure>
-}
-
 export declare function addonInfo(): string
 
 export declare function bench(requestJson: string): Promise<string | Failure>
 
 export declare function checkDevice(name: string): string | Failure
+
+/** Outcomes are 1 for a picture classified rightly, else 0. */
+export declare function compareOutcomes(request: string, first: Uint8Array, second: Uint8Array): Promise<string | Failure>
 
 /** Features of pictures, in their order. */
 export interface EmbeddingResult {
@@ -146,7 +129,19 @@ export declare function searchNeighbours(queries: Float32Array, base: Float32Arr
 
 export declare function selfTest(device: string): Promise<string | Failure>
 
-export declare function writeTable(path: string, data: Float32Array, shape: Array<number>, labels: Int32Array, names: Array<string>): Promise<null | Failure>
+export declare function startDuplicates(request: string, train: NativeDataset, test: NativeDataset, onEvent: (event: string) => void): NativeJob | Failure
+
+export declare function startEvaluation(model: NativeModel | null, request: string, train: NativeDataset, test: NativeDataset, onEvent: (event: string) => void): NativeJob | Failure
+
+export declare function startMeasure(model: NativeModel | null, request: string, data: NativeDataset, onEvent: (event: string) => void): NativeJob | Failure
+
+export declare function startPlan(request: string): NativeJob | Failure
+
+export declare function startSheet(request: string, dataset: NativeDataset): NativeJob | Failure
+
+/** Starts a run; it goes on whether or not anybody waits for it. */
+export declare function startTraining(request: string, train: NativeDataset, test: NativeDataset | null, onEvent: (event: string) => void, transform: ((image: NativeImage) => NativeImage) | null): NativeJob | Failure
+
 /** A tensor with its values. */
 export interface TensorResult {
   name: string
@@ -159,3 +154,5 @@ export interface TensorResult {
 export interface TensorsResult {
   tensors: Array<TensorResult>
 }
+
+export declare function writeTable(path: string, data: Float32Array, shape: Array<number>, labels: Int32Array, names: Array<string>): Promise<null | Failure>

@@ -146,7 +146,8 @@ export async function pairedTest(
   return unwrapJson<PairedTest>(await addon().compareOutcomes(request, bytes(first), bytes(second)))
 }
 
-async function resolveCompare(options: object): Promise<ComparePlan> {
+/** The options of the tests with every default filled in. */
+export async function resolveCompare(options: object): Promise<ComparePlan> {
   const [{ validate }, { compareSchema }] = await Promise.all([
     import('../config/validate.js'),
     import('../config/measure-schema.js'),

@@ -88,7 +88,7 @@ fn clusters_and_agreement_equal_scikit_learns() {
     let (values, labels) = (reference.floats("features"), reference.integers("labels"));
     let features = Features::new("features", &values, reference.dim()).unwrap();
     let labels = Labels::new(&labels, 4).unwrap();
-    let config = KMeansConfig { clusters: 4, restarts: 300, max_iterations: 200, seed: 1 };
+    let config = KMeansConfig { clusters: 4, restarts: 3000, max_iterations: 200, seed: 1 };
     let found = KMeans::fit(&config, features, never()).unwrap();
     assert_close(found.inertia, reference.number("inertia"), 1e-5);
     let theirs = Agreement::new(&reference.integers("clusters"), labels).unwrap();

@@ -1,4 +1,6 @@
 import type { SchemaNode } from '../../config/json-schema.js'
+import { resolveCompare } from '../../evaluate/compare.js'
+import { resolvePlan } from '../../evaluate/evaluate.js'
 import {
   AmdimModel,
   type CompareOptions,
@@ -58,13 +60,16 @@ export const command: Command = {
     const data = requiredText('compare', line, 'data', 'photos')
     const flags = await schemaFlags()
     const { protocol, options } = planOf(optionsFrom(flags.heads, line))
+    const tests = optionsFrom(flags.tests, line)
+    // Checked before models are loaded, so that a mistake costs no time.
+    await Promise.all([resolveCompare(tests), resolvePlan({ ...options, ...protocol, ...presetOf(line) })])
     using interrupt = new Interrupt(terminal, 'stopping')
     const all: CompareOptions = {
       ...pathPair(data, textOf(line, 'test-data')),
       ...(options as Partial<Omit<EvaluateOptions, 'onProgress'>>),
       ...protocol,
       ...presetOf(line),
-      ...(optionsFrom(flags.tests, line) as Partial<CompareOptions>),
+      ...(tests as Partial<CompareOptions>),
       signal: interrupt.signal,
       onProgress: (model, { stage, done, total }) =>
         terminal.status(
