@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use amdim_cpu::CpuNetwork;
 use amdim_cpu::adam::{AdamStep, adam_update, gradient_norm};
-use amdim_cpu::classifiers::{ClassifierSettings, HeadReport, OnlineClassifiers};
+use amdim_cpu::classifiers::{ClassifierSettings, HeadReport, LabelledRows, OnlineClassifiers};
 use amdim_cpu::nce::{Nce, NceConfig, NceMixture, NceReport, NceTerm};
 use amdim_kernels::{Bf16, Kernel, Pool, Stored};
 use amdim_network::{MapShape, Network, Parameter};
@@ -223,9 +223,8 @@ impl Heads {
             self.feature_gradient.resize(features.len(), 0.0);
             &mut self.feature_gradient[..]
         });
-        let heads = &mut self.classifiers;
-        let report =
-            heads.train(pool, values, running, features, labels, masks, gradient, feature_gradient)?;
+        let batch = LabelledRows { features, labels, masks };
+        let report = self.classifiers.train(pool, values, running, batch, gradient, feature_gradient)?;
         self.passes += 1;
         self.learns = true;
         let top1 = |head: HeadReport| head.correct as f64 / head.labelled.max(1) as f64;

@@ -56,6 +56,17 @@ pub struct ClassifierReport {
     pub mlp: HeadReport,
 }
 
+/// What classifiers learn from.
+#[derive(Debug, Clone, Copy)]
+pub struct LabelledRows<'a, R> {
+    /// `[rows, embedding]`
+    pub features: &'a [R],
+    /// `[rows]`, -1 for none.
+    pub labels: &'a [i64],
+    /// Factors of the features, `[rows, embedding]`, and of the hidden activations, `[rows, hidden]` (dropout).
+    pub masks: Option<[&'a [R]; 2]>,
+}
+
 /// Where the tensors lie in the flat parameter vector, in the reference's order.
 #[derive(Debug, Clone)]
 struct Places {
@@ -169,8 +180,6 @@ impl<R: Real> OnlineClassifiers<R> {
     /// # Shapes
     /// - parameters, gradient: `[parameter_len]`; running: `[2, hidden]` (mean, variance)
     /// - feature gradient: `[rows, embedding]`
-    /// - features: `[rows, embedding]`; labels: `[rows]`, -1 for none
-    /// - masks: factors of the features, `[rows, embedding]`, and of the hidden activations, `[rows, hidden]` (dropout)
     ///
     /// # Errors
     /// [`CpuError::Length`]; [`CpuError::Objective`] for fewer than two rows or a label that is no class.
@@ -179,14 +188,13 @@ impl<R: Real> OnlineClassifiers<R> {
         pool: &Pool,
         parameters: &[R],
         running: &mut [R],
-        features: &[R],
-        labels: &[i64],
-        masks: Option<[&[R]; 2]>,
+        batch: LabelledRows<R>,
         gradient: &mut [R],
         mut feature_gradient: Option<&mut [R]>,
     ) -> Result<ClassifierReport, CpuError> {
+        let LabelledRows { features, labels, masks } = batch;
         let rows = labels.len();
-        self.check(parameters, running, features, labels, masks, gradient)?;
+        self.check(parameters, running, batch, gradient)?;
         if let Some(feature_gradient) = &feature_gradient {
             check_length("gradient of the features", feature_gradient.len(), features.len())?;
         }
@@ -451,9 +459,7 @@ impl<R: Real> OnlineClassifiers<R> {
         &self,
         parameters: &[R],
         running: &[R],
-        features: &[R],
-        labels: &[i64],
-        masks: Option<[&[R]; 2]>,
+        LabelledRows { features, labels, masks }: LabelledRows<R>,
         gradient: &[R],
     ) -> Result<(), CpuError> {
         let ClassifierSettings { embedding, hidden, classes, .. } = self.settings;

@@ -226,14 +226,12 @@ impl<S: Stored> Nce<S> {
         let mut targets: Vec<Target> = vec![];
         for (index, term) in config.terms.iter().enumerate() {
             let slots = config.components(term.source).map_or(1, |mixture| locations[mixture.map]);
-            let target = match targets.iter().position(|target| target.map == term.target) {
-                Some(place) => &mut targets[place],
-                None => {
-                    targets.push(Target { map: term.target, terms: vec![], slots: 0 });
-                    let last = targets.len() - 1;
-                    &mut targets[last]
-                }
-            };
+            let known = targets.iter().position(|target| target.map == term.target);
+            let place = known.unwrap_or_else(|| {
+                targets.push(Target { map: term.target, terms: vec![], slots: 0 });
+                targets.len() - 1
+            });
+            let target = &mut targets[place];
             target.terms.push((index, target.slots..target.slots + slots));
             target.slots += slots;
         }
@@ -827,13 +825,13 @@ fn backward<S: Stored>(shared: &Shared<S>, walk: &mut Walk<S>) {
     let blocks = targets.chunks(BLOCK * embedding).zip(target_gradients.chunks_mut(BLOCK * embedding));
     for (index, (targets, gradients)) in blocks.enumerate() {
         let rows = targets.len() / embedding;
-        let scores = match group.kept.get(index * BLOCK * count..(index * BLOCK + rows) * count) {
-            Some(kept) => kept,
-            None => {
-                let scores = &mut group.scores[..rows * count];
-                shared.products(targets, scores);
-                scores
-            }
+        let kept = group.kept.get(index * BLOCK * count..(index * BLOCK + rows) * count);
+        let scores = if let Some(kept) = kept {
+            kept
+        } else {
+            let scores = &mut group.scores[..rows * count];
+            shared.products(targets, scores);
+            scores
         };
         let derivatives = &mut group.derivatives[..rows * count];
         let first_row = index * BLOCK;

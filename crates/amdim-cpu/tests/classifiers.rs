@@ -3,7 +3,7 @@
 mod common;
 
 use amdim_cpu::CpuError;
-use amdim_cpu::classifiers::{ClassifierSettings, OnlineClassifiers};
+use amdim_cpu::classifiers::{ClassifierSettings, LabelledRows, OnlineClassifiers};
 use amdim_kernels::{Kernel, Pool};
 use common::{Random, kernels, to_f32};
 
@@ -32,6 +32,11 @@ impl Problem {
         Self { parameters, features, labels, masks }
     }
 
+    fn batch(&self) -> LabelledRows<'_, f64> {
+        let masks = Some([&self.masks[0][..], &self.masks[1]]);
+        LabelledRows { features: &self.features, labels: &self.labels, masks }
+    }
+
     /// Sum of both losses, the gradients of the parameters and then of the features, and the running statistics.
     fn run(&self, parameters: &[f64], kernel: Kernel, threads: usize) -> (f64, Vec<f64>, Vec<f64>) {
         let mut classifiers = OnlineClassifiers::new(SETTINGS, kernel).unwrap();
@@ -39,7 +44,6 @@ impl Problem {
         let mut running = [vec![0.5; SETTINGS.hidden], vec![2.0; SETTINGS.hidden]].concat();
         let mut gradient = vec![f64::NAN; parameters.len() + self.features.len()];
         let (own, features) = gradient.split_at_mut(parameters.len());
-        let masks = Some([&self.masks[0][..], &self.masks[1]]);
         let report = classifiers
             .train(&pool, parameters, &mut running, &self.features, &self.labels, masks, own, Some(features))
             .unwrap();
@@ -84,18 +88,13 @@ fn kernels_and_threads_agree() {
         let mut single = vec![0.0; gradient.len()];
         let (own, features) = single.split_at_mut(problem.parameters.len());
         let masks = problem.masks.each_ref().map(|mask| to_f32(mask));
-        let report = classifiers
-            .train(
-                &Pool::new(2).unwrap(),
-                &to_f32(&problem.parameters),
-                &mut running,
-                &to_f32(&problem.features),
-                &problem.labels,
-                Some([&masks[0], &masks[1]]),
-                own,
-                Some(features),
-            )
-            .unwrap();
+        let (pool, parameters) = (Pool::new(2).unwrap(), to_f32(&problem.parameters));
+        let batch = LabelledRows {
+            features: &to_f32(&problem.features),
+            labels: &problem.labels,
+            masks: Some([&masks[0], &masks[1]]),
+        };
+        let report = classifiers.train(&pool, &parameters, &mut running, batch, own, Some(features)).unwrap();
         assert!((report.linear.loss + report.mlp.loss - loss).abs() < 1e-5, "{kernel}");
         assert_eq!((report.linear.labelled, report.mlp.labelled), (7, 7));
         for (single, exact) in single.iter().zip(&gradient) {
@@ -113,7 +112,14 @@ fn what_does_not_fit_is_refused() {
         let (mut running, mut gradient) =
             (vec![0.0; 2 * SETTINGS.hidden], vec![0.0; problem.parameters.len()]);
         classifiers
-            .train(&pool, &problem.parameters, &mut running, features, labels, None, &mut gradient, None)
+            .train(
+                &pool,
+                &problem.parameters,
+                &mut running,
+                LabelledRows { features, labels, masks: None },
+                &mut gradient,
+                None,
+            )
             .unwrap_err()
     };
     assert!(matches!(refused(&problem.features[1..], &problem.labels), CpuError::Length { .. }));

@@ -66,7 +66,9 @@ fn thumbnail(rgb: &Image) -> Vec<f32> {
         across.fill(0.0);
         for (&pixel, shares) in line.as_chunks::<3>().0.iter().zip(&columns) {
             let level = f64::from(luma(pixel));
-            shares.iter().for_each(|&(cell, share)| across[cell] += level * share);
+            for &(cell, share) in shares {
+                across[cell] += level * share;
+            }
         }
         for &(row, share) in row_shares {
             let cells = cells[row * CELLS..][..CELLS].iter_mut();

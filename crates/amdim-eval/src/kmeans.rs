@@ -201,7 +201,9 @@ impl Points<'_> {
 /// Gives each cluster without rows the row farthest from its centre, of clusters that keep another.
 fn fill_empty(nearest: &mut [Nearest], clusters: usize) {
     let mut counts = vec![0_usize; clusters];
-    nearest.iter().for_each(|nearest| counts[nearest.cluster as usize] += 1);
+    for nearest in &*nearest {
+        counts[nearest.cluster as usize] += 1;
+    }
     for cluster in 0..clusters {
         if counts[cluster] > 0 {
             continue;

@@ -49,7 +49,7 @@ impl PairedTest {
     /// - [`EvalError::Cancelled`]
     ///
     /// # Source
-    /// Q. McNemar, 1947, "Note on the sampling error of the difference between correlated proportions or percentages";
+    /// Q. `McNemar`, 1947, "Note on the sampling error of the difference between correlated proportions or percentages";
     /// B. Efron and R. J. Tibshirani, 1993, An Introduction to the Bootstrap, section 13.3.
     pub fn new(config: &PairedConfig, first: &[bool], second: &[bool], stop: Stop<'_>) -> Result<Self> {
         check_count("outcomes of the second classifier", first.len(), second.len())?;

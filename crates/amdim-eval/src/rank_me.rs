@@ -17,7 +17,7 @@ const EPSILON: f64 = 1e-7;
 /// [`EvalError::Cancelled`](crate::EvalError::Cancelled)
 ///
 /// # Source
-/// Q. Garrido, R. Balestriero, L. Najman, Y. LeCun, 2023, "RankMe: assessing the downstream performance of pretrained
+/// Q. Garrido, R. Balestriero, L. Najman, Y. `LeCun`, 2023, "`RankMe`: assessing the downstream performance of pretrained
 /// self-supervised representations by their rank", arXiv 2210.02885, equation 1.
 pub fn rank_me(scatter: &Scatter, stop: Stop<'_>) -> Result<f64> {
     Ok(entropy_rank(&scatter.singular_values(stop)?, EPSILON))

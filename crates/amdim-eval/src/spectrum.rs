@@ -32,7 +32,7 @@ pub struct Spectrum {
     /// fewer than 10 such axes. Representations that generalise tend to be near 1.
     ///
     /// K. K. Agrawal, A. K. Mondal, A. Ghosh, B. Richards, 2022, "alpha-ReQ: assessing representation quality in
-    /// self-supervised learning by measuring eigenspectrum decay", NeurIPS 35; ranks after C. Stringer et al., 2019,
+    /// self-supervised learning by measuring eigenspectrum decay", `NeurIPS` 35; ranks after C. Stringer et al., 2019,
     /// Nature 571.
     pub decay: Option<f64>,
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
-/// A scale at which features are compared: the side of its map. Its name is `global` (1x1) or `localN` (NxN).
+/// A scale at which features are compared: the side of its map. Its name is `global` (1x1) or `localN` (N rows).
 ///
 /// Which scales an encoder has is what its description says: [`Scale::all_of`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -161,7 +161,7 @@ pub fn posterior_map(features: &Features, scale: Scale, objective: &ObjectiveCon
     let (mixture, config) = features.mixture().zip(objective.mixture.as_ref()).ok_or_else(no_mixture)?;
     let targets = features.at(scale)?.transpose(1, 2)?.contiguous()?; // [B, C, L]
     let scores = (mixture.contiguous()?.matmul(&targets)? / (features.embedding() as f64).sqrt())?;
-    let clipped = objective.clipped(scores)?;
+    let clipped = objective.clipped(&scores)?;
     let posterior = posterior_without_negatives(&clipped, config.posterior_temperature())?;
     let side = scale.side();
     Ok(posterior.reshape((features.batch(), mixture.dim(1)?, side, side))?)

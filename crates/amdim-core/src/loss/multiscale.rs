@@ -37,8 +37,8 @@ impl ObjectiveConfig {
     }
 
     /// The scores after the soft clip, if there is one.
-    pub(crate) fn clipped(&self, scores: Tensor) -> Result<Tensor> {
-        self.score_clip.map_or(Ok(scores.clone()), |limit| soft_clip(&scores, limit))
+    pub(crate) fn clipped(&self, scores: &Tensor) -> Result<Tensor> {
+        self.score_clip.map_or_else(|| Ok(scores.clone()), |limit| soft_clip(scores, limit))
     }
 
     /// Loss of a term when all embeddings are equal, in nats: [`chance_level`], less `entropyWeight * log(components)`
@@ -238,7 +238,7 @@ fn predict(
     let source = &sources[&(term.source(), from)];
     let scores = raw_scores(source, views[to].at(term.target())?)?;
     let mean_square = statistics.add(&scores)?;
-    let nce = info_nce(&config.clipped(scores)?)?;
+    let nce = info_nce(&config.clipped(&scores)?)?;
     let direction = Direction {
         sources: source.detach(),
         positives: nce.positives.detach(),
@@ -267,7 +267,7 @@ fn predict_mixture(
     let scores = raw_scores(&rows, targets)?;
     let mean_square = statistics.add(&scores)?;
     let clipped =
-        config.clipped(scores)?.reshape((batch, mixture.components, targets.dim(0)?, targets.dim(1)?))?;
+        config.clipped(&scores)?.reshape((batch, mixture.components, targets.dim(0)?, targets.dim(1)?))?;
     let nce = mixture_nce(&clipped, mixture)?;
     let direction = Direction {
         sources: sources.detach(),
