@@ -44,10 +44,10 @@ impl Step {
     pub fn apply(&self, image: &mut Image, other: &mut Image) {
         match self {
             Self::Shear(params) => {
-                into_other(image, other, |image, other| shear::apply(image, params, other))
+                into_other(image, other, |image, other| shear::apply(image, params, other));
             }
             Self::Shift(params) => {
-                into_other(image, other, |image, other| shift::apply(image, params, other))
+                into_other(image, other, |image, other| shift::apply(image, params, other));
             }
             Self::Rotate(params) => {
                 into_other(image, other, |image, other| rotate::apply(image, params, other));
