@@ -34,7 +34,7 @@ describe('flags of the schema', () => {
     const scalar = flags.filter(
       ({ node }) => typeof node.default !== 'object' || Array.isArray(node.default) || node.default === null,
     )
-    const args = scalar.filter(({ path }) => path[1] !== 'crop').flatMap(written)
+    const args = scalar.filter(({ path }) => !['crop', 'mixture'].includes(path[1] ?? '')).flatMap(written)
     expect(args.length).toBeGreaterThan(40)
     expect(await resolveConfig({ config: options(...args) as ConfigOverrides })).toEqual(
       await resolveConfig(),
