@@ -44,9 +44,8 @@ impl Problem {
         let mut running = [vec![0.5; SETTINGS.hidden], vec![2.0; SETTINGS.hidden]].concat();
         let mut gradient = vec![f64::NAN; parameters.len() + self.features.len()];
         let (own, features) = gradient.split_at_mut(parameters.len());
-        let report = classifiers
-            .train(&pool, parameters, &mut running, &self.features, &self.labels, masks, own, Some(features))
-            .unwrap();
+        let report =
+            classifiers.train(&pool, parameters, &mut running, self.batch(), own, Some(features)).unwrap();
         (report.linear.loss + report.mlp.loss, gradient, running)
     }
 }

@@ -126,7 +126,7 @@ fn reflection(x: &[f64]) -> (f64, Vec<f64>) {
     v[0] += length.copysign(v[0]);
     let norm = v.iter().map(|x| x * x).sum::<f64>();
     let factor = (2.0 / norm).sqrt();
-    for x in v.iter_mut() {
+    for x in &mut v {
         *x *= factor;
     }
     (length * scale, v)

@@ -147,8 +147,8 @@ mod tests {
             angles.iter().flat_map(|a| [a.to_radians().cos(), a.to_radians().sin()]).collect();
         let found = of(&values, 2, &[0, 1, 0, 0, 2], &[1, 2, 3]).unwrap();
         // From 0: b a a; from 30: b, a at 0, a at 70; from 70: a at 30, b, a at 0.
-        let each = [(1.0 / 2.0 + 2.0 / 3.0) / 2.0, (1.0 / 2.0 + 2.0 / 3.0) / 2.0, (1.0 + 2.0 / 3.0) / 2.0];
-        let wanted = each.iter().sum::<f64>() / 3.0;
+        let each = [[1.0 / 2.0, 2.0 / 3.0], [1.0 / 2.0, 2.0 / 3.0], [1.0, 2.0 / 3.0]];
+        let wanted = each.as_flattened().iter().sum::<f64>() / 6.0;
         assert!((found.mean_average_precision - wanted).abs() < 1e-12, "{found:?}");
         assert_eq!(found.recall, [1.0 / 3.0, 1.0, 1.0]);
         assert_eq!((found.queries, found.left_out), (3, 2));

@@ -100,7 +100,7 @@ struct Prints<'a> {
     /// `[pictures]`, those that could be read
     indices: Vec<u32>,
     /// `[pictures]`
-    prints: Vec<Fingerprint>,
+    fingerprints: Vec<Fingerprint>,
     skipped: Vec<Skipped>,
 }
 
@@ -113,7 +113,7 @@ impl<'a> Prints<'a> {
         cancel: &AtomicBool,
     ) -> Result<Self> {
         let all = all_indices(dataset)?;
-        let mut found = Self { dataset, indices: vec![], prints: vec![], skipped: vec![] };
+        let mut found = Self { dataset, indices: vec![], fingerprints: vec![], skipped: vec![] };
         for (chunk, indices) in all.chunks(READ_AT_ONCE).enumerate() {
             if cancel.load(Ordering::Relaxed) {
                 return Err(RunError::Cancelled);
@@ -124,7 +124,7 @@ impl<'a> Prints<'a> {
                 match print {
                     Ok(print) => {
                         found.indices.push(index);
-                        found.prints.push(print);
+                        found.fingerprints.push(print);
                     }
                     Err(error) if error.is_bad_picture() && policy == BadImagePolicy::Skip => {
                         let name = dataset.name(index as usize);
@@ -142,7 +142,7 @@ impl<'a> Prints<'a> {
 
     /// Edges of every picture, `[pictures, edges]`.
     fn edges(&self, of: fn(&Fingerprint) -> Vec<f32>) -> Vec<f32> {
-        self.prints.iter().flat_map(of).collect()
+        self.fingerprints.iter().flat_map(of).collect()
     }
 
     /// The class of a picture by its row here.
@@ -173,14 +173,14 @@ fn find(
     let straight = nearest(Fingerprint::edges)?;
     let mirrored = request.mirrored.then(|| nearest(Fingerprint::mirrored_edges)).transpose()?;
     let mut same: HashMap<u64, usize> = HashMap::new();
-    for (row, print) in train.prints.iter().enumerate() {
+    for (row, print) in train.fingerprints.iter().enumerate() {
         same.entry(print.pixels).or_insert(row);
     }
     let pair = |row: usize| {
         let best = |found: &Neighbors| (found.indices[row] as usize, found.similarities[row]);
         let turned = mirrored.as_ref().map(best).filter(|turned| turned.1 > best(&straight).1);
         let (resembled, similarity) = turned.unwrap_or_else(|| best(&straight));
-        let exact = same.get(&test.prints[row].pixels).copied();
+        let exact = same.get(&test.fingerprints[row].pixels).copied();
         let train_row = exact.unwrap_or(resembled);
         DuplicatePair {
             test: test.name(row),

@@ -147,7 +147,7 @@ fn an_exported_checkpoint_is_the_same_model() {
     let path = folder.path().join("again.pth");
     let model = imported("zip.pth");
     let written = export(&model, &export_request(&path, "pth", &[])).unwrap();
-    assert_eq!(written.files, [path.clone()]);
+    assert_eq!(written.files, std::slice::from_ref(&path));
     assert_eq!(written.bytes, path.metadata().unwrap().len());
     let config = sample_config(&[("/objective/scoreClip", json!(20.0))]);
     let again = import(&path, config, names(3), Placement::cpu(1)).unwrap();

@@ -207,7 +207,7 @@ mod tests {
         ] {
             let network = encoder(depth, 128).describe().unwrap();
             let backbone = network.parameters.iter().filter(|parameter| !parameter.name.starts_with("rkhs"));
-            assert_eq!(backbone.map(|parameter| parameter.len()).sum::<usize>(), expected, "{depth:?}");
+            assert_eq!(backbone.map(amdim_network::Parameter::len).sum::<usize>(), expected, "{depth:?}");
             assert!(network.parameters.iter().all(|parameter| parameter.used));
         }
     }
