@@ -140,9 +140,9 @@ struct Memory<S: Stored> {
 /// A group's own memory.
 #[derive(Debug)]
 struct Group<S: Stored> {
-    /// Scores of a block before clipping, `[rows, sources]`.
+    /// Clipped scores of a block, `[rows, sources]`.
     scores: Buffer<S::Real>,
-    /// The same of the first blocks, from the first walk to the second.
+    /// Products before they are scores: of the first blocks, from the first walk to the second, and room for one more.
     kept: Buffer<S::Real>,
     /// Their derivatives.
     derivatives: Buffer<S>,
@@ -155,6 +155,14 @@ struct Group<S: Stored> {
     largest: [Buffer<S::Real>; 2],
     /// Sums over a block.
     block: [Buffer<S::Real>; 4],
+}
+
+impl<S: Stored> Group<S> {
+    /// Where the products of a block are, with `count` sources, and whether they stay there for the second walk.
+    fn place(&self, block: usize, count: usize) -> (usize, bool) {
+        let last = self.kept.len() / (BLOCK * count) - 1;
+        (block.min(last) * BLOCK * count, block < last)
+    }
 }
 
 /// A group's part of a walk.
@@ -325,12 +333,12 @@ impl<S: Stored> Nce<S> {
         [slots.unwrap_or(0), positives.unwrap_or(0)]
     }
 
-    /// Scores that a group keeps: of as many whole blocks as there are and as [`KEPT`] holds.
+    /// Length of [`Group::kept`]: as many whole blocks as there are and as [`KEPT`] holds, and one.
     fn kept_len(&self, batch: usize) -> usize {
         let pictures = Groups::new(batch, usize::MAX).first(1);
         let of_target = |target: &Target| {
             let block = BLOCK * batch * target.slots;
-            (pictures * self.locations[target.map]).div_ceil(BLOCK).min(KEPT / block) * block
+            ((pictures * self.locations[target.map]).div_ceil(BLOCK).min(KEPT / block) + 1) * block
         };
         self.targets.iter().map(of_target).max().unwrap_or(0)
     }
@@ -730,14 +738,9 @@ fn gather<S: Stored>(shared: &Shared<S>, walk: &mut Walk<S>) {
     group.largest[1][..count].fill(S::Real::default());
     for (index, targets) in targets.chunks(BLOCK * shared.embedding).enumerate() {
         let rows = targets.len() / shared.embedding;
-        let scores = &mut group.scores[..rows * count];
-        if let Some(kept) = group.kept.get_mut(index * BLOCK * count..(index * BLOCK + rows) * count) {
-            shared.products(targets, kept);
-            scores.copy_from_slice(kept);
-        } else {
-            shared.products(targets, scores);
-        }
-        let block = (index * BLOCK, rows);
+        let (place, _) = group.place(index, count);
+        shared.products(targets, &mut group.kept[place..place + rows * count]);
+        let block = (index * BLOCK, rows, place);
         if shared.scale.is_clipped {
             vectorized!(
                 shared.kernel,
@@ -756,7 +759,7 @@ fn gather<S: Stored>(shared: &Shared<S>, walk: &mut Walk<S>) {
 fn gather_block<S: Stored, const CLIPPED: bool>(
     scale: Scale<S::Real>,
     group: &mut Group<S>,
-    (first_row, rows): (usize, usize),
+    (first_row, rows, place): (usize, usize, usize),
     first_picture: usize,
     positives: &mut [S::Real],
 ) {
@@ -772,10 +775,13 @@ fn gather_block<S: Stored, const CLIPPED: bool>(
         values.fill(S::Real::default());
     }
     largest.fill(lowest);
+    let products = &group.kept[place..place + rows * count];
     let scores = &mut group.scores[..rows * count];
-    for (row, scores) in scores.chunks_exact_mut(count).enumerate() {
-        for (c, value) in scores.iter_mut().enumerate() {
-            let raw = *value * score;
+    for (row, (scores, products)) in
+        scores.chunks_exact_mut(count).zip(products.chunks_exact(count)).enumerate()
+    {
+        for (c, (value, &product)) in scores.iter_mut().zip(products).enumerate() {
+            let raw = product * score;
             sums[c] += raw;
             squares[c] += raw * raw;
             let size = raw.abs();
@@ -825,25 +831,23 @@ fn backward<S: Stored>(shared: &Shared<S>, walk: &mut Walk<S>) {
     let blocks = targets.chunks(BLOCK * embedding).zip(target_gradients.chunks_mut(BLOCK * embedding));
     for (index, (targets, gradients)) in blocks.enumerate() {
         let rows = targets.len() / embedding;
-        let kept = group.kept.get(index * BLOCK * count..(index * BLOCK + rows) * count);
-        let scores = if let Some(kept) = kept {
-            kept
-        } else {
-            let scores = &mut group.scores[..rows * count];
-            shared.products(targets, scores);
-            scores
-        };
+        let (place, is_kept) = group.place(index, count);
+        let products = &mut group.kept[place..place + rows * count];
+        if !is_kept {
+            shared.products(targets, products);
+        }
+        let products = &*products;
         let derivatives = &mut group.derivatives[..rows * count];
         let first_row = index * BLOCK;
         if shared.scale.is_clipped {
             vectorized!(
                 shared.kernel,
-                derive_block::<S, true>(shared, scores, derivatives, first_row, *first_picture, positives)
+                derive_block::<S, true>(shared, products, derivatives, first_row, *first_picture, positives)
             );
         } else {
             vectorized!(
                 shared.kernel,
-                derive_block::<S, false>(shared, scores, derivatives, first_row, *first_picture, positives)
+                derive_block::<S, false>(shared, products, derivatives, first_row, *first_picture, positives)
             );
         }
         let derivatives = Rows::new(&group.derivatives[..rows * count], count);
