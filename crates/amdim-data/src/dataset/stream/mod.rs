@@ -1,7 +1,7 @@
 //! Data sets stored in pieces that are read from start to end: tar shards and Parquet files.
 //!
 //! What is held is a few bytes a picture (where it begins, its label); pictures are read when they are needed. For
-//! training they are read in the order in which they are stored and shuffled in a bounded buffer ([`Window`]); for
+//! training they are read in the order in which they are stored and shuffled in a bounded buffer (`window.rs`); for
 //! everything else one by one, which costs little as long as they are asked for in order.
 
 mod block_reader;
