@@ -1,7 +1,7 @@
 //! Files of `torch.save`: the zip form (PyTorch 1.6 and newer) and the legacy form before it.
 //!
 //! Both hold a pickle that names storages, and the storages as raw numbers. [`PthFile`] reads either,
-//! [`reference`] finds the authors' checkpoint in it, [`write()`] writes the zip form.
+//! [`reference`](mod@reference) finds the authors' checkpoint in it, [`write()`] writes the zip form.
 
 mod legacy;
 pub mod reference;
