@@ -14,7 +14,7 @@ const FORBIDDEN: Record<string, RegExp> = {
   'amdim-data': /^(amdim-(?!random|kernels)|candle|napi)/,
   'amdim-files': /^(amdim-(?!network)|candle|napi|image|zune)/,
   'amdim-random': /^./,
-  'amdim-eval': /^(amdim-|candle|napi|image|zune)/,
+  'amdim-eval': /^(amdim-(?!random)|candle|napi|image|zune)/,
   'amdim-train': /^(amdim-(node|parity)|napi)/,
   'amdim-parity': /^(amdim-node|napi)/,
 }

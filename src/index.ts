@@ -49,6 +49,7 @@ export {
   type AugmentSheetOptions,
   augmentSheet,
   type PolicyDraw,
+  type PolicyOutcome,
   type SheetRow,
   type SheetView,
 } from './diagnose/augment-sheet.js'
@@ -94,12 +95,19 @@ export { type MeasureName, type MeasureOptions, measure } from './evaluate/measu
 export type {
   ClusterAgreement,
   MeasureReport,
+  RecallAt,
   Retrieval,
   Spectrum,
 } from './evaluate/measure-report.js'
 export type { ClassReport, EvaluationReport, HeadReport } from './evaluate/report.js'
 export { type Features, type Neighbours, type SearchOptions, searchNeighbours } from './evaluate/search.js'
-export { type Criterion, type Selection, type SelectOptions, selectModel } from './evaluate/select.js'
+export {
+  type Criterion,
+  type MeasuredModel,
+  type Selection,
+  type SelectOptions,
+  selectModel,
+} from './evaluate/select.js'
 export { EXPERIMENTS, type ExperimentName } from './experiment/catalogue.js'
 export type {
   DataName,
@@ -116,7 +124,12 @@ export {
   type ExperimentEvent,
   type ExperimentOptions,
   experimentRows,
+  type ResultEvent,
+  type RowEvent,
+  type RowPlace,
+  type RowSummary,
   runExperiment,
+  type WithinEvent,
 } from './experiment/run-experiment.js'
 export {
   type ExportedFiles,

@@ -4,9 +4,6 @@ import { flagsOf, optionsFrom, type SchemaFlag } from '../../src/cli/schema-flag
 import type { SchemaNode } from '../../src/config/json-schema.js'
 import { type ConfigOverrides, jsonSchema, resolveConfig } from '../../src/index.js'
 
-/** Groups of options that are off by default: what they hold has defaults of its own. */
-const OFF = ['crop', 'mixture']
-
 const flags = flagsOf((await jsonSchema('config')) as SchemaNode, ['length'])
 const options = (...args: string[]) => optionsFrom(flags, parseCommandLine('train', args, flags))
 
@@ -37,7 +34,7 @@ describe('flags of the schema', () => {
     const scalar = flags.filter(
       ({ node }) => typeof node.default !== 'object' || Array.isArray(node.default) || node.default === null,
     )
-    const args = scalar.filter(({ path }) => !OFF.includes(path[1] ?? '')).flatMap(written)
+    const args = scalar.filter(({ path }) => !['crop', 'mixture'].includes(path[1] ?? '')).flatMap(written)
     expect(args.length).toBeGreaterThan(40)
     expect(await resolveConfig({ config: options(...args) as ConfigOverrides })).toEqual(
       await resolveConfig(),

@@ -2,10 +2,10 @@ import { describe, expect, it } from 'vitest'
 import { expectation, leavesOf, nodeAt, type SchemaNode } from '../../src/config/json-schema.js'
 import { jsonSchema, resolveConfig, type SchemaName } from '../../src/index.js'
 
-/** Groups of options that are off by default: what they hold has defaults of its own. */
-const OFF = ['crop', 'mixture']
-
 const schema = async (name: SchemaName) => (await jsonSchema(name)) as SchemaNode
+
+/** Groups that are null by default, and whose options then have no place. */
+const OPTIONAL_GROUPS = ['crop', 'mixture']
 
 describe('jsonSchema', () => {
   it.each(['config', 'run', 'evaluate', 'plan', 'measure', 'compare', 'duplicates'] as const)(
@@ -19,7 +19,7 @@ describe('jsonSchema', () => {
   it('has the defaults that resolveConfig fills in', async () => {
     const config = await resolveConfig()
     const root = await schema('config')
-    const leaves = leavesOf(root).filter(({ path }) => !OFF.includes(path[1] ?? ''))
+    const leaves = leavesOf(root).filter(({ path }) => !OPTIONAL_GROUPS.includes(path[1] ?? ''))
     expect(leaves.length).toBeGreaterThan(40)
     for (const { path, node } of leaves) {
       const value = path.reduce<unknown>((inner, key) => (inner as Record<string, unknown>)[key], config)

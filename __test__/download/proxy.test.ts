@@ -26,9 +26,10 @@ describe('proxyFor', () => {
     expect(proxy('https://sub.a.org/x', { ...env, no_proxy: list }) === undefined).toBe(isExempt)
   })
 
-  it('refuses what is no address, without repeating it', () => {
-    const connect = () => connector(new URL('http://a.org'), { http_proxy: 'secret@@:no address' })
-    expect(connect).toThrow(expect.objectContaining({ code: 'AMDIM_INVALID_ARGUMENT' }))
-    expect(connect).not.toThrow(/secret/)
+  it('refuses what is no address, without repeating it', async () => {
+    const env = { http_proxy: 'secret@@:no address' }
+    const error = await connector(new URL('http://a.org'), env).catch((error: Error) => error)
+    expect(error).toMatchObject({ code: 'AMDIM_INVALID_ARGUMENT' })
+    expect(String(error)).not.toMatch(/secret/)
   })
 })

@@ -14,12 +14,14 @@ describe('importCheckpoint', () => {
     using model = await importCheckpoint(sample('zip.pth'), place)
     const { config, classes, position } = model.info()
     expect(config.encoder).toEqual({
+      kind: 'amdim',
       encoderSize: 32,
       inputChannels: 3,
       baseWidth: 2,
       embeddingDim: 8,
       blockDepth: 2,
       batchNorm: true,
+      localMaps: null,
     })
     expect(config.objective).toMatchObject({ scoreClip: 15, logitPenalty: 0.05 })
     expect(config.schedule.milestones).toEqual([250, 280])

@@ -67,7 +67,15 @@ export interface SheetView {
   /** Which of the two views of the epoch. */
   view: 0 | 1
   /** What the policy did: the place of the sub-policy, and its operations that were done; `null` without a policy. */
-  policy: { subPolicy: number; steps: PolicyDraw[] } | null
+  policy: PolicyOutcome | null
+}
+
+/** What a policy did to a view. */
+export interface PolicyOutcome {
+  /** Place of the sub-policy in the policy, from 0. */
+  subPolicy: number
+  /** Its operations that were done, in their order. */
+  steps: PolicyDraw[]
 }
 
 /** A row of a sheet: the picture, then its views. */

@@ -1,4 +1,4 @@
-import { Agent, type Dispatcher, ProxyAgent } from 'undici'
+import type { Dispatcher } from 'undici'
 import { invalidArgument } from '../errors.js'
 
 /** Milliseconds without a byte after which a connection counts as broken. */
@@ -31,7 +31,12 @@ export function proxyFor(url: URL, env: NodeJS.ProcessEnv): string | undefined {
  *
  * @throws {@link AmdimError} `AMDIM_INVALID_ARGUMENT` for a proxy that is no address
  */
-export function connector(url: URL, env: NodeJS.ProcessEnv, silenceMs = SILENCE_MS): Dispatcher {
+export async function connector(
+  url: URL,
+  env: NodeJS.ProcessEnv,
+  silenceMs = SILENCE_MS,
+): Promise<Dispatcher> {
+  const { Agent, ProxyAgent } = await import('undici')
   const patience = { headersTimeout: silenceMs, bodyTimeout: silenceMs, connect: { timeout: silenceMs } }
   const proxy = proxyFor(url, env)
   if (proxy === undefined) return new Agent(patience)

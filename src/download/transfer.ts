@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs'
 import { type FileHandle, mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Dispatcher, request } from 'undici'
+import type { Dispatcher } from 'undici'
 import { AmdimError } from '../errors.js'
 import { connector } from './proxy.js'
 
@@ -100,7 +100,7 @@ function assertGoesOn(url: string, signal: AbortSignal | undefined): void {
 async function attemptOnce(options: Transfer, part: string): Promise<void> {
   const { url, signal, env, silenceMs } = options
   const start = await startOf(part, url)
-  const dispatcher = connector(new URL(url), env, silenceMs)
+  const dispatcher = await connector(new URL(url), env, silenceMs)
   try {
     const response = await send(url, dispatcher, signal, start)
     const { statusCode } = response
@@ -128,6 +128,8 @@ async function send(
     'accept-encoding': 'identity',
     ...(start !== null && { range: `bytes=${start.bytes}-`, 'if-range': start.validator }),
   }
+  // Loaded when needed, so that importing the package stays quick.
+  const { request } = await import('undici')
   try {
     const response = await request(url, {
       dispatcher,

@@ -19,12 +19,20 @@ export interface Spectrum {
   decay: number | null
 }
 
+/** Recall among so many nearest pictures. */
+export interface RecallAt {
+  /** Number of nearest pictures. */
+  k: number
+  /** Share of pictures with one of their class among them, 0..1. */
+  recall: number
+}
+
 /** How well pictures find those of their class among all others, by cosine similarity. */
 export interface Retrieval {
   /** Mean average precision, 0..1. */
   meanAveragePrecision: number
   /** Share of pictures with one of their class among the `k` nearest, 0..1. */
-  recall: { k: number; recall: number }[]
+  recall: RecallAt[]
   /** Pictures that had another of their class to find. */
   queries: number
   /** Pictures alone in their class. */

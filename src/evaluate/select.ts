@@ -52,6 +52,14 @@ export interface SelectOptions extends MeasureOptions {
   onModel?: (path: string, index: number) => void
 }
 
+/** A model file and what was measured on it. */
+export interface MeasuredModel {
+  /** The file. */
+  path: string
+  /** Its measures. */
+  report: MeasureReport
+}
+
 /** Models with their measures. */
 export interface Selection {
   /** File of the best model; of equal ones the first. */
@@ -59,7 +67,7 @@ export interface Selection {
   /** What it was chosen by. */
   by: Criterion
   /** Every model in the order given. */
-  models: { path: string; report: MeasureReport }[]
+  models: MeasuredModel[]
 }
 
 /**

@@ -2,6 +2,9 @@ import { invalidArgument } from '../errors.js'
 import { didYouMean } from '../suggest.js'
 import type { Experiment } from './experiment.js'
 
+/** Names of the experiments. */
+export type ExperimentName = 'ablation' | 'cifar' | 'transfer' | 'encoders'
+
 // Loaded when asked for: an experiment brings presets and schemas with it.
 const CATALOGUE = {
   ablation: {
@@ -21,10 +24,7 @@ const CATALOGUE = {
     summary: "the authors' encoder beside ResNets at equal multiply-adds",
     load: async () => (await import('./encoders.js')).encoders,
   },
-} as const satisfies Record<string, { summary: string; load: () => Promise<Experiment> }>
-
-/** Names of the experiments. */
-export type ExperimentName = keyof typeof CATALOGUE
+} as const satisfies Record<ExperimentName, { summary: string; load: () => Promise<Experiment> }>
 
 /** The experiments by name, each with one line about it. */
 export const EXPERIMENTS: Readonly<Record<ExperimentName, string>> = Object.fromEntries(

@@ -10,7 +10,14 @@ import type { TrainEvent } from '../train/events.js'
 import { writeFileWhole } from '../write-file.js'
 import { type ExperimentName, findExperiment } from './catalogue.js'
 import { chart } from './chart.js'
-import type { DryRunResult, Experiment, ExperimentScale, ExperimentSettings, Row } from './experiment.js'
+import type {
+  DataName,
+  DryRunResult,
+  Experiment,
+  ExperimentScale,
+  ExperimentSettings,
+  Row,
+} from './experiment.js'
 import { ExperimentData } from './experiment-data.js'
 import { markdownPage } from './markdown-table.js'
 import { machine, provenance } from './provenance.js'
@@ -69,36 +76,48 @@ export interface ExperimentOptions extends CommonOptions {
   onEvent?: (event: ExperimentEvent) => void
 }
 
+/** Where an experiment is. */
+export interface RowPlace {
+  /** Name of the row. */
+  row: string
+  /** Its seed. */
+  seed: number
+}
+
+/** A row begins under a seed, or is known already. */
+export interface RowEvent extends RowPlace {
+  /** Kind of the event. */
+  type: 'row'
+  /** From 1, of `total`. */
+  index: number
+  /** Rows times seeds. */
+  total: number
+  /** Whether it is run now, or its result was there. */
+  state: 'started' | 'known'
+}
+
+/** A row has its result. */
+export interface ResultEvent extends RowPlace {
+  /** Kind of the event. */
+  type: 'result'
+  /** From 1, of `total`. */
+  index: number
+  /** Rows times seeds. */
+  total: number
+  /** What came out. */
+  result: SeedResult
+}
+
+/** Something within a row. */
+export interface WithinEvent extends RowPlace {
+  /** Kind of the event. */
+  type: 'within'
+  /** An event of its training, or how far its evaluation is. */
+  event: TrainEvent | EvaluateProgress
+}
+
 /** What happens in an experiment. */
-export type ExperimentEvent =
-  | {
-      /** A row begins under a seed, or is known already. */
-      type: 'row'
-      /** Name of the row. */
-      row: string
-      seed: number
-      /** From 1, of `total`. */
-      index: number
-      /** Rows times seeds. */
-      total: number
-      state: 'started' | 'known'
-    }
-  | {
-      /** A row has its result. */
-      type: 'result'
-      row: string
-      seed: number
-      index: number
-      total: number
-      result: SeedResult
-    }
-  | {
-      /** Something within a row: an event of its training, or how far its evaluation is. */
-      type: 'within'
-      row: string
-      seed: number
-      event: TrainEvent | EvaluateProgress
-    }
+export type ExperimentEvent = RowEvent | ResultEvent | WithinEvent
 
 const COMMON_KEYS = [
   'scale',
@@ -237,11 +256,21 @@ export async function dryRunRows(
   return results
 }
 
+/** A row in words. */
+export interface RowSummary {
+  /** Key in results and on the command line. */
+  name: string
+  /** What readers see. */
+  title: string
+  /** Data sets that it needs. */
+  data: readonly DataName[]
+}
+
 /** Rows of an experiment at a scale, in words. */
 export async function experimentRows(
   name: ExperimentName,
   scale: ExperimentScale = 'tiny',
-): Promise<{ name: string; title: string; data: readonly string[] }[]> {
+): Promise<RowSummary[]> {
   const rows = await (await findExperiment(name)).rows(scale)
   return rows.map(({ name, title, data }) => ({ name, title, data }))
 }

@@ -83,6 +83,7 @@ export async function importCheckpoint(path: string, options: ImportOptions = {}
 function withFile(overrides: ConfigOverrides, info: ReferenceInfo): ConfigOverrides {
   const { encoderSize, baseWidth, embeddingDim, blockDepth } = info
   const encoder = {
+    kind: 'amdim' as const,
     ...{ encoderSize, inputChannels: 3 as const, baseWidth, embeddingDim, blockDepth },
     // The defaults of the authors' Model.
     batchNorm: info.batchNorm ?? false,

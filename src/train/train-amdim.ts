@@ -135,6 +135,9 @@ async function run(
     const result = unwrapJson<TrainResult>(await work.finished())
     if (hookError !== undefined) throw hookError
     return result
+  } catch (error) {
+    // The addon may have met the failed picture before it noticed that the run was to stop.
+    throw hookError ?? error
   } finally {
     for (const release of releases) release()
   }

@@ -13,7 +13,7 @@
 //! | [`description`] | an encoder as plain data, for whoever rebuilds it elsewhere |
 //! | [`embed`](mod@embed) | features of pictures |
 //! | [`export`](mod@export) | the encoder in the formats of other programs |
-//! | [`reference`] | models from the authors' checkpoints |
+//! | [`reference`](mod@reference) | models from the authors' checkpoints |
 //! | [`table`] | features as a Parquet file |
 //! | [`evaluate`](mod@evaluate) | heads on frozen features |
 //! | [`measure`](mod@measure) | measures of features, without a head |
