@@ -1,27 +1,18 @@
-import { AmdimModel, type Classification, type ClassifyOptions, type ModelOptions } from '../../index.js'
+import { AmdimModel, type Classification } from '../../index.js'
 import { given, isOn, numberOf, textOf } from '../arguments.js'
 import { type Command, EXIT } from '../command.js'
-import { COMMON_FLAGS, type CommandLine, type Flag } from '../flags.js'
-import { bar, grouped, percent } from '../format.js'
+import { COMMON_FLAGS, type Flag } from '../flags.js'
+import { percent } from '../format.js'
 import { Interrupt } from '../interrupt.js'
-import { openPictures } from '../pictures.js'
+import { openPictures, PICTURE_FLAGS, pictureOptions } from '../pictures.js'
+import { placeOf } from '../place.js'
 import { UsageError } from '../usage-error.js'
 
 const FLAGS: Flag[] = [
   { name: 'head', value: 'linear|mlp', description: 'which classifier of the model', default: 'linear' },
   { name: 'top', value: 'N', description: 'how many classes a picture', default: '3' },
   { name: 'json', description: 'a JSON line a picture on standard output' },
-  { name: 'split', value: 'train|test|all', description: 'which split, where a data set has two' },
-  { name: 'batch-size', value: 'N', description: 'pictures encoded at once', default: '256' },
-  {
-    name: 'on-bad-image',
-    value: 'error|skip',
-    description: 'a picture that cannot be read',
-    default: 'error',
-  },
-  { name: 'threads', value: 'N', description: 'threads; default: one a core' },
-  { name: 'device', value: 'TEXT', description: 'auto, cpu, cuda, cuda:N or metal', default: 'auto' },
-  { name: 'executor', value: 'auto|cpu|candle', description: 'what runs the encoder', default: 'auto' },
+  ...PICTURE_FLAGS,
 ]
 
 /** `amdim classify`. */
@@ -47,34 +38,18 @@ export const command: Command = {
         `--top: expected a whole number from 1, got ${textOf(line, 'top')}`,
         'see amdim classify --help',
       )
-    const place = {
-      ...given('device', line),
-      ...given('executor', line),
-      ...numberOf('threads', line),
-    } as ModelOptions
-    using model = await AmdimModel.load(modelPath, place)
+    using model = await AmdimModel.load(modelPath, placeOf(line))
     using interrupt = new Interrupt(terminal, 'stopping')
     const found = await model.classify(await openPictures('classify', pictures, line), {
-      ...classifyOptions(line),
+      ...pictureOptions(line, terminal),
+      ...(given('head', line) as { head?: 'linear' | 'mlp' }),
       signal: interrupt.signal,
-      onProgress: (done, total) =>
-        terminal.status(`${bar(done / total, 20)} ${grouped(done)} of ${grouped(total)} pictures`),
     })
     terminal.clearStatus()
     for (const { name, message } of found.skipped) terminal.note(`skipped ${name}: ${message}`)
     for (const text of isOn(line, 'json') ? jsonLines(found, top) : textLines(found, top)) terminal.out(text)
     return EXIT.ok
   },
-}
-
-function classifyOptions(line: CommandLine): ClassifyOptions {
-  const batchSize = numberOf('batch-size', line)['batch-size']
-  return {
-    ...numberOf('threads', line),
-    ...given('head', line),
-    ...given('onBadImage', line, 'on-bad-image'),
-    ...(batchSize !== undefined && { batchSize }),
-  } as ClassifyOptions
 }
 
 function* jsonLines(found: Classification, top: number): Generator<string> {

@@ -1,13 +1,13 @@
 import { AmdimModel, type Embedding, type EmbedOptions, type Layer, writeParquet } from '../../index.js'
 import { writeFileWhole } from '../../write-file.js'
-import { isOn, numberOf, textOf } from '../arguments.js'
+import { isOn, textOf } from '../arguments.js'
 import { type Command, EXIT } from '../command.js'
 import { COMMON_FLAGS, type CommandLine, type Flag } from '../flags.js'
-import { bar, grouped } from '../format.js'
+import { grouped } from '../format.js'
 import { Interrupt } from '../interrupt.js'
 import { npyHeader, npyValues } from '../npy.js'
-import { openPictures } from '../pictures.js'
-import { PLACE_FLAGS, placeOf } from '../place.js'
+import { openPictures, PICTURE_FLAGS, pictureOptions } from '../pictures.js'
+import { placeOf } from '../place.js'
 import type { Terminal } from '../terminal.js'
 import { UsageError } from '../usage-error.js'
 
@@ -30,16 +30,7 @@ const FLAGS: Flag[] = [
     description:
       'draws the posterior over each picture, as PNG files; features are written with --out or --json',
   },
-  { name: 'split', value: 'train|test|all', description: 'which split, where a data set has two' },
-  { name: 'batch-size', value: 'N', description: 'pictures encoded at once', default: '256' },
-  {
-    name: 'on-bad-image',
-    value: 'error|skip',
-    description: 'a picture that cannot be read',
-    default: 'error',
-  },
-  { name: 'threads', value: 'N', description: 'threads; default: one a core' },
-  ...PLACE_FLAGS,
+  ...PICTURE_FLAGS,
 ]
 
 /** `amdim embed`. */
@@ -65,10 +56,9 @@ export const command: Command = {
     using model = await AmdimModel.load(modelPath, place)
     using interrupt = new Interrupt(terminal, 'stopping')
     const embedding = await model.embed(await openPictures('embed', pictures, line), {
+      ...pictureOptions(line, terminal),
       ...embedOptions(line),
       signal: interrupt.signal,
-      onProgress: (done, total) =>
-        terminal.status(`${bar(done / total, 20)} ${grouped(done)} of ${grouped(total)} pictures`),
     })
     terminal.clearStatus()
     for (const { name, message } of embedding.skipped) terminal.note(`skipped ${name}: ${message}`)
@@ -82,14 +72,9 @@ export const command: Command = {
 function embedOptions(line: CommandLine): EmbedOptions {
   const layer = textOf(line, 'layer') as Layer | undefined
   const posteriorMaps = textOf(line, 'posterior-maps')
-  const batchSize = numberOf('batch-size', line)['batch-size']
-  const onBadImage = textOf(line, 'on-bad-image') as 'error' | 'skip' | undefined
   return {
-    ...numberOf('threads', line),
     ...(layer !== undefined && { layer }),
     ...(posteriorMaps !== undefined && { posteriorMaps }),
-    ...(batchSize !== undefined && { batchSize }),
-    ...(onBadImage !== undefined && { onBadImage }),
   }
 }
 
