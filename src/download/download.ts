@@ -3,7 +3,6 @@ import { assertKnownKeys } from '../config/validate-keys.js'
 import { assertPath } from '../data/arguments.js'
 import { invalidArgument } from '../errors.js'
 import { type DownloadName, findEntry } from './catalogue.js'
-import { transfer } from './transfer.js'
 
 /** How far a download has come. */
 export interface DownloadProgress {
@@ -84,6 +83,8 @@ export async function download(
   if (!isCount) throw invalidArgument('retries', 'a whole number from 0 to 100', retries)
   if (signal !== undefined && !(signal instanceof AbortSignal))
     throw invalidArgument('signal', 'an AbortSignal', signal)
+  // Loaded when used, so that importing the package stays quick.
+  const { transfer } = await import('./transfer.js')
   const base = mirror === undefined ? entry.base : mirrorBase(mirror)
   const folder = join(out, name)
   const files: string[] = []
