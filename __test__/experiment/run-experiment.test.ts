@@ -1,9 +1,9 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { encoderRow } from '../../src/experiment/encoder-row.js'
 import type { Experiment } from '../../src/experiment/experiment.js'
-import { dryRunRows, runRows } from '../../src/experiment/run-experiment.js'
+import { dryRunRows, runRows } from '../../src/experiment/run-rows.js'
 import { type ExperimentEvent, runExperiment } from '../../src/index.js'
 import { temporaryFolder, writePictures } from '../support/folder.js'
 import { TINY } from '../support/tiny.js'
@@ -113,6 +113,8 @@ describe('runExperiment', () => {
     await runRows(experiment(), options)
     await expect(runRows(experiment(2), options)).rejects.toThrow(/row five .* other settings/)
     await expect(runRows(experiment(), { ...options, scale: 'paper' })).rejects.toThrow(/scale tiny/)
+    rmSync(join(output, 'small.json'))
+    await expect(runRows(experiment(2), options)).rejects.toThrow(/run of another configuration/)
     writeFileSync(join(output, 'small.json'), '{"rows": 1}')
     await expect(runRows(experiment(), options)).rejects.toMatchObject({ code: 'AMDIM_DATA' })
   })
@@ -151,5 +153,13 @@ describe('dryRunExperiment', () => {
       expect(parameters).toBeGreaterThan(1000)
     }
     expect(readdirSync('.')).toEqual(before)
+  })
+
+  it('takes no noise in place of data that cannot be used', async () => {
+    const data = temporaryFolder()
+    writeFileSync(join(data, 'cifar10.tar'), 'no archive')
+    await expect(dryRunRows(experiment(), { ...settings, data })).rejects.toMatchObject({
+      code: expect.stringMatching(/^AMDIM_(DATA|IO)$/),
+    })
   })
 })

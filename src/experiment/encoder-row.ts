@@ -11,6 +11,7 @@ import { AmdimModel } from '../model/amdim-model.js'
 import { trainAmdim } from '../train/train-amdim.js'
 import type { DataName, DryRunJob, DryRunResult, Job, Row, RowResult } from './experiment.js'
 import { noise } from './noise.js'
+import { settingsHash } from './record.js'
 
 /** Pictures of the one step of a dry run. */
 const DRY_BATCH = 4
@@ -51,7 +52,12 @@ export function encoderRow({ name, title, data, preset, config, heads }: Encoder
     data: [...new Set([data, ...heads.map((head) => head.data)])],
     settings: { data, config: resolved, heads },
     async run(job) {
-      const { model, pairs, seconds } = await trained(await job.data(data), overrides, preset, job)
+      const { model, pairs, seconds } = await trained(
+        await job.data(data),
+        preset,
+        { ...resolved, seed: job.seed },
+        job,
+      )
       try {
         const measures: Record<string, number> = {}
         for (const head of heads) Object.assign(measures, await testHeads(model, head, job))
@@ -69,20 +75,18 @@ type Trained = { model: AmdimModel; pairs: number; seconds: number }
 /** Trains, goes on with what an earlier attempt has left, or takes what it has finished. */
 async function trained(
   data: DatasetSplits,
-  config: ConfigOverrides,
   preset: PresetName | undefined,
-  { seed, folder, settings, signal, onEvent }: Job,
+  config: AmdimConfig,
+  { folder, settings, signal, onEvent }: Job,
 ): Promise<Trained> {
-  const finished = await finishedRun(folder)
+  const finished = await finishedRun(folder, config)
   if (finished !== null) return finished
-  const start = existsSync(join(folder, 'checkpoint.safetensors'))
-    ? { resume: folder }
-    : { ...(preset && { preset }), output: folder }
+  const isBegun = existsSync(join(folder, 'checkpoint.safetensors'))
   const run = trainAmdim({
     ...settings,
-    ...start,
+    ...(isBegun ? { resume: folder } : { ...(preset && { preset }), output: folder }),
     data: { train: data.train, test: null },
-    config: { ...config, seed },
+    config,
     signal,
   })
   for await (const event of run) onEvent(event)
@@ -92,15 +96,27 @@ async function trained(
   throw new AmdimError('AMDIM_CANCELLED', 'the experiment was cancelled; its finished rows are kept')
 }
 
-/** The model and the figures of a run that came to its end. */
-async function finishedRun(folder: string): Promise<Trained | null> {
+/**
+ * The model and the figures of a run that came to its end.
+ *
+ * @throws {@link AmdimError} `AMDIM_INVALID_ARGUMENT` when it was a run of another configuration
+ */
+async function finishedRun(folder: string, config: AmdimConfig): Promise<Trained | null> {
   const [model, result] = ['model.safetensors', 'result.json'].map((file) => join(folder, file)) as [
     string,
     string,
   ]
   if (!existsSync(model) || !existsSync(result)) return null
   const { cancelled, pairs, seconds } = JSON.parse(await readFile(result, 'utf8'))
-  return cancelled ? null : { model: await AmdimModel.load(model), pairs, seconds }
+  if (cancelled) return null
+  const found = await AmdimModel.load(model)
+  if (settingsHash(found.config) === settingsHash(config)) return { model: found, pairs, seconds }
+  found.dispose()
+  throw new AmdimError(
+    'AMDIM_INVALID_ARGUMENT',
+    `output: ${folder} holds a run of another configuration than this row has now; remove it or choose another folder`,
+    { folder },
+  )
 }
 
 async function testHeads(model: AmdimModel, { data, measures, options }: HeadsOn, job: Job) {
@@ -133,18 +149,13 @@ async function oneStep(
 ): Promise<DryRunResult> {
   const { config } = row
   const batchSize = Math.min(config.batchSize, DRY_BATCH)
-  const own = await data(row.data).then(
-    ({ train }) => ({ train, release: () => {} }),
-    async () => {
-      const train = await noise(batchSize, config.augment.pixels, row.data)
-      return { train, release: () => train.dispose() }
-    },
-  )
+  const given = (await data(row.data))?.train ?? null
+  const train = given ?? (await noise(batchSize, config.augment.pixels, row.data))
   try {
     const began = performance.now()
     const run = trainAmdim({
       ...settings,
-      data: { train: own.train, test: null },
+      data: { train, test: null },
       config: { ...config, batchSize, length: { updates: 1 } },
       output: folder,
       checkpointMinutes: null,
@@ -166,6 +177,6 @@ async function oneStep(
       seconds: (performance.now() - began) / 1000,
     }
   } finally {
-    own.release()
+    if (given === null) train.dispose()
   }
 }

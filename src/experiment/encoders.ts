@@ -20,29 +20,22 @@ export const encoders: Experiment = {
   measures: HEAD_MEASURES,
   async rows(scale) {
     const { preset, config } = cifarRun(scale)
-    const embeddingDim = scale === 'tiny' ? 128 : 1024
-    const row = (name: string, title: string, encoder: ConfigOverrides['encoder']) =>
+    const row = (name: string, title: string, encoder: ConfigOverrides['encoder'] = {}) =>
       encoderRow({
         name,
         title,
         data: 'cifar10',
         preset,
-        config: [config, { ...(encoder && { encoder }) }],
+        config: [config, { encoder }],
         heads: [headsOn('cifar10', scale)],
       })
     const residual = (kind: keyof (typeof WIDTHS)['tiny'], title: string) => {
       const baseWidth = WIDTHS[scale][kind]
-      return row(kind, `${title}, width ${baseWidth}`, {
-        kind,
-        baseWidth,
-        embeddingDim,
-        blockDepth: null,
-        batchNorm: true,
-        localMaps: [4, 8],
-      })
+      // The depth that the scale has for the authors' encoder means nothing here.
+      return row(kind, `${title}, width ${baseWidth}`, { kind, baseWidth, blockDepth: null })
     }
     return [
-      row('amdim', "authors' encoder", undefined),
+      row('amdim', "authors' encoder"),
       residual('resnet18', 'ResNet-18'),
       residual('resnet34', 'ResNet-34'),
       residual('resnet50', 'ResNet-50'),

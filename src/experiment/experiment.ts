@@ -63,8 +63,11 @@ export interface Job {
   onEvent(event: TrainEvent | EvaluateProgress): void
 }
 
-/** What a row is given for one step; data sets that are missing are made up of noise. */
-export type DryRunJob = Pick<Job, 'folder' | 'data' | 'settings' | 'signal'>
+/** What a row is given for one step. */
+export interface DryRunJob extends Pick<Job, 'folder' | 'settings' | 'signal'> {
+  /** Opens a data set; null where there are none, and noise stands in. */
+  data(name: DataName): Promise<DatasetSplits> | null
+}
 
 /** A row of an experiment. */
 export interface Row {

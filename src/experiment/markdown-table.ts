@@ -45,10 +45,16 @@ function tableLine(cells: readonly string[]): string {
 }
 
 /** `61.3 ± 0.4 %`. */
-export function cell({ isShare }: Measure, summary: Summary | undefined): string {
+export function cell(measure: Measure, summary: Summary | undefined): string {
+  const text = meanAndSpread(measure, summary)
+  return measure.isShare && text !== '' ? `${text} %` : text
+}
+
+/** `61.3 ± 0.4`, shares in percent; nothing where there is no summary. */
+export function meanAndSpread({ isShare }: Measure, summary: Summary | undefined): string {
   if (summary === undefined) return ''
   const { mean, std } = summary
-  const [scale, digits, unit] = isShare ? [100, 1, ' %'] : [1, 3, '']
+  const [scale, digits] = isShare ? [100, 1] : [1, 3]
   const spread = std === null ? '' : ` ± ${(std * scale).toFixed(digits)}`
-  return `${(mean * scale).toFixed(digits)}${spread}${unit}`
+  return `${(mean * scale).toFixed(digits)}${spread}`
 }

@@ -3,7 +3,7 @@ import { fromArrays } from '../data/from-arrays.js'
 import type { DataName } from './experiment.js'
 
 /** Number of classes of each data set. */
-export const CLASSES: Readonly<Record<DataName, number>> = {
+const CLASSES: Readonly<Record<DataName, number>> = {
   cifar10: 10,
   cifar100: 100,
   stl10: 10,

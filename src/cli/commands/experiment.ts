@@ -1,4 +1,5 @@
 import type { SchemaNode } from '../../config/json-schema.js'
+import { meanAndSpread } from '../../experiment/markdown-table.js'
 import {
   type DryRunResult,
   dryRunExperiment,
@@ -166,17 +167,11 @@ class Progress {
 }
 
 function resultTable({ measures, rows }: ExperimentRecord): string {
-  const number = (value: number, isShare: boolean) => (isShare ? (value * 100).toFixed(1) : value.toFixed(3))
   return table([
     ['row', ...measures.map(({ title, isShare }) => (isShare ? `${title} %` : title)), 'seeds'],
     ...rows.map(({ title, seeds, summary }) => [
       title,
-      ...measures.map(({ name, isShare }) => {
-        const found = summary[name]
-        if (found === undefined) return ''
-        const spread = found.std === null ? '' : ` ± ${number(found.std, isShare)}`
-        return `${number(found.mean, isShare)}${spread}`
-      }),
+      ...measures.map((measure) => meanAndSpread(measure, summary[measure.name])),
       String(seeds.length),
     ]),
   ])
