@@ -1,7 +1,6 @@
-/** The border to the addon: the only file that loads it. docs/design/native-interface.md describes both sides. */
-import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { AmdimError, type AmdimErrorCode, ERROR_CODES } from './errors.js'
+import { readManifest } from './manifest.js'
 
 /** A failure of the addon as plain data, because error classes do not survive its asynchronous functions. */
 export interface Failure {
@@ -225,10 +224,7 @@ function surviveFileSizeLimit(): void {
 
 /** Name of the package that holds this platform's binary, by napi-rs's naming of platforms. */
 export function platformPackage(): string {
-  const manifest = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
-    name: string
-    napi?: { packageName?: string }
-  }
+  const manifest = readManifest()
   return `${manifest.napi?.packageName ?? manifest.name}-${process.platform}-${process.arch}${abi()}`
 }
 

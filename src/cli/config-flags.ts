@@ -1,11 +1,52 @@
 import { extname } from 'node:path'
 import type { SchemaNode } from '../config/json-schema.js'
-import { type ConfigOverrides, jsonSchema, loadPolicy } from '../index.js'
-import type { CommandLine } from './flags.js'
+import { mergeOverrides } from '../config/merge.js'
+import {
+  type ConfigOverrides,
+  jsonSchema,
+  loadConfig,
+  loadPolicy,
+  PRESETS,
+  type PresetName,
+} from '../index.js'
+import { presetOf, textOf } from './arguments.js'
+import type { CommandLine, Flag } from './flags.js'
 import { flagsOf, optionsFrom, type SchemaFlag } from './schema-flags.js'
 
 // Options that commands have flags of their own for.
 const OMITTED = ['length', 'encoderFrozen']
+
+/** Flags that say what the configuration starts from. */
+export const SOURCE_FLAGS: Flag[] = [
+  {
+    name: 'preset',
+    value: Object.keys(PRESETS).join('|'),
+    description: 'values to start from',
+    default: 'tiny',
+  },
+  {
+    name: 'config',
+    value: 'FILE',
+    description: 'JSON or YAML file of options, over the preset, under the flags',
+  },
+]
+
+/**
+ * What the configuration is made from: `--preset`, or that of the file, then the file of `--config`, then the flags.
+ *
+ * @throws AmdimError when a file cannot be read or is no configuration
+ */
+export async function sourceFrom(
+  line: CommandLine,
+): Promise<{ preset?: PresetName; config: ConfigOverrides }> {
+  const file = textOf(line, 'config')
+  const { preset, config } = file === undefined ? { config: {} } : await loadConfig(file)
+  return {
+    ...(preset && { preset }),
+    ...presetOf(line),
+    config: mergeOverrides(config, await configFrom(line)) as ConfigOverrides,
+  }
+}
 
 /** A flag for each option of the configuration. */
 export async function configFlags(): Promise<SchemaFlag[]> {

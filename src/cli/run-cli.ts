@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs'
 import { AmdimError } from '../errors.js'
+import { readManifest } from '../manifest.js'
 import { type Command, EXIT } from './command.js'
 import { expectPositionals, parseCommandLine, unknownCommand } from './flags.js'
 import { commandHelp } from './help.js'
@@ -61,7 +61,7 @@ export async function runCli(args: readonly string[], terminal: Terminal): Promi
 
 async function dispatch([name, ...args]: readonly string[], terminal: Terminal): Promise<number> {
   if (name === '--version' || name === '-V') {
-    terminal.out(version())
+    terminal.out(readManifest().version)
     return EXIT.ok
   }
   if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
@@ -130,9 +130,4 @@ function mainHelp(): string {
     '',
     'Exit codes: 0 success, 1 failure, 2 usage, 130 interrupted. NO_COLOR turns colours off.',
   ].join('\n')
-}
-
-function version(): string {
-  const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
-  return (JSON.parse(manifest) as { version: string }).version
 }

@@ -7,6 +7,12 @@ export function assertPath(name: string, value: unknown): asserts value is strin
   if (!isPath) throw invalidArgument(name, 'a path', value)
 }
 
+/** Checks that a value is a place among `length` things. */
+export function assertIndex(index: number, length: number): void {
+  if (!Number.isInteger(index) || index < 0 || index >= length)
+    throw invalidArgument('index', `a whole number from 0 to ${length - 1}`, index)
+}
+
 /** Checks that a value is one of a few words. */
 export function assertOneOf(name: string, value: unknown, words: readonly string[]): void {
   if (typeof value === 'string' && words.includes(value)) return

@@ -1,15 +1,15 @@
 import { execFile } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { availableParallelism, cpus } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { readManifest } from '../manifest.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
 /** Which sources results come from: the package's version and, in a checkout, the commit. */
 export async function provenance(): Promise<{ version: string; commit: string | null }> {
-  const { version } = JSON.parse(readFileSync(`${root}/package.json`, 'utf8')) as { version: string }
-  return { version, commit: await commitOf(root) }
+  return { version: readManifest().version, commit: await commitOf(root) }
 }
 
 /** The commit of a checkout, marked where files differ from it; null for an installed package or without git. */

@@ -1,3 +1,4 @@
+import { assertIndex } from '../data/arguments.js'
 import { invalidArgument } from '../errors.js'
 import type { SkippedPicture } from './embedding.js'
 
@@ -44,8 +45,7 @@ export class Classification {
    * @throws {@link AmdimError} `AMDIM_INVALID_ARGUMENT` when there is no such picture
    */
   top(index: number, count = 1): ClassProbability[] {
-    if (!Number.isInteger(index) || index < 0 || index >= this.length)
-      throw invalidArgument('index', `a whole number from 0 to ${this.length - 1}`, index)
+    assertIndex(index, this.length)
     if (!Number.isInteger(count) || count < 1) throw invalidArgument('count', 'a whole number from 1', count)
     const row = this.probabilities.subarray(index * this.classes.length, (index + 1) * this.classes.length)
     return this.classes

@@ -1,4 +1,4 @@
-import { invalidArgument } from '../errors.js'
+import { assertIndex } from '../data/arguments.js'
 
 /** A picture that was left out, and why. */
 export interface SkippedPicture {
@@ -52,8 +52,7 @@ export class Embedding {
    * @throws {@link AmdimError} `AMDIM_INVALID_ARGUMENT` when there is no such picture
    */
   row(index: number): Float32Array {
-    if (!Number.isInteger(index) || index < 0 || index >= this.length)
-      throw invalidArgument('index', `a whole number from 0 to ${this.length - 1}`, index)
+    assertIndex(index, this.length)
     return this.data.subarray(index * this.dimensions, (index + 1) * this.dimensions)
   }
 }

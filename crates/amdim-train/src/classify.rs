@@ -3,6 +3,7 @@
 use std::sync::atomic::AtomicBool;
 
 use amdim_core::encoder::Scale;
+use amdim_core::loss::soft_clip;
 use amdim_core::tensors;
 use amdim_data::Dataset;
 use candle_core::{D, Tensor};
@@ -55,17 +56,16 @@ pub fn classify(
         let features = tensors::from_slice(rows, &shape, heads.values.dtype(), heads.values.device())?;
         let (mlp, linear) = heads.logits(&features)?;
         let logits = if request.head == ClassifierHead::Mlp { mlp } else { linear };
-        probabilities.extend(tensors::to_vec(&softmax(&logits, clip).map_err(amdim_core::Error::from)?)?);
+        probabilities.extend(tensors::to_vec(&softmax(&soft_clip(&logits, clip)?)?)?);
     }
     encoded.values = probabilities;
     Ok(in_order(dataset, encoded, &[heads.classes()]))
 }
 
-/// Softmax over the classes of soft-clipped logits, `[rows, classes]`.
-fn softmax(logits: &Tensor, clip: f64) -> candle_core::Result<Tensor> {
-    let clipped = ((logits / clip)?.tanh()? * clip)?;
-    let powers = clipped.broadcast_sub(&clipped.max_keepdim(D::Minus1)?)?.exp()?;
-    powers.broadcast_div(&powers.sum_keepdim(D::Minus1)?)
+/// Softmax over the classes, `[rows, classes]`.
+fn softmax(logits: &Tensor) -> amdim_core::Result<Tensor> {
+    let powers = logits.broadcast_sub(&logits.max_keepdim(D::Minus1)?)?.exp()?;
+    Ok(powers.broadcast_div(&powers.sum_keepdim(D::Minus1)?)?)
 }
 
 #[cfg(test)]
@@ -77,7 +77,7 @@ mod tests {
     #[test]
     fn probabilities_add_up_and_no_logit_is_too_large() {
         let logits = Tensor::new(&[[0.0_f32, 1.0, -1.0], [1e9, -1e9, 0.0]], &Device::Cpu).unwrap();
-        let rows: Vec<Vec<f32>> = softmax(&logits, 10.0).unwrap().to_vec2().unwrap();
+        let rows: Vec<Vec<f32>> = softmax(&soft_clip(&logits, 10.0).unwrap()).unwrap().to_vec2().unwrap();
         let clipped = |x: f32| 10.0 * (x / 10.0).tanh();
         let sum: f32 = [0.0, 1.0, -1.0].map(|x| clipped(x).exp()).iter().sum();
         assert!((rows[0][1] - clipped(1.0).exp() / sum).abs() < 1e-6);

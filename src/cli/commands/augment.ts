@@ -1,16 +1,8 @@
 import type { SchemaNode } from '../../config/json-schema.js'
-import { mergeOverrides } from '../../config/merge.js'
-import {
-  type AugmentSheetOptions,
-  augmentSheet,
-  type ConfigOverrides,
-  jsonSchema,
-  loadConfig,
-  PRESETS,
-} from '../../index.js'
-import { isOn, presetOf, requiredText, textOf } from '../arguments.js'
+import { type AugmentSheetOptions, augmentSheet, jsonSchema } from '../../index.js'
+import { isOn, requiredText } from '../arguments.js'
 import { type Command, EXIT } from '../command.js'
-import { configFlags, configFrom } from '../config-flags.js'
+import { configFlags, SOURCE_FLAGS, sourceFrom } from '../config-flags.js'
 import { COMMON_FLAGS, type CommandLine, type Flag } from '../flags.js'
 import { Interrupt } from '../interrupt.js'
 import { flagsOf, optionsFrom } from '../schema-flags.js'
@@ -18,17 +10,7 @@ import { flagsOf, optionsFrom } from '../schema-flags.js'
 const FLAGS: Flag[] = [
   { name: 'data', value: 'PATH', description: 'pictures: folder, archive, or CIFAR, STL-10, MNIST files' },
   { name: 'sheet', value: 'FILE', description: 'PNG file to write' },
-  {
-    name: 'preset',
-    value: Object.keys(PRESETS).join('|'),
-    description: 'values to start from',
-    default: 'tiny',
-  },
-  {
-    name: 'config',
-    value: 'FILE',
-    description: 'JSON or YAML file of options, over the preset, under the flags',
-  },
+  ...SOURCE_FLAGS,
   { name: 'json', description: 'one JSON object on standard output' },
 ]
 
@@ -71,13 +53,9 @@ export const command: Command = {
 async function toOptions(line: CommandLine): Promise<AugmentSheetOptions> {
   const data = requiredText('augment', line, 'data', 'photos')
   const output = requiredText('augment', line, 'sheet', 'sheet.png')
-  const file = textOf(line, 'config')
-  const { preset, config } = file === undefined ? { config: {} } : await loadConfig(file)
   return {
     ...(optionsFrom(await sheetFlags(), line) as Partial<AugmentSheetOptions>),
-    ...(preset && { preset }),
-    ...presetOf(line),
-    config: mergeOverrides(config, await configFrom(line)) as ConfigOverrides,
+    ...(await sourceFrom(line)),
     data,
     output,
   }

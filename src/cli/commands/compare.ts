@@ -16,15 +16,10 @@ import { bar, grouped, percent, table } from '../format.js'
 import { Interrupt } from '../interrupt.js'
 import { PLACE_FLAGS, placeOf } from '../place.js'
 import { flagsOf, optionsFrom } from '../schema-flags.js'
-import { planOf } from './evaluate.js'
+import { HEAD_DATA_FLAGS, planOf } from './evaluate.js'
 
 const FLAGS: Flag[] = [
-  { name: 'data', value: 'PATH', description: 'labelled pictures to fit the heads on' },
-  {
-    name: 'test-data',
-    value: 'PATH',
-    description: 'labelled pictures to test on; default: the test split of --data',
-  },
+  ...HEAD_DATA_FLAGS,
   { name: 'preset', value: 'NAME', description: 'whose classifier-task schedule is used', default: 'tiny' },
   { name: 'json', description: 'one JSON object on standard output' },
   ...PLACE_FLAGS,

@@ -18,13 +18,18 @@ import { accuracyTable, classTable } from '../report-table.js'
 import { flagsOf, optionsFrom } from '../schema-flags.js'
 import type { Terminal } from '../terminal.js'
 
-const FLAGS: Flag[] = [
+/** Flags that say which pictures heads are fitted and tested on. */
+export const HEAD_DATA_FLAGS: Flag[] = [
   { name: 'data', value: 'PATH', description: 'labelled pictures to fit the heads on' },
   {
     name: 'test-data',
     value: 'PATH',
     description: 'labelled pictures to test on; default: the test split of --data',
   },
+]
+
+const FLAGS: Flag[] = [
+  ...HEAD_DATA_FLAGS,
   { name: 'baselines', description: 'also raw pixels and the same encoder untrained' },
   { name: 'per-class', description: 'also the accuracy of each class' },
   {

@@ -1,17 +1,8 @@
 import type { SchemaNode } from '../../config/json-schema.js'
-import { mergeOverrides } from '../../config/merge.js'
-import {
-  type ConfigOverrides,
-  jsonSchema,
-  loadConfig,
-  PRESETS,
-  type RunSettings,
-  type TrainOptions,
-  trainAmdim,
-} from '../../index.js'
-import { given, isOn, numberOf, pathPair, presetOf, requiredText, textOf } from '../arguments.js'
+import { jsonSchema, PRESETS, type RunSettings, type TrainOptions, trainAmdim } from '../../index.js'
+import { given, isOn, numberOf, pathPair, requiredText, textOf } from '../arguments.js'
 import type { Command } from '../command.js'
-import { configFlags, configFrom } from '../config-flags.js'
+import { configFlags, SOURCE_FLAGS, sourceFrom } from '../config-flags.js'
 import { COMMON_FLAGS, type CommandLine, type Flag } from '../flags.js'
 import { followRun } from '../follow-run.js'
 import { flagsOf, optionsFrom } from '../schema-flags.js'
@@ -27,17 +18,7 @@ const FLAGS: Flag[] = [
     value: 'PATH',
     description: 'test pictures; default: the test split of --data, if any',
   },
-  {
-    name: 'preset',
-    value: Object.keys(PRESETS).join('|'),
-    description: 'values to start from',
-    default: 'tiny',
-  },
-  {
-    name: 'config',
-    value: 'FILE',
-    description: 'JSON or YAML file of options, over the preset, under the flags',
-  },
+  ...SOURCE_FLAGS,
   { name: 'out', value: 'FOLDER', description: 'run folder; default: runs/<date>-<preset>' },
   { name: 'minutes', value: 'N', description: 'length in minutes of training', default: '30 (tiny)' },
   { name: 'epochs', value: 'N', description: 'length in passes over the training pictures' },
@@ -87,13 +68,10 @@ export const command: Command = {
 async function toOptions(line: CommandLine): Promise<TrainOptions> {
   const data = requiredText('train', line, 'data', 'photos')
   const flags = await schemaFlags()
-  const file = textOf(line, 'config')
-  const { preset, config } = file === undefined ? { config: {} } : await loadConfig(file)
   const test = textOf(line, 'test-data')
   return {
     ...(optionsFrom(flags.run, line) as Partial<RunSettings>),
-    ...(preset && { preset }),
-    ...presetOf(line),
+    ...(await sourceFrom(line)),
     ...given('output', line, 'out'),
     ...given('resume', line),
     ...given('continueFrom', line, 'continue-from'),
@@ -102,7 +80,6 @@ async function toOptions(line: CommandLine): Promise<TrainOptions> {
     ...numberOf('updates', line),
     ...(isOn(line, 'keep-head') && { keepHead: true }),
     ...(isOn(line, 'freeze-encoder') && { freezeEncoder: true }),
-    config: mergeOverrides(config, await configFrom(line)) as ConfigOverrides,
     data: pathPair(data, test),
   }
 }
