@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { AmdimModel, inspect, trainAmdim, trainClassifiers } from '../../src/index.js'
+import { AmdimModel, exportModel, inspect, trainAmdim, trainClassifiers } from '../../src/index.js'
 import { temporaryFolder } from '../support/folder.js'
 import { colours, SHORT, TINY } from '../support/tiny.js'
 
@@ -116,10 +116,15 @@ describe('a supervised run', () => {
   it('sees the pictures whose labels it may use and no other', async () => {
     const output = join(temporaryFolder(), 'run')
     using train = await colours(64)
-    const few = { data: { train, test: null }, ...SHORT, config: config({ labelFraction: 0.25 }), output }
-    const run = trainAmdim(few)
+    const { updates: _updates, ...short } = SHORT
+    const few = { data: { train, test: null }, ...short, config: config({ labelFraction: 0.25 }), output }
+    const run = trainAmdim({ ...few, epochs: 2 })
     for await (const event of run) if (event.type === 'start') expect(event).toMatchObject({ trainSize: 16 })
-    const { model } = await run
+    const { model, update } = await run
+    // Two epochs of 16 pictures: that is the whole run, which an export is allowed of.
+    expect(update).toBe(4)
+    const written = await exportModel(output, join(output, 'encoder.onnx'))
+    expect(written.bytes).toBeGreaterThan(1000)
     expect(model.config).toMatchObject({ supervised: true, labelFraction: 0.25 })
     model.dispose()
   })

@@ -59,7 +59,7 @@ impl ComputeRecord {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DataRecord {
-    /// Number of pictures.
+    /// Number of pictures that the run uses.
     pub pictures: usize,
     /// Names of the classes; empty without labels.
     pub classes: Vec<String>,

@@ -27,13 +27,18 @@ pub(super) fn with_labels(config: &AmdimConfig, train: Arc<dyn Dataset>) -> Resu
         });
     }
     let needs_labels = config.supervised || config.encoder_frozen;
-    let is_all = config.label_fraction >= 1.0;
-    let labelled = labelled_share(train.as_ref(), config.label_fraction, config.seed);
-    match (needs_labels, is_all) {
-        (true, _) if labelled.len() < train.len() => Ok(Arc::new(Subset::new(train, labelled))),
-        (false, false) => Ok(Arc::new(FewLabels::new(train, &labelled))),
-        _ => Ok(train),
+    if !needs_labels && config.label_fraction >= 1.0 {
+        return Ok(train);
     }
+    let labelled = labelled_share(train.as_ref(), config.label_fraction, config.seed);
+    if labelled.len() == train.len() {
+        return Ok(train);
+    }
+    Ok(if needs_labels {
+        Arc::new(Subset::new(train, labelled))
+    } else {
+        Arc::new(FewLabels::new(train, &labelled))
+    })
 }
 
 /// The share of the labelled pictures that the seed draws, the same of every class (rounded, at least one picture),
