@@ -3,9 +3,9 @@ import { assertKnownKeys } from '../config/validate-keys.js'
 import { assertPath } from '../data/arguments.js'
 import { type DatasetInput, OpenedDatasets } from '../data/open-dataset.js'
 import { invalidArgument } from '../errors.js'
-import { cancelOnAbort } from '../model/cancel-on-abort.js'
 import type { SkippedPicture } from '../model/embedding.js'
-import { addon, unwrap, unwrapJson } from '../native.js'
+import { addon } from '../native.js'
+import { resultOf } from '../native-job.js'
 
 /** Side of a drawn view in pixels, where `scale` is not given. */
 const USUAL_SIDE = 128
@@ -125,13 +125,8 @@ export async function augmentSheet(options: AugmentSheetOptions): Promise<Augmen
   const opened = new OpenedDatasets()
   try {
     const { train } = await opened.splits('data', options.data)
-    const work = unwrap(addon().startSheet(JSON.stringify(request), train.native))
-    const release = cancelOnAbort(options.signal, work)
-    try {
-      return unwrapJson<AugmentSheet>(await work.finished())
-    } finally {
-      release()
-    }
+    const started = addon().startSheet(JSON.stringify(request), train.native)
+    return JSON.parse(await resultOf(started, options.signal)) as AugmentSheet
   } finally {
     opened.dispose()
   }

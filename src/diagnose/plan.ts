@@ -2,8 +2,8 @@ import { findPreset } from '../config/presets.js'
 import type { ConfigOverrides, PresetName, RunSettings } from '../config/types.js'
 import { assertKnownKeys } from '../config/validate-keys.js'
 import { invalidArgument } from '../errors.js'
-import { cancelOnAbort } from '../model/cancel-on-abort.js'
-import { addon, unwrap, unwrapJson } from '../native.js'
+import { addon } from '../native.js'
+import { resultOf } from '../native-job.js'
 
 /**
  * Options of {@link plan}: those of {@link trainAmdim} that decide what a run takes, and the size of the data set in
@@ -132,14 +132,9 @@ export async function plan(options: PlanOptions = {}): Promise<RunPlan> {
   const { request, signal } = await resolvePlan(options)
   const native = addon()
   const base = process.memoryUsage.rss()
-  const work = unwrap(native.startPlan(JSON.stringify(request)))
-  const release = cancelOnAbort(signal, work)
-  try {
-    const { memory, ...found } = unwrapJson<NativeRunPlan>(await work.finished())
-    return { ...found, memory: memory && withProcess(base, memory) }
-  } finally {
-    release()
-  }
+  const text = await resultOf(native.startPlan(JSON.stringify(request)), signal)
+  const { memory, ...found } = JSON.parse(text) as NativeRunPlan
+  return { ...found, memory: memory && withProcess(base, memory) }
 }
 
 function withProcess(base: number, parts: Omit<PlannedMemory, 'total' | 'base'>): PlannedMemory {

@@ -2,9 +2,9 @@ import type { DuplicatesPlan } from '../config/types.js'
 import { assertKnownKeys } from '../config/validate-keys.js'
 import { type DatasetInput, OpenedDatasets } from '../data/open-dataset.js'
 import { invalidArgument } from '../errors.js'
-import { cancelOnAbort } from '../model/cancel-on-abort.js'
 import type { SkippedPicture } from '../model/embedding.js'
-import { addon, unwrap, unwrapJson } from '../native.js'
+import { addon } from '../native.js'
+import { resultOf } from '../native-job.js'
 import type { EvaluateProgress } from './evaluate.js'
 
 /** Options of {@link findDuplicates}. */
@@ -95,13 +95,8 @@ export async function findDuplicates(options: DuplicateOptions): Promise<Duplica
     if (check === null)
       throw invalidArgument('test', 'a data set', test, 'the path given as train has no test split')
     const onEvent = (event: string) => onProgress?.(JSON.parse(event) as EvaluateProgress)
-    const work = unwrap(addon().startDuplicates(request, learn.train.native, check.native, onEvent))
-    const release = cancelOnAbort(signal, work)
-    try {
-      return unwrapJson<DuplicateReport>(await work.finished())
-    } finally {
-      release()
-    }
+    const started = addon().startDuplicates(request, learn.train.native, check.native, onEvent)
+    return JSON.parse(await resultOf(started, signal)) as DuplicateReport
   } finally {
     opened.dispose()
   }

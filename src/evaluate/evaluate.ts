@@ -6,8 +6,8 @@ import type { Dataset } from '../data/dataset.js'
 import { type DatasetInput, OpenedDatasets } from '../data/open-dataset.js'
 import { AmdimError, invalidArgument } from '../errors.js'
 import { AmdimModel } from '../model/amdim-model.js'
-import { cancelOnAbort } from '../model/cancel-on-abort.js'
-import { addon, unwrap, unwrapJson } from '../native.js'
+import { addon } from '../native.js'
+import { resultOf } from '../native-job.js'
 import type { EvaluationReport } from './report.js'
 
 /** A head on frozen features: multinomial logistic regression, an MLP, or k nearest neighbours. */
@@ -185,9 +185,10 @@ function scheduleFor(
   return { epochs, milestones: milestones.map((milestone) => (milestone * wanted) / epochs) }
 }
 
-async function testTransform(
+/** The test-time transform: what is given, or else the model's, or else the preset's. */
+export async function testTransform(
   model: AmdimModel | 'rawPixels',
-  { augment, preset }: EvaluateOptions,
+  { augment, preset }: Pick<EvaluateOptions, 'augment' | 'preset'>,
 ): Promise<AugmentConfig> {
   if (augment !== undefined) return augment
   if (model !== 'rawPixels') return model.config.augment
@@ -227,11 +228,6 @@ async function run(
 ): Promise<EvaluationReport> {
   const native = model === 'rawPixels' ? null : model.native
   const onEvent = (event: string) => onProgress?.(JSON.parse(event) as EvaluateProgress)
-  const work = unwrap(addon().startEvaluation(native, request, train.native, test.native, onEvent))
-  const release = cancelOnAbort(signal, work)
-  try {
-    return unwrapJson<EvaluationReport>(await work.finished())
-  } finally {
-    release()
-  }
+  const started = addon().startEvaluation(native, request, train.native, test.native, onEvent)
+  return JSON.parse(await resultOf(started, signal)) as EvaluationReport
 }

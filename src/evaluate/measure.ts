@@ -3,9 +3,9 @@ import { assertKnownKeys } from '../config/validate-keys.js'
 import { type DatasetInput, OpenedDatasets } from '../data/open-dataset.js'
 import { AmdimError, invalidArgument } from '../errors.js'
 import { AmdimModel } from '../model/amdim-model.js'
-import { cancelOnAbort } from '../model/cancel-on-abort.js'
-import { addon, unwrap, unwrapJson } from '../native.js'
-import type { EvaluateProgress } from './evaluate.js'
+import { addon } from '../native.js'
+import { resultOf } from '../native-job.js'
+import { type EvaluateProgress, testTransform } from './evaluate.js'
 import type { MeasureReport } from './measure-report.js'
 
 /** A measure of features. `retrieval` and `clustering` need labels. */
@@ -95,7 +95,7 @@ export async function measure(
   if (model !== 'rawPixels' && !(model instanceof AmdimModel))
     throw invalidArgument('model', "an AmdimModel or 'rawPixels'", model)
   const request = await resolveMeasures(options)
-  const augment = options.augment ?? (await transformOf(model))
+  const augment = await testTransform(model, options)
   const opened = new OpenedDatasets()
   try {
     const { train, test } = await opened.splits('data', options.data)
@@ -109,13 +109,8 @@ export async function measure(
     const native = model === 'rawPixels' ? null : model.native
     const onEvent = (event: string) => options.onProgress?.(JSON.parse(event) as EvaluateProgress)
     const text = JSON.stringify({ ...request, augment })
-    const work = unwrap(addon().startMeasure(native, text, data.native, onEvent))
-    const release = cancelOnAbort(options.signal, work)
-    try {
-      return unwrapJson<MeasureReport>(await work.finished())
-    } finally {
-      release()
-    }
+    const started = addon().startMeasure(native, text, data.native, onEvent)
+    return JSON.parse(await resultOf(started, options.signal)) as MeasureReport
   } finally {
     opened.dispose()
   }
@@ -139,10 +134,4 @@ export async function resolveMeasures(options: MeasureOptions): Promise<MeasureP
 
 function needsLabels({ measures }: MeasurePlan): boolean {
   return measures.includes('retrieval') || measures.includes('clustering')
-}
-
-async function transformOf(model: AmdimModel | 'rawPixels'): Promise<AugmentConfig> {
-  if (model !== 'rawPixels') return model.config.augment
-  const { resolveConfig } = await import('../config/config.js')
-  return (await resolveConfig()).augment
 }

@@ -16,7 +16,7 @@ import {
   type NativeModel,
   unwrap,
 } from '../native.js'
-import { cancelOnAbort } from './cancel-on-abort.js'
+import { resultOf } from '../native-job.js'
 import { Classification } from './classification.js'
 import type { EncoderDescription, ModelTensor } from './description.js'
 import { Embedding, type SkippedPicture } from './embedding.js'
@@ -400,13 +400,7 @@ async function runOnPictures(
   begin: (report: Report) => NativeEmbedding | Failure,
   { signal, onProgress }: Pick<EmbedOptions, 'signal' | 'onProgress'>,
 ): Promise<NativeEmbeddingResult> {
-  const work = unwrap(begin(onProgress ? (done) => onProgress(done, dataset.length) : null))
-  const release = cancelOnAbort(signal, work)
-  try {
-    return unwrap(await work.finished())
-  } finally {
-    release()
-  }
+  return resultOf(begin(onProgress ? (done) => onProgress(done, dataset.length) : null), signal)
 }
 
 function toEmbedding({ data, shape, labels, names, skipped }: NativeEmbeddingResult): Embedding {
