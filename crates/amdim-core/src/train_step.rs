@@ -304,13 +304,16 @@ impl Learner {
             self.model.features(passes[0].outputs.clone())?,
             self.model.features(passes[1].outputs.clone())?,
         ];
-        let classifier = self.classify(&features, labels)?.ok_or_else(no_labels)?;
+        let (rows, mode) = (both_globals(&features)?, self.classifier_mode());
+        let heads = self.model.classifiers.as_mut().filter(|_| labels.iter().any(|&label| label >= 0));
+        let (classifier, feature_gradient) =
+            heads.ok_or_else(no_labels)?.pass_to_features(&rows, labels, mode)?;
         let batch = views[0].dims()[0];
         let mut gradient: Option<Tensor> = None;
         for (view, pass) in passes.into_iter().enumerate() {
             let mut maps =
                 pass.outputs.iter().map(Tensor::zeros_like).collect::<candle_core::Result<Vec<_>>>()?;
-            let global = classifier.feature_gradient.narrow(0, view * batch, batch)?;
+            let global = feature_gradient.narrow(0, view * batch, batch)?;
             maps[0] = global.reshape(maps[0].shape())?;
             let own = pass.backward(&maps)?;
             gradient = Some(gradient.map_or(Ok(own.clone()), |sum| sum + own)?);
@@ -491,13 +494,16 @@ impl Learner {
     }
 
     fn classify(&mut self, features: &[Features; 2], labels: &[i64]) -> Result<Option<ClassifierPass>> {
+        let mode = self.classifier_mode();
         let Some(heads) = &mut self.model.classifiers else { return Ok(None) };
         if labels.iter().all(|&label| label < 0) {
             return Ok(None);
         }
-        let rows = Tensor::cat(&[features[0].global()?, features[1].global()?], 0)?;
-        let mode = Mode::Train { seed: self.config.seed, update: self.update };
-        Ok(Some(heads.pass(&rows, labels, mode)?))
+        Ok(Some(heads.pass(&both_globals(features)?, labels, mode)?))
+    }
+
+    fn classifier_mode(&self) -> Mode {
+        Mode::Train { seed: self.config.seed, update: self.update }
     }
 
     fn check_finite(&self, what: &str, value: f64) -> Result<()> {
@@ -507,6 +513,11 @@ impl Learner {
             Err(Error::NonFinite { what: what.into(), update: self.update })
         }
     }
+}
+
+/// The global features of both views, `[2 * batch, embedding]`.
+fn both_globals(features: &[Features; 2]) -> Result<Tensor> {
+    Ok(Tensor::cat(&[features[0].global()?, features[1].global()?], 0)?)
 }
 
 fn computed(

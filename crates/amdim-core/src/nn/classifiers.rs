@@ -4,6 +4,7 @@
 //! `MLPClassifier`).
 
 use amdim_network::{Init, Parameter};
+use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Tensor, Var};
 use serde::{Deserialize, Serialize};
 
@@ -123,8 +124,6 @@ pub struct ClassifierPass {
     pub linear: HeadResult,
     /// Gradient of the sum of both losses by the flat parameters.
     pub gradient: Tensor,
-    /// Gradient of the sum of both losses by the features, `[rows, embedding]`.
-    pub feature_gradient: Tensor,
 }
 
 impl Classifiers {
@@ -178,10 +177,32 @@ impl Classifiers {
     /// # Shapes
     /// - features: `[rows, embedding]`; labels: `[rows]`, -1 for none
     pub fn pass(&mut self, features: &Tensor, labels: &[i64], mode: Mode) -> Result<ClassifierPass> {
+        Ok(self.pass_with_tape(&features.detach(), labels, mode)?.0)
+    }
+
+    /// As [`pass`](Self::pass), with the gradient of the sum of both losses by the features, `[rows, embedding]`: for
+    /// an encoder that learns from it.
+    pub fn pass_to_features(
+        &mut self,
+        features: &Tensor,
+        labels: &[i64],
+        mode: Mode,
+    ) -> Result<(ClassifierPass, Tensor)> {
+        let features = Var::from_tensor(&features.detach())?;
+        let (pass, gradients) = self.pass_with_tape(features.as_tensor(), labels, mode)?;
+        let gradient = gradients.get(&features).cloned();
+        Ok((pass, gradient.map_or_else(|| features.zeros_like(), Ok)?))
+    }
+
+    fn pass_with_tape(
+        &mut self,
+        features: &Tensor,
+        labels: &[i64],
+        mode: Mode,
+    ) -> Result<(ClassifierPass, GradStore)> {
         let leaves = parameters::leaves(&self.values, &self.parameters)?;
         let views: Vec<Tensor> = leaves.iter().map(|leaf| leaf.as_tensor().clone()).collect();
-        let features = Var::from_tensor(&features.detach())?;
-        let (mlp_logits, linear_logits, running) = self.forward(&views, features.as_tensor(), mode)?;
+        let (mlp_logits, linear_logits, running) = self.forward(&views, features, mode)?;
         let ClassifierConfig { logit_clip, logit_penalty, .. } = self.config;
         let mlp = clipped_cross_entropy(&mlp_logits, labels, logit_clip, logit_penalty)?;
         let linear = clipped_cross_entropy(&linear_logits, labels, logit_clip, logit_penalty)?;
@@ -191,14 +212,12 @@ impl Classifiers {
             self.running = running;
             self.passes += 1;
         }
-        let feature_gradient = gradients.get(&features).cloned();
-        let feature_gradient = feature_gradient.map_or_else(|| features.zeros_like(), Ok)?;
-        Ok(ClassifierPass {
+        let pass = ClassifierPass {
             mlp: head(&mlp_logits, &mlp)?,
             linear: head(&linear_logits, &linear)?,
             gradient,
-            feature_gradient,
-        })
+        };
+        Ok((pass, gradients))
     }
 
     /// Logits of both, and the moved running statistics in training modes.
