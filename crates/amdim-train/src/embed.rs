@@ -3,6 +3,7 @@
 use std::sync::atomic::AtomicBool;
 
 use amdim_data::Dataset;
+use amdim_random::Stream;
 
 use crate::config::EmbedRequest;
 use crate::event::Skipped;
@@ -98,6 +99,24 @@ pub(crate) fn in_order(dataset: &dyn Dataset, encoded: Encoded, of_picture: &[us
         labels: indices.iter().map(label).collect(),
         names: indices.iter().map(|&index| dataset.name(index as usize)).collect(),
         skipped,
+    }
+}
+
+/// The indices of every picture, or of the first `most` of a permutation that `stream` draws; ascending.
+pub(crate) fn some_indices(
+    dataset: &dyn Dataset,
+    most: Option<usize>,
+    mut stream: Stream,
+) -> Result<Vec<u32>> {
+    let all = all_indices(dataset)?;
+    match most {
+        Some(most) if most < all.len() => {
+            let mut order = stream.permutation(all.len());
+            order.truncate(most);
+            order.sort_unstable();
+            Ok(order)
+        }
+        _ => Ok(all),
     }
 }
 

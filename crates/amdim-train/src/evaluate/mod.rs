@@ -19,7 +19,7 @@ use amdim_random::{Purpose, Stream};
 use serde::Serialize;
 
 use crate::config::{EvaluateRequest, Head, LinearMethod};
-use crate::embed::all_indices;
+use crate::embed::{all_indices, some_indices};
 use crate::event::Skipped;
 use crate::features::{Encoded, Pictures, Reader, encode};
 use crate::labels::LabelMap;
@@ -211,16 +211,8 @@ impl<'a> Evaluation<'a> {
 
     /// The training pictures: all, or the first `maxTrain` of a permutation that the seed fixes.
     fn pick_training(&self) -> Result<Vec<u32>> {
-        let all = all_indices(self.data.train.as_ref())?;
-        match self.request.max_train {
-            Some(most) if most < all.len() => {
-                let mut order = Stream::new(self.request.seed, Purpose::HeadOrder, 0).permutation(all.len());
-                order.truncate(most);
-                order.sort_unstable();
-                Ok(order)
-            }
-            _ => Ok(all),
-        }
+        let stream = Stream::new(self.request.seed, Purpose::HeadOrder, 0);
+        some_indices(self.data.train.as_ref(), self.request.max_train, stream)
     }
 
     fn encode(

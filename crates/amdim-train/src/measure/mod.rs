@@ -18,7 +18,7 @@ use amdim_eval::{
 use amdim_random::{Purpose, Stream};
 
 use crate::config::{Measure, MeasureRequest};
-use crate::embed::all_indices;
+use crate::embed::some_indices;
 use crate::evaluate::{EvaluateEvent, check_input};
 use crate::features::{Encoded, Pictures, Reader, encode};
 use crate::labels::LabelMap;
@@ -112,16 +112,8 @@ impl Measuring<'_> {
 
     /// All pictures, or the first `maxPictures` of a permutation that the seed fixes.
     fn pick(&self) -> Result<Vec<u32>> {
-        let all = all_indices(self.dataset.as_ref())?;
-        match self.request.max_pictures {
-            Some(most) if most < all.len() => {
-                let mut order = Stream::new(self.request.seed, Purpose::Measured, 0).permutation(all.len());
-                order.truncate(most);
-                order.sort_unstable();
-                Ok(order)
-            }
-            _ => Ok(all),
-        }
+        let stream = Stream::new(self.request.seed, Purpose::Measured, 0);
+        some_indices(self.dataset.as_ref(), self.request.max_pictures, stream)
     }
 
     /// The label of each picture.
