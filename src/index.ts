@@ -4,7 +4,7 @@
  * @packageDocumentation
  */
 export { jsonSchema, type ResolveConfigOptions, resolveConfig, type SchemaName } from './config/config.js'
-export type { Layer, MapLayer } from './config/encoder-maps.js'
+export type { InnerLayer, Layer, MapLayer } from './config/encoder-maps.js'
 export { type ConfigFile, loadConfig, loadPolicy } from './config/load.js'
 export { PRESETS, type Preset } from './config/presets.js'
 export type {
@@ -182,4 +182,5 @@ export type { TrainData, TrainOptions, Transform } from './train/options.js'
 export type { RunPaths, TrainOutcome } from './train/outcome.js'
 export { trainAmdim } from './train/train-amdim.js'
 export { type TrainClassifiersOptions, trainClassifiers } from './train/train-classifiers.js'
+export { type InfomaxOptions, type Method, trainInfomax } from './train/train-infomax.js'
 export { TrainingRun } from './train/training-run.js'

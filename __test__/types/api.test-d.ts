@@ -18,7 +18,7 @@ import type {
 import { evaluate, resolveConfig, trainAmdim } from '../../src/index.js'
 
 test('a configuration is whole, overrides are any part of one', () => {
-  expectTypeOf<AmdimConfig['encoder']['encoderSize']>().toEqualTypeOf<32 | 64 | 128>()
+  expectTypeOf<AmdimConfig['encoder']['encoderSize']>().toEqualTypeOf<28 | 32 | 64 | 128>()
   expectTypeOf<AmdimConfig['optimizer']['gradientClip']>().toEqualTypeOf<number | null>()
   expectTypeOf<{ encoder: { baseWidth: 3 } }>().toExtend<ConfigOverrides>()
   expectTypeOf<{ augment: { crop: null; colorJitter: { hue: 0 } } }>().toExtend<ConfigOverrides>()
@@ -36,6 +36,8 @@ test('options', () => {
     | 'stl10'
     | 'imagenet128'
     | 'places205'
+    | 'dim'
+    | 'moco'
     | 'amdim-small'
     | 'amdim-medium'
     | 'amdim-large'

@@ -22,7 +22,7 @@ export const SOURCE_FLAGS: Flag[] = [
     name: 'preset',
     value: Object.keys(PRESETS).join('|'),
     description: 'values to start from',
-    default: 'tiny',
+    default: 'tiny; dim or moco with such a --method',
   },
   {
     name: 'config',

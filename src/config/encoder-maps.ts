@@ -9,16 +9,23 @@ export type MapLayer = 'global' | `local${number}`
  * mixture features also `mixture`, the features themselves, and `posterior5`, the posterior over them at every location
  * of the 5x5 map.
  */
-export type Layer = MapLayer | 'mixture' | `posterior${number}`
+export type Layer = MapLayer | 'mixture' | `posterior${number}` | InnerLayer
+
+/** A layer before the global vector, of encoders of kind `dim`: the last convolution's map, the fully connected layer. */
+export type InnerLayer = (typeof INNER_LAYERS)[number]
+
+/** The inner layers of encoders of kind `dim`. */
+export const INNER_LAYERS = ['conv', 'fc'] as const
 
 /** Sides of the maps of a ResNet's stages, at every size of pictures. */
 export const STAGE_SIDES = [4, 8, 16, 32] as const
 
 /** What the maps depend on. */
-type Maps = Pick<EncoderConfig, 'kind' | 'localMaps'>
+type Maps = Pick<EncoderConfig, 'kind' | 'localMaps' | 'encoderSize'>
 
 /** Sides of the encoder's maps, the global one first. */
-export function mapSides({ kind, localMaps }: Maps): number[] {
+export function mapSides({ kind, localMaps, encoderSize }: Maps): number[] {
+  if (kind === 'dim') return [1, encoderSize === 28 ? 7 : 8]
   return kind === 'amdim' ? [1, 5, 7] : [1, ...(localMaps ?? [])]
 }
 
@@ -30,6 +37,7 @@ export function layerNames(encoder: Maps): MapLayer[] {
 /** Names of a model's layers, the encoder's maps first. */
 export function modelLayers({ encoder, objective }: AmdimConfig): Layer[] {
   const maps = layerNames(encoder)
+  if (encoder.kind === 'dim') return [...maps, ...INNER_LAYERS]
   if (objective.mixture === null) return maps
   const sides = mapSides(encoder).filter((side) => side > 1)
   return [...maps, 'mixture', ...sides.map((side): Layer => `posterior${side}`)]

@@ -7,19 +7,21 @@ import type { EncoderConfig } from './types.js'
 /** Defaults of the options that depend on the kind. */
 interface KindDefaults {
   baseWidth: number
+  embeddingDim: number
   blockDepth: number | null
   batchNorm: boolean
   localMaps: (typeof STAGE_SIDES)[number][] | null
 }
 
-const RESNET: KindDefaults = { baseWidth: 64, blockDepth: null, batchNorm: true, localMaps: [4, 8] }
+const RESNET: KindDefaults = { baseWidth: 64, embeddingDim: 256, blockDepth: null, batchNorm: true, localMaps: [4, 8] }
 
 /** The kinds, each with its defaults. */
 export const ENCODER_KINDS = {
-  amdim: { baseWidth: 32, blockDepth: 3, batchNorm: false, localMaps: null },
+  amdim: { baseWidth: 32, embeddingDim: 256, blockDepth: 3, batchNorm: false, localMaps: null },
   resnet18: RESNET,
   resnet34: RESNET,
   resnet50: RESNET,
+  dim: { baseWidth: 64, embeddingDim: 64, blockDepth: null, batchNorm: true, localMaps: null },
 } satisfies Record<string, KindDefaults>
 
 /** Name of a kind. */
@@ -30,34 +32,34 @@ const { amdim } = ENCODER_KINDS
 const options = z
   .strictObject({
     kind: field(
-      z.enum(['amdim', 'resnet18', 'resnet34', 'resnet50']).default('amdim'),
-      "the authors' encoders, or torchvision's residual networks",
+      z.enum(['amdim', 'resnet18', 'resnet34', 'resnet50', 'dim']).default('amdim'),
+      "the authors' encoders, torchvision's residual networks, or the convolutional networks of Deep InfoMax",
       'encoder-kind',
     ),
     encoderSize: field(
-      z.literal([32, 64, 128]).default(32),
-      'side of the pictures that the encoder takes, in pixels',
+      z.literal([28, 32, 64, 128]).default(32),
+      'side of the pictures that the encoder takes, in pixels: 32, 64 or 128; 28, 32 or 64 with kind dim',
       'encoder-size',
     ),
     inputChannels: field(z.literal([1, 3]).default(3), 'channels of a picture: 1 gray, 3 RGB'),
     baseWidth: field(
       count().max(4096).default(amdim.baseWidth),
-      'channels of the first layers (the paper: ndf); by default 64 with a ResNet',
+      'channels of the first layers (the paper: ndf); by default 64 with the other kinds',
       'base-width',
     ),
     embeddingDim: field(
-      count().max(65_536).default(256),
-      'dimensions of an embedding (n_rkhs)',
+      count().max(65_536).default(amdim.embeddingDim),
+      'dimensions of an embedding (n_rkhs); by default 64 with kind dim',
       'embedding-dim',
     ),
     blockDepth: field(
       count().max(64).nullable().default(amdim.blockDepth),
-      'amdim: residual layers a block (n_depth); null with a ResNet, whose depth is its kind',
+      'amdim: residual layers a block (n_depth); null with the other kinds, whose depth is fixed',
       'block-depth',
     ),
     batchNorm: field(
       z.boolean().default(amdim.batchNorm),
-      'batch norm inside the encoder (use_bn); a ResNet always has it',
+      'batch norm inside the encoder (use_bn); the other kinds always have it',
       'batch-norm',
     ),
     localMaps: field(
@@ -66,13 +68,15 @@ const options = z
         .min(1)
         .nullable()
         .default(amdim.localMaps),
-      'ResNets: sides of the maps that are projected and compared, by default 4,8; null with amdim, which has 5 and 7',
+      'ResNets: sides of the maps that are projected and compared, by default 4,8; null with amdim, which has 5 and 7, and dim, which has one',
       'local-maps',
     ),
   })
-  .superRefine(({ kind, blockDepth, batchNorm, localMaps }, context) => {
+  .superRefine(({ kind, encoderSize, blockDepth, batchNorm, localMaps }, context) => {
     const wrong = (option: string, expected: string) =>
       context.addIssue({ code: 'custom', path: [option], message: `expected ${expected}` })
+    const sizes = kind === 'dim' ? [28, 32, 64] : [32, 64, 128]
+    if (!sizes.includes(encoderSize)) wrong('encoderSize', `one of ${sizes.join(', ')} with kind ${kind}`)
     if (kind === 'amdim') {
       if (blockDepth === null) wrong('blockDepth', 'a number with kind amdim')
       if (localMaps !== null) wrong('localMaps', 'null with kind amdim, whose maps are 5x5 and 7x7')
@@ -80,7 +84,9 @@ const options = z
     }
     if (blockDepth !== null) wrong('blockDepth', `null with kind ${kind}, which has a depth of its own`)
     if (!batchNorm) wrong('batchNorm', `true with kind ${kind}, which always has it`)
-    if (localMaps === null) wrong('localMaps', `a list of sides with kind ${kind}`)
+    if (kind === 'dim') {
+      if (localMaps !== null) wrong('localMaps', 'null with kind dim, which has one local map')
+    } else if (localMaps === null) wrong('localMaps', `a list of sides with kind ${kind}`)
     else if (localMaps.some((side, i) => i > 0 && side <= (localMaps[i - 1] ?? 0)))
       wrong('localMaps', 'ascending sides')
   })
@@ -88,7 +94,7 @@ const options = z
 /** The encoder network. */
 export const encoder = options
   .prefault(() => ({}) as z.input<typeof options>)
-  .meta({ description: 'the encoder network (paper appendix A and model.py, or torchvision resnet.py)' })
+  .meta({ description: 'the encoder network (paper appendix A and model.py; torchvision resnet.py; Deep InfoMax appendix A.1)' })
 
 /**
  * The options that a change of kind brings with it: the defaults of the new kind, unless they are given.

@@ -55,6 +55,31 @@ function paperEncoder(baseWidth: number, embeddingDim: number, blockDepth: numbe
   }
 }
 
+/** Deep InfoMax learns from pictures as they are: its views are not augmented. */
+const NO_AUGMENTATION: ConfigOverrides['augment'] = {
+  flipProbability: 0,
+  translate: null,
+  colorJitter: null,
+  grayscaleProbability: 0,
+}
+
+const dim: ConfigOverrides = {
+  method: 'dim',
+  encoder: {
+    kind: 'dim',
+    baseWidth: 64,
+    embeddingDim: 64,
+    blockDepth: null,
+    batchNorm: true,
+    localMaps: null,
+  },
+  optimizer: { learningRate: 1e-4, beta1: 0.9, weightDecay: 0 },
+  augment: NO_AUGMENTATION,
+  schedule: { warmupUpdates: 0 },
+}
+
+const moco: ConfigOverrides = { method: 'moco' }
+
 const TASK_300 = { epochs: 120, milestones: [80, 110] }
 const TASK_IMAGENET = { epochs: 30, milestones: [15, 25] }
 
@@ -119,6 +144,18 @@ export const PRESETS: Readonly<Record<PresetName, Preset>> = {
     config: imagenet128,
     classifierTask: { epochs: 15, milestones: [7, 12] },
   },
+  dim: {
+    description: 'Deep InfoMax, local, on 32 pixels, 30 minutes',
+    classes: 10,
+    config: dim,
+    classifierTask: TASK_300,
+  },
+  moco: {
+    description: "momentum contrast with tiny's encoder, 32 pixels, 30 minutes",
+    classes: 10,
+    config: moco,
+    classifierTask: TASK_300,
+  },
   'amdim-small': {
     description: "the paper's small encoder on ImageNet at 128 pixels, 50 epochs",
     classes: 1000,
@@ -137,6 +174,11 @@ export const PRESETS: Readonly<Record<PresetName, Preset>> = {
     config: paperEncoder(320, 2560, 10),
     classifierTask: TASK_IMAGENET,
   },
+}
+
+/** The preset that a run of a method starts from where none is named. */
+export function usualPreset(method: string | undefined): PresetName {
+  return method === 'dim' || method === 'moco' ? method : 'tiny'
 }
 
 /**

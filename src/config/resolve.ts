@@ -2,7 +2,7 @@ import { AmdimError, invalidArgument } from '../errors.js'
 import { usualTerms } from './encoder-maps.js'
 import { withKindDefaults } from './encoder-schema.js'
 import { isPlainObject, mergeOverrides } from './merge.js'
-import { findPreset } from './presets.js'
+import { findPreset, usualPreset } from './presets.js'
 import { configSchema } from './schema.js'
 import type { AmdimConfig, ConfigOverrides, EncoderConfig, PresetName } from './types.js'
 import { validate } from './validate.js'
@@ -23,7 +23,7 @@ export function resolveSources({ preset, base, overrides = {} }: ConfigSources):
   if (!isPlainObject(overrides)) throw invalidArgument('config', 'an object of options', overrides)
   const start = mergeOverrides(
     configSchema.parse({}),
-    base ?? findPreset(preset ?? 'tiny').config,
+    base ?? findPreset(preset ?? usualPreset(overrides.method)).config,
   ) as AmdimConfig
   return validate(configSchema, mergeOverrides(start, linkSizes(linkMaps(start.encoder, overrides))))
 }

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { mapSides, termSides } from './encoder-maps.js'
 import { encoder } from './encoder-schema.js'
 import { count, field, group, nonNegative, positive, probability } from './field.js'
+import { dim, method, moco } from './method-schema.js'
 import { policy } from './policy-schema.js'
 
 const term = z
@@ -52,7 +53,7 @@ const objective = group(
       'mixture features as sources of the terms 1->N (paper section 3.5); null: the global vector itself',
     ),
   },
-  'the multiscale InfoNCE objective (paper sections 3.4 and 3.5)',
+  'the multiscale InfoNCE objective (paper sections 3.4 and 3.5), where method is amdim',
 )
 
 const optimizer = group(
@@ -145,10 +146,15 @@ const channelValues = z.array(z.number()).min(1).max(3)
 
 const augment = group(
   {
-    pixels: field(z.literal([32, 64, 128]).default(32), 'side of a view in pixels; equals encoderSize'),
+    pixels: field(z.literal([28, 32, 64, 128]).default(32), 'side of a view in pixels; equals encoderSize'),
     channels: field(z.literal([1, 3]).default(3), 'channels of a view; equals inputChannels'),
     flipProbability: field(probability().default(0.5), 'horizontal flip, drawn once a picture', 'flip'),
     policy,
+    views: field(
+      z.enum(['augmented', 'lab', 'patches']).default('augmented'),
+      'what tells the two views apart: augmentation alone; lightness against colour, in L*a*b* (mean and std too); different patches',
+      'views',
+    ),
     crop: field(crop.nullable().default(null), 'random resized crop, bicubic; null: none'),
     translate: field(
       translate.nullable().default({ maxPixels: 4, probability: 0.8 }),
@@ -176,7 +182,7 @@ const augment = group(
       'std',
     ),
     evalResize: field(
-      z.int().min(32).max(4096).nullable().default(null),
+      z.int().min(28).max(4096).nullable().default(null),
       'test time: short side before the centre crop, in pixels; null: `pixels`',
     ),
     decode: field(
@@ -213,7 +219,10 @@ const length = z
 export const configSchema = z
   .strictObject({
     encoder,
+    method,
     objective,
+    dim,
+    moco,
     optimizer,
     schedule,
     classifiers,
@@ -251,10 +260,23 @@ export const configSchema = z
       context.addIssue({ code: 'custom', path, message })
     const { encoder, objective, augment, schedule } = config
     const sides = mapSides(encoder)
-    for (const [i, term] of objective.terms.entries())
+    const isAmdim = config.method === 'amdim'
+    if (isAmdim && encoder.kind === 'dim')
+      mismatch(['method'], 'expected dim or moco with encoder.kind dim, whose maps are not projected to one width')
+    if (config.method === 'dim') {
+      const { globalWeight, localWeight, priorWeight, coordinateWeight, negatives } = config.dim
+      if (globalWeight + localWeight + priorWeight + coordinateWeight === 0)
+        mismatch(['dim', 'localWeight'], 'expected a positive number where the other weights are 0')
+      if (negatives !== null && negatives >= config.batchSize)
+        mismatch(['dim', 'negatives'], `expected fewer than batchSize (${config.batchSize})`)
+    }
+    if (config.method === 'moco' && 2 * config.moco.shuffleGroups > config.batchSize)
+      mismatch(['moco', 'shuffleGroups'], 'expected at least 2 pictures of a batch in each group')
+    if (isAmdim) for (const [i, term] of objective.terms.entries())
       if (!termSides(term).every((side) => sides.includes(side)))
         mismatch(['objective', 'terms', i], `expected sides of the encoder's maps (${sides.join(', ')})`)
     const { mixture, terms } = objective
+    if (mixture !== null && !isAmdim) mismatch(['objective', 'mixture'], 'expected null where method is not amdim')
     if (mixture !== null && !terms.some((term) => term.startsWith('1->')))
       mismatch(['objective', 'mixture'], 'expected null, or a term 1->N that its features are the sources of')
     if (mixture !== null && mixture.temperature === null && mixture.entropyWeight === 0)
@@ -266,6 +288,8 @@ export const configSchema = z
       mismatch(['augment', 'pixels'], `expected encoder.encoderSize (${encoder.encoderSize})`)
     if (augment.channels !== encoder.inputChannels)
       mismatch(['augment', 'channels'], `expected encoder.inputChannels (${encoder.inputChannels})`)
+    if (augment.views === 'lab' && augment.channels !== 3)
+      mismatch(['augment', 'views'], 'expected augmented or patches with pictures of one channel')
     for (const name of ['mean', 'std'] as const)
       if (augment[name].length !== augment.channels)
         mismatch(['augment', name], `expected one number a channel (${augment.channels})`)

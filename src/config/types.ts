@@ -49,6 +49,8 @@ export type PresetName =
   | 'stl10'
   | 'imagenet128'
   | 'places205'
+  | 'dim'
+  | 'moco'
   | 'amdim-small'
   | 'amdim-medium'
   | 'amdim-large'

@@ -1,4 +1,5 @@
 import { resolveConfig } from '../config/config.js'
+import type { InnerLayer, MapLayer } from '../config/encoder-maps.js'
 import { findPreset } from '../config/presets.js'
 import type { AugmentConfig, DeepPartial, EvaluationPlan, PresetName } from '../config/types.js'
 import { assertKnownKeys } from '../config/validate-keys.js'
@@ -29,6 +30,13 @@ export interface EvaluateOptions {
    * @default ['linear', 'knn']
    */
   heads?: readonly Head[]
+  /**
+   * Layer of the encoder that the heads see, a map as one vector; of encoders of kind `dim` also `conv` and `fc`. Not for
+   * a classifier task that encodes pictures anew (`augmentTrain`, protocol `reference`).
+   *
+   * @default 'global'
+   */
+  layer?: MapLayer | InnerLayer | 'mixture'
   /**
    * How the heads of the classifier task are trained and tested: `corrected`, or `reference` with the original's
    * habits (batch statistics from test pictures, last batch dropped). With `reference` the linear head is trained by
@@ -112,6 +120,7 @@ export interface EvaluateProgress {
 const OWN_KEYS = ['train', 'test', 'protocol', 'preset', 'augment', 'signal', 'onProgress']
 const PLAN_KEYS = [
   'heads',
+  'layer',
   'linear',
   'classifierTask',
   'knn',

@@ -3,7 +3,14 @@ import { didYouMean } from '../suggest.js'
 import type { Experiment } from './experiment.js'
 
 /** Names of the experiments. */
-export type ExperimentName = 'ablation' | 'cifar' | 'transfer' | 'encoders'
+export type ExperimentName =
+  | 'ablation'
+  | 'cifar'
+  | 'transfer'
+  | 'encoders'
+  | 'deep-infomax'
+  | 'negatives'
+  | 'moco'
 
 // Loaded when asked for: an experiment brings presets and schemas with it.
 const CATALOGUE = {
@@ -23,6 +30,18 @@ const CATALOGUE = {
   encoders: {
     summary: "the authors' encoder beside ResNets at equal multiply-adds",
     load: async () => (await import('./encoders.js')).encoders,
+  },
+  'deep-infomax': {
+    summary: 'global and local Deep InfoMax by different bounds (its table 1)',
+    load: async () => (await import('./deep-infomax.js')).deepInfomax,
+  },
+  negatives: {
+    summary: 'bounds of Deep InfoMax against the number of negatives (its figure 9)',
+    load: async () => (await import('./negatives.js')).negatives,
+  },
+  moco: {
+    summary: 'momentum contrast beside the negatives of the batch alone',
+    load: async () => (await import('./moco.js')).momentumContrast,
   },
 } as const satisfies Record<ExperimentName, { summary: string; load: () => Promise<Experiment> }>
 

@@ -23,7 +23,7 @@ export interface HeadsOn {
   /** The measure of each head. */
   readonly measures: Readonly<Partial<Record<Head, string>>>
   /** How they are fitted. */
-  readonly options?: Pick<EvaluateOptions, 'linear' | 'classifierTask' | 'knn' | 'preset'>
+  readonly options?: Pick<EvaluateOptions, 'layer' | 'linear' | 'classifierTask' | 'knn' | 'preset'>
 }
 
 /** A row that trains an encoder and then tests heads on it. */

@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { mergeOverrides } from '../config/merge.js'
+import { usualPreset } from '../config/presets.js'
 import { resolveResumed, resolveSources } from '../config/resolve.js'
 import { runSchema } from '../config/run-schema.js'
 import type { AmdimConfig, ConfigOverrides, RunSettings } from '../config/types.js'
@@ -33,11 +34,12 @@ export async function resolveRequest(options: TrainOptions): Promise<TrainReques
   const resume = options.resume === undefined ? null : await checkpointPath(options.resume)
   const overrides = overridesOf(options)
   const config = await resolveRunConfig(options, resume, overrides)
+  const preset = options.preset ?? usualPreset(overrides?.method)
   return {
     ...settings,
     config,
-    preset: options.preset ?? (resume || options.continueFrom ? null : 'tiny'),
-    output: options.output ?? (resume ? dirname(resume) : defaultRunFolder(options.preset ?? 'tiny')),
+    preset: options.preset ?? (resume || options.continueFrom ? null : preset),
+    output: options.output ?? (resume ? dirname(resume) : defaultRunFolder(preset)),
     resume,
     initialWeights: options.continueFrom ?? null,
     keepHead: options.keepHead ?? false,

@@ -4,6 +4,7 @@
 use amdim_core::encoder::{AmdimEncoder, Features, Scale};
 use amdim_core::executor::ExecutorKind;
 use amdim_core::loss::{MixtureConfig, ObjectiveConfig, SourcePositions, Term, multiscale_loss};
+use amdim_core::method::MethodConfig;
 use amdim_core::model::{MixtureShape, Model, ModelConfig, Placement};
 use amdim_core::nn::{ClassifierConfig, Classifiers, Mode};
 use amdim_core::optim::{Adam, AdamConfig};
@@ -78,11 +79,18 @@ fn step(c: &mut Criterion) {
             classifiers: classifiers(),
             classes: 10,
             mixture: shape,
+            infomax: None,
         };
         let objective = ObjectiveConfig { mixture, ..objective() };
         let placement = Placement { executor, ..Placement::cpu(2) };
         let model = Model::new(config, 1, placement).unwrap();
-        let config = StepConfig { objective, optimizer: optimizer(), learns: Learns::FromViews, seed: 1 };
+        let config = StepConfig {
+            method: MethodConfig::Amdim,
+            objective,
+            optimizer: optimizer(),
+            learns: Learns::FromViews,
+            seed: 1,
+        };
         let mut learner = Learner::new(model, config).unwrap();
         c.bench_function(&format!("step/{name}"), |b| {
             b.iter(|| learner.step([&views[0], &views[1]], &labels, 2e-4).unwrap());

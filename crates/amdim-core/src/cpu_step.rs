@@ -25,7 +25,8 @@ use crate::optim::{Adam, AdamConfig, clip_factor};
 use crate::step_memory::StepMemory;
 use crate::train_state::TrainState;
 use crate::train_step::{
-    CLASSIFIERS, ClassifierReport, ENCODER, Learns, ObjectiveReport, StepReport, mean, no_labels,
+    CLASSIFIERS, ClassifierReport, ENCODER, Learns, ObjectiveReport, Part, PartReport, StepReport, mean,
+    no_labels,
 };
 use crate::{Error, Result, tensors};
 
@@ -83,6 +84,10 @@ pub(crate) fn build(
     learns: Learns,
 ) -> Result<Option<Box<dyn FastStep>>> {
     let placement = model.placement();
+    // The fused loss multiplies maps of one width; others are left to the form for any tensors.
+    if !model.has_equal_widths() {
+        return Ok(None);
+    }
     if learns == Learns::ClassifiersAlone || !placement.is_fast() || placement.dtype != DType::F32 {
         return Ok(None);
     }
@@ -561,11 +566,15 @@ fn positions_of<'a>(
 fn objective_report(objective: &ObjectiveConfig, report: &NceReport) -> ObjectiveReport {
     ObjectiveReport {
         total: report.total,
-        terms: objective
+        parts: objective
             .terms
             .iter()
             .zip(&report.terms)
-            .map(|(&term, report)| (term, report.loss, report.top1))
+            .map(|(&term, report)| PartReport {
+                part: Part::Term(term),
+                loss: report.loss,
+                top1: Some(report.top1),
+            })
             .collect(),
         penalty: report.penalty,
         score_mean: report.score_mean,

@@ -16,6 +16,8 @@
 //! | [`optim`] | Adam, learning-rate schedules |
 //! | [`model`] | encoder, running statistics and classifiers of one trained network |
 //! | [`train_step`] | one update |
+//! | [`critic`] | what scores pairs for a bound |
+//! | [`method`] | other ways to learn from views |
 //! | [`train_state`] | optimisers and what else is carried from update to update |
 //! | [`checkpoint`] | one file holds weights, configuration, optimiser state and position |
 //!
@@ -30,12 +32,14 @@
 
 pub mod checkpoint;
 mod cpu_step;
+pub mod critic;
 pub mod device;
 pub mod encoder;
 mod error;
 pub mod estimator;
 pub mod executor;
 pub mod loss;
+pub mod method;
 pub mod model;
 pub mod nn;
 pub mod optim;

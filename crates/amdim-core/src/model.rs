@@ -8,9 +8,10 @@ use candle_core::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::Stored;
-use crate::encoder::{EncoderConfig, Features, Scale};
+use crate::encoder::{EncoderConfig, Features, InnerLayer, Scale};
 use crate::executor::{self, Executor, ExecutorKind, Pass, Precision};
 use crate::loss::{MOST_COMPONENTS, MOST_HIDDEN_UNITS};
+use crate::method::InfomaxHeads;
 use crate::nn::{ClassifierConfig, Classifiers};
 use crate::{Error, Result, parameters, tensors};
 use amdim_random::{Purpose, Stream};
@@ -36,6 +37,9 @@ pub struct ModelConfig {
     /// have no such field, and none.
     #[serde(default)]
     pub mixture: Option<MixtureShape>,
+    /// What Deep InfoMax adds to the encoder, where it is the method. Missing in files from before there were methods.
+    #[serde(default)]
+    pub infomax: Option<InfomaxHeads>,
 }
 
 /// Size of the network that makes mixture features.
@@ -49,24 +53,33 @@ pub struct MixtureShape {
 }
 
 impl ModelConfig {
-    /// The encoder's network. Mixture features are its last output, a row a component, and their parameters are its
-    /// last: the encoder's own are drawn alike with and without them.
+    /// The whole network: the encoder, then what is added to it, whose outputs and parameters come behind the
+    /// encoder's. So those of the encoder are drawn alike with and without additions.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for a configuration that makes no network.
     pub fn describe(&self) -> Result<Network> {
         let encoder = self.encoder.describe()?;
-        let Some(MixtureShape { components, hidden_units }) = self.mixture else { return Ok(encoder) };
-        for (name, most, value) in
-            [("components", MOST_COMPONENTS, components), ("hiddenUnits", MOST_HIDDEN_UNITS, hidden_units)]
-        {
-            if !(1..=most).contains(&value) {
-                return Err(Error::argument(&format!("mixture.{name}"), format!("1 to {most}"), value));
-            }
+        if self.mixture.is_none() && self.infomax.is_none() {
+            return Ok(encoder);
         }
-        let mut outputs = encoder.outputs.clone();
+        let maps = encoder.outputs.clone();
+        let mut outputs = maps.clone();
         let mut builder = Builder::extend(encoder);
-        outputs.push(builder.mixture(MIXTURE_PREFIX, outputs[0], components, hidden_units)?);
+        if let Some(MixtureShape { components, hidden_units }) = self.mixture {
+            for (name, most, value) in [
+                ("components", MOST_COMPONENTS, components),
+                ("hiddenUnits", MOST_HIDDEN_UNITS, hidden_units),
+            ] {
+                if !(1..=most).contains(&value) {
+                    return Err(Error::argument(&format!("mixture.{name}"), format!("1 to {most}"), value));
+                }
+            }
+            outputs.push(builder.mixture(MIXTURE_PREFIX, maps[0], components, hidden_units)?);
+        }
+        if let Some(heads) = &self.infomax {
+            outputs.extend(heads.extend(&mut builder, &maps)?);
+        }
         Ok(builder.finish(outputs))
     }
 }
@@ -107,10 +120,14 @@ impl Placement {
 /// Encoder, running statistics and classifiers of one network.
 pub struct Model {
     config: ModelConfig,
+    /// The encoder alone, the first nodes, parameters and outputs of `network`.
+    encoder: Arc<Network>,
     network: Arc<Network>,
     scales: Vec<Scale>,
     placement: Placement,
     executor: Box<dyn Executor>,
+    /// Runs the encoder up to an inner layer; made when one is first asked for.
+    inner: Option<(InnerLayer, Box<dyn Executor>)>,
     /// Flat parameters of the encoder, `[parameter_len]`.
     pub parameters: Tensor,
     /// Flat running statistics of the encoder, `[buffer_len]`.
@@ -128,24 +145,30 @@ impl Model {
     /// [`Error::InvalidArgument`] for a configuration that makes no network.
     pub fn new(config: ModelConfig, seed: u64, mut placement: Placement) -> Result<Self> {
         placement.precision = placement.precision.resolve(placement.executor, &placement.device)?;
+        let encoder = Arc::new(config.encoder.describe()?);
         let network = Arc::new(config.describe()?);
-        let scales = Scale::all_of(&network);
+        let scales = Scale::all_of(&encoder);
         let (dtype, device) = (placement.dtype, &placement.device);
         let drawn = parameters::draw(&network.parameters, &mut Stream::new(seed, Purpose::InitEncoder, 0));
         let parameters = tensors::from_slice(&drawn, &[drawn.len()], dtype, device)?;
         let initial = network.initial_buffers();
         let running = tensors::from_slice(&initial, &[initial.len()], dtype, device)?;
         let classifiers = draw_classifiers(&config, seed, &placement)?;
-        let executor = executor::build(
-            placement.executor,
-            Arc::clone(&network),
-            device,
-            dtype,
-            placement.precision,
-            placement.threads,
-        )?;
+        let executor = build_executor(&network, &placement)?;
         let passes = vec![0; network.buffers.len()];
-        Ok(Self { config, network, scales, placement, executor, parameters, running, passes, classifiers })
+        Ok(Self {
+            config,
+            encoder,
+            network,
+            scales,
+            placement,
+            executor,
+            inner: None,
+            parameters,
+            running,
+            passes,
+            classifiers,
+        })
     }
 
     /// What the model's shape depends on.
@@ -153,7 +176,13 @@ impl Model {
         &self.config
     }
 
-    /// The encoder's description.
+    /// The encoder's description, without what is added to it. Its parameters and running statistics are the first of
+    /// [`parameters`](Self::parameters) and [`running`](Self::running).
+    pub fn encoder(&self) -> &Arc<Network> {
+        &self.encoder
+    }
+
+    /// The description of the whole network: the encoder, mixture features, a method's heads.
     pub fn network(&self) -> &Arc<Network> {
         &self.network
     }
@@ -161,6 +190,12 @@ impl Model {
     /// The scales of the encoder's maps, in the order of its outputs.
     pub fn scales(&self) -> &[Scale] {
         &self.scales
+    }
+
+    /// Whether all maps of the encoder have as many channels as its embeddings have dimensions.
+    pub(crate) fn has_equal_widths(&self) -> bool {
+        let embedding = self.config.encoder.embedding_dim();
+        self.encoder.output_shapes().iter().all(|shape| shape.channels == embedding)
     }
 
     /// Where the model runs.
@@ -178,6 +213,16 @@ impl Model {
         let pass = self.executor.forward(&self.parameters, &mut self.running, images)?;
         self.count_passes(1);
         Ok(pass)
+    }
+
+    /// A training pass of the same network with other parameters and running statistics, which it moves.
+    pub(crate) fn forward_of(
+        &mut self,
+        parameters: &Tensor,
+        running: &mut Tensor,
+        images: &Tensor,
+    ) -> Result<Pass> {
+        self.executor.forward(parameters, running, images)
     }
 
     /// Counts training passes that moved the running statistics.
@@ -209,6 +254,26 @@ impl Model {
         self.features(maps)
     }
 
+    /// An inner layer of normalised pictures `[batch, channels, height, width]` with the running statistics:
+    /// `[batch, locations, channels]`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for an encoder without such layers.
+    pub fn embed_inner(&mut self, images: &Tensor, layer: InnerLayer) -> Result<Tensor> {
+        let node = self.config.encoder.inner_node(&self.encoder, layer)?;
+        if self.inner.as_ref().is_none_or(|(made, _)| *made != layer) {
+            let network = Network { outputs: vec![node], ..(*self.encoder).clone() };
+            self.inner = Some((layer, build_executor(&Arc::new(network), &self.placement)?));
+        }
+        let Some((_, executor)) = &mut self.inner else {
+            return Err(Error::internal("no executor was made"));
+        };
+        let parameters = self.parameters.narrow(0, 0, self.encoder.parameter_len())?;
+        let running = self.running.narrow(0, 0, self.encoder.buffer_len())?;
+        let mut maps = executor.infer(&parameters, &running, images)?;
+        maps.pop().ok_or_else(|| Error::internal("a network without outputs"))
+    }
+
     /// Features with the statistics of this batch; the running statistics move, the parameters do not.
     pub fn embed_with_batch_statistics(&mut self, images: &Tensor) -> Result<Features> {
         let maps = self.forward(images)?.outputs;
@@ -220,10 +285,16 @@ impl Model {
     /// # Errors
     /// [`Error::Shape`] for maps of another network.
     pub fn features(&self, mut maps: Vec<Tensor>) -> Result<Features> {
-        let mixture = self.config.mixture.and_then(|_| maps.pop());
-        let features = Features::new(maps)?;
-        match mixture {
-            Some(mixture) => features.with_mixture(mixture),
+        if maps.len() != self.network.outputs.len() {
+            return Err(Error::shape("maps", &[self.network.outputs.len()], &[maps.len()]));
+        }
+        let mut added = maps.split_off(self.scales.len()).into_iter();
+        let mut features = Features::new(maps)?;
+        if let Some(mixture) = self.config.mixture.and_then(|_| added.next()) {
+            features = features.with_mixture(mixture)?;
+        }
+        match &self.config.infomax {
+            Some(heads) => Ok(features.with_heads(heads.names().zip(added).collect())),
             None => Ok(features),
         }
     }
@@ -279,15 +350,27 @@ impl Model {
         Ok(())
     }
 
-    /// Takes the encoder's tensors from a state of the same encoder with another mixture or none; the network of
-    /// mixture features stays as it was drawn.
+    /// Takes the encoder's tensors from a state of the same encoder with other additions (mixture features, heads) or
+    /// none; those of this model stay as they were drawn.
     ///
     /// # Errors
     /// As [`load_encoder`](Self::load_encoder).
     pub fn load_encoder_alone(&mut self, state: &BTreeMap<String, Stored>) -> Result<()> {
-        let own = &self.network.parameters[self.config.encoder.describe()?.parameters.len()..];
+        let added = &self.network.parameters[self.encoder.parameters.len()..];
+        let added_buffers = &self.network.buffers[self.encoder.buffers.len()..];
+        let stays = |name: &str| {
+            let norm = name.strip_suffix("num_batches_tracked");
+            added.iter().any(|parameter| parameter.name == name)
+                || added_buffers.iter().any(|buffer| {
+                    buffer.name == name || norm.is_some_and(|norm| buffer.name.starts_with(norm))
+                })
+        };
         let mut whole = state.clone();
-        put_parameters(&mut whole, ENCODER_PREFIX, own, &tensors::to_vec(&self.parameters)?);
+        whole.extend(
+            self.encoder_state()?
+                .into_iter()
+                .filter(|(name, _)| name.strip_prefix(ENCODER_PREFIX).is_some_and(stays)),
+        );
         self.load_encoder(&whole)
     }
 
@@ -312,6 +395,17 @@ impl Model {
         classifiers.passes = passes;
         Ok(())
     }
+}
+
+fn build_executor(network: &Arc<Network>, placement: &Placement) -> Result<Box<dyn Executor>> {
+    executor::build(
+        placement.executor,
+        Arc::clone(network),
+        &placement.device,
+        placement.dtype,
+        placement.precision,
+        placement.threads,
+    )
 }
 
 fn draw_classifiers(config: &ModelConfig, seed: u64, placement: &Placement) -> Result<Option<Classifiers>> {

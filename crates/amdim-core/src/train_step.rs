@@ -1,15 +1,17 @@
 //! One update: two views in, losses and diagnostics out. No loop, no clock, no printing.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{Checkpoint, FORMAT_VERSION, Header, Progress};
 use crate::cpu_step::{self, FastStep};
 use crate::encoder::Features;
-use crate::executor::{Pass, with_slice};
+use crate::executor::with_slice;
 use crate::loss::{ObjectiveConfig, SourcePositions, Term, multiscale_loss};
+use crate::method::{self, Method, MethodConfig, View};
 use crate::model::Model;
 use crate::nn::{ClassifierPass, Mode};
 use crate::optim::{Adam, AdamConfig, clip_factor, norm};
@@ -38,7 +40,9 @@ pub enum Learns {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct StepConfig {
-    /// The multiscale objective.
+    /// How it learns from views.
+    pub method: MethodConfig,
+    /// The multiscale objective, where that is the method.
     pub objective: ObjectiveConfig,
     /// The optimiser.
     pub optimizer: AdamConfig,
@@ -55,6 +59,8 @@ pub struct StepConfig {
 pub struct Learner {
     model: Model,
     config: StepConfig,
+    /// How it learns from views; none for AMDIM's objective.
+    method: Option<Box<dyn Method>>,
     state: TrainState,
     /// Which parameters a forward pass reads; needed without a fast step.
     used: Option<Tensor>,
@@ -81,16 +87,45 @@ pub struct StepReport {
     pub gradient_norm: f64,
 }
 
+/// A part of a loss by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// A term of AMDIM's objective, `SOURCE->TARGET`.
+    Term(Term),
+    /// A part of another method's loss.
+    Method(&'static str),
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Term(term) => term.fmt(f),
+            Self::Method(name) => f.write_str(name),
+        }
+    }
+}
+
+/// What a part of a loss came to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PartReport {
+    /// Which.
+    pub part: Part,
+    /// Its loss before it is weighted, in nats.
+    pub loss: f64,
+    /// Share of positive pairs above all their negatives, or of right answers, where it has such.
+    pub top1: Option<f64>,
+}
+
 /// The objective's numbers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ObjectiveReport {
-    /// Sum of the terms and the penalty, in nats.
+    /// Sum of the parts, weighted, and the penalty, in nats.
     pub total: f64,
-    /// Loss of each term in nats, and the share of positive pairs above all their negatives.
-    pub terms: Vec<(Term, f64, f64)>,
-    /// The penalty.
+    /// Each part alone.
+    pub parts: Vec<PartReport>,
+    /// The penalty on the scores of AMDIM's objective; 0 of another method.
     pub penalty: f64,
-    /// Mean of the scores before clipping.
+    /// Mean of the scores before clipping; 0 of another method.
     pub score_mean: f64,
     /// Their standard deviation.
     pub score_std: f64,
@@ -98,6 +133,21 @@ pub struct ObjectiveReport {
     pub score_max: f64,
     /// Mean entropy of the posteriors over mixture features in nats, 0..log(components); none without a mixture.
     pub posterior_entropy: Option<f64>,
+}
+
+impl ObjectiveReport {
+    /// The report of a method that does not clip or penalise scores.
+    pub(crate) fn of(total: f64, parts: Vec<PartReport>) -> Self {
+        Self {
+            total,
+            parts,
+            penalty: 0.0,
+            score_mean: 0.0,
+            score_std: 0.0,
+            score_max: 0.0,
+            posterior_entropy: None,
+        }
+    }
 }
 
 /// The online classifiers' numbers, on the views they were trained on.
@@ -121,8 +171,12 @@ pub struct Computed {
     pub encoder_gradient: Option<Tensor>,
     /// Gradient of the flat classifier parameters; none without classifiers or labels.
     pub classifier_gradient: Option<Tensor>,
-    /// Features of both views, without a tape.
-    pub features: [Features; 2],
+    /// Features of the views that the encoder saw, without a tape: both, or the first.
+    pub features: Vec<Features>,
+    /// Gradients of a method's own parameters, by name.
+    learnt_gradients: Vec<(&'static str, Tensor)>,
+    /// New values of what a method keeps, by name.
+    kept: Vec<(&'static str, Tensor)>,
 }
 
 impl Learner {
@@ -131,17 +185,21 @@ impl Learner {
     /// # Errors
     /// [`Error::InvalidArgument`] for settings out of range, or no classifiers where only they, or from them, is learnt.
     pub fn new(model: Model, config: StepConfig) -> Result<Self> {
-        config.objective.validate(model.scales())?;
+        let learns_from_views = config.learns == Learns::FromViews;
+        let is_amdim = learns_from_views && config.method == MethodConfig::Amdim;
+        if is_amdim {
+            config.objective.validate(model.scales())?;
+        }
         config.optimizer.validate()?;
         let components = [
             model.config().mixture.map_or(0, |mixture| mixture.components),
             config.objective.mixture.as_ref().map_or(0, |mixture| mixture.components),
         ];
-        if components[0] != components[1] && config.learns == Learns::FromViews {
+        if components[0] != components[1] && is_amdim {
             let expected = format!("{} (the model's)", components[0]);
             return Err(Error::argument("objective.mixture.components", expected, components[1]));
         }
-        if config.learns != Learns::FromViews && model.classifiers.is_none() {
+        if !learns_from_views && model.classifiers.is_none() {
             let name = if config.learns == Learns::FromLabels { "supervised" } else { "encoderFrozen" };
             return Err(Error::argument(name, "false, or labels and classifiers that can learn", true));
         }
@@ -150,11 +208,20 @@ impl Learner {
         if let Some(heads) = &model.classifiers {
             state.optimizers.insert(CLASSIFIERS, Adam::new(&heads.values)?);
         }
-        let fast = cpu_step::build(&model, &config.objective, config.learns)?;
+        let method = if learns_from_views { config.method.build(&model)? } else { None };
+        if let Some(method) = &method {
+            let method::Start { learnt, kept } = method.start(&model, config.seed)?;
+            for (name, values) in &learnt {
+                state.optimizers.insert(name, Adam::new(values)?);
+            }
+            state.carried.extend(learnt.into_iter().chain(kept));
+        }
+        let fast =
+            if method.is_some() { None } else { cpu_step::build(&model, &config.objective, config.learns)? };
         let placement = model.placement();
         let mask = || parameters::used_mask(&model.network().parameters, placement.dtype, &placement.device);
         let used = if fast.is_some() { None } else { Some(mask()?) };
-        Ok(Self { model, config, state, used, fast, newest: Newest::Model, update: 0 })
+        Ok(Self { model, config, method, state, used, fast, newest: Newest::Model, update: 0 })
     }
 
     /// The model as it stands, to use or to change.
@@ -276,6 +343,7 @@ impl Learner {
         positions: &SourcePositions,
     ) -> Result<Computed> {
         let computed = match self.config.learns {
+            Learns::FromViews if self.method.is_some() => self.by_method(views, labels)?,
             Learns::FromViews => {
                 let (features, objective, gradient) = self.objective(views, positions)?;
                 let classifier = self.classify(&features, labels)?;
@@ -283,7 +351,7 @@ impl Learner {
             }
             Learns::FromLabels => self.supervised(views, labels)?,
             Learns::ClassifiersAlone => {
-                let features = [self.model.embed(views[0])?, self.model.embed(views[1])?];
+                let features = vec![self.model.embed(views[0])?, self.model.embed(views[1])?];
                 let classifier = self.classify(&features, labels)?;
                 computed(features, None, classifier, None)?
             }
@@ -300,11 +368,11 @@ impl Learner {
     /// The classifiers' losses, and their gradient back through the global maps of both views.
     fn supervised(&mut self, views: [&Tensor; 2], labels: &[i64]) -> Result<Computed> {
         let passes = [self.model.forward(views[0])?, self.model.forward(views[1])?];
-        let features = [
+        let features = vec![
             self.model.features(passes[0].outputs.clone())?,
             self.model.features(passes[1].outputs.clone())?,
         ];
-        let (rows, mode) = (both_globals(&features)?, self.classifier_mode());
+        let (rows, mode) = (globals(&features)?, self.classifier_mode());
         let heads = self.model.classifiers.as_mut().filter(|_| labels.iter().any(|&label| label >= 0));
         let (classifier, feature_gradient) =
             heads.ok_or_else(no_labels)?.pass_to_features(&rows, labels, mode)?;
@@ -365,8 +433,10 @@ impl Learner {
             classifier_gradient: classifiers.map(tensor).transpose()?,
             features: {
                 let [first, second] = fast.maps(batch)?;
-                [self.model.features(first)?, self.model.features(second)?]
+                vec![self.model.features(first)?, self.model.features(second)?]
             },
+            learnt_gradients: vec![],
+            kept: vec![],
         })
     }
 
@@ -387,6 +457,16 @@ impl Learner {
             (&computed.classifier_gradient, &mut self.model.classifiers, adams.get_mut(CLASSIFIERS))
         {
             heads.values = adam.update(&heads.values, gradient, None, rate, optimizer)?;
+        }
+        if let Some(method) = &self.method {
+            let TrainState { optimizers, carried } = &mut self.state;
+            for (name, gradient) in &computed.learnt_gradients {
+                let adam = optimizers.get_mut(name).ok_or_else(|| Error::internal("no such optimiser"))?;
+                let moved = adam.update(method::carried(carried, name)?, gradient, None, rate, optimizer)?;
+                carried.insert(name, moved);
+            }
+            carried.extend(computed.kept.iter().cloned());
+            method.after_update(&self.model, carried)?;
         }
         self.update += 1;
         Ok(())
@@ -441,41 +521,44 @@ impl Learner {
         Ok(())
     }
 
+    /// What the method computes, and the classifiers on the views that it looked at.
+    fn by_method(&mut self, views: [&Tensor; 2], labels: &[i64]) -> Result<Computed> {
+        let Some(method) = &mut self.method else { return Err(Error::internal("there is no method")) };
+        let batch = method::Batch { views, seed: self.config.seed, update: self.update };
+        let outcome = method.compute(&mut self.model, &batch, &self.state.carried)?;
+        let seen = outcome.features.iter().map(Features::batch).sum();
+        let classifier = self.classify(&outcome.features, &labels[..seen])?;
+        let mut computed =
+            computed(outcome.features, Some(outcome.report), classifier, Some(outcome.gradient))?;
+        for (name, gradient) in &outcome.learnt_gradients {
+            self.check_finite(&format!("the gradient of {name}"), norm(gradient)?)?;
+        }
+        computed.learnt_gradients = outcome.learnt_gradients;
+        computed.kept = outcome.kept;
+        Ok(computed)
+    }
+
     fn objective(
         &mut self,
         views: [&Tensor; 2],
         positions: &SourcePositions,
-    ) -> Result<([Features; 2], ObjectiveReport, Tensor)> {
-        let first = self.model.forward(views[0])?;
-        let second = self.model.forward(views[1])?;
-        let leaves = |pass: &Pass| -> Result<Vec<Var>> {
-            pass.outputs.iter().map(|map| Ok(Var::from_tensor(map)?)).collect()
-        };
-        let (leaves1, leaves2) = (leaves(&first)?, leaves(&second)?);
-        let features = |leaves: &[Var]| {
-            self.model.features(leaves.iter().map(|leaf| leaf.as_tensor().clone()).collect())
-        };
-        let taped = [features(&leaves1)?, features(&leaves2)?];
-        let loss = multiscale_loss([&taped[0], &taped[1]], positions, &self.config.objective)?;
+    ) -> Result<(Vec<Features>, ObjectiveReport, Tensor)> {
+        let [first, second] =
+            [View::open(&mut self.model, views[0])?, View::open(&mut self.model, views[1])?];
+        let loss = multiscale_loss([&first.taped, &second.taped], positions, &self.config.objective)?;
         let gradients = loss.total.backward()?;
-        let of = |leaves: &[Var]| -> Result<Vec<Tensor>> {
-            // A map that no term reads has no gradient.
-            leaves
-                .iter()
-                .map(|leaf| gradients.get(leaf).cloned().map_or_else(|| Ok(leaf.zeros_like()?), Ok))
-                .collect()
-        };
-        let (gradients1, gradients2) = (of(&leaves1)?, of(&leaves2)?);
-        let detached =
-            [self.model.features(first.outputs.clone())?, self.model.features(second.outputs.clone())?];
-        let gradient = (first.backward(&gradients1)? + second.backward(&gradients2)?)?;
+        let detached = vec![first.features(&self.model)?, second.features(&self.model)?];
+        let gradient = (first.backward(&gradients)? + second.backward(&gradients)?)?;
         let scalar = tensors::to_scalar;
         let report = ObjectiveReport {
             total: scalar(&loss.total)?,
-            terms: loss
+            parts: loss
                 .terms
                 .iter()
-                .map(|term| Ok((term.term, scalar(&term.loss)?, scalar(&term.top1)?)))
+                .map(|term| {
+                    let (loss, top1) = (scalar(&term.loss)?, Some(scalar(&term.top1)?));
+                    Ok(PartReport { part: Part::Term(term.term), loss, top1 })
+                })
                 .collect::<Result<_>>()?,
             penalty: scalar(&loss.penalty)?,
             score_mean: scalar(&loss.score_mean)?,
@@ -493,13 +576,13 @@ impl Learner {
         Ok((detached, report, gradient))
     }
 
-    fn classify(&mut self, features: &[Features; 2], labels: &[i64]) -> Result<Option<ClassifierPass>> {
+    fn classify(&mut self, features: &[Features], labels: &[i64]) -> Result<Option<ClassifierPass>> {
         let mode = self.classifier_mode();
         let Some(heads) = &mut self.model.classifiers else { return Ok(None) };
         if labels.iter().all(|&label| label < 0) {
             return Ok(None);
         }
-        Ok(Some(heads.pass(&both_globals(features)?, labels, mode)?))
+        Ok(Some(heads.pass(&globals(features)?, labels, mode)?))
     }
 
     fn classifier_mode(&self) -> Mode {
@@ -515,13 +598,14 @@ impl Learner {
     }
 }
 
-/// The global features of both views, `[2 * batch, embedding]`.
-fn both_globals(features: &[Features; 2]) -> Result<Tensor> {
-    Ok(Tensor::cat(&[features[0].global()?, features[1].global()?], 0)?)
+/// The global features of all views, `[views * batch, embedding]`.
+fn globals(features: &[Features]) -> Result<Tensor> {
+    let views = features.iter().map(Features::global).collect::<Result<Vec<_>>>()?;
+    Ok(Tensor::cat(&views, 0)?)
 }
 
 fn computed(
-    features: [Features; 2],
+    features: Vec<Features>,
     objective: Option<ObjectiveReport>,
     classifier: Option<ClassifierPass>,
     encoder_gradient: Option<Tensor>,
@@ -530,7 +614,14 @@ fn computed(
     let report =
         StepReport { objective, classifier: classifier.as_ref().map(report_classifiers), gradient_norm };
     let classifier_gradient = classifier.map(|pass| pass.gradient);
-    Ok(Computed { report, encoder_gradient, classifier_gradient, features })
+    Ok(Computed {
+        report,
+        encoder_gradient,
+        classifier_gradient,
+        features,
+        learnt_gradients: vec![],
+        kept: vec![],
+    })
 }
 
 /// The error for a supervised batch in which nothing has a label.

@@ -6,13 +6,18 @@ use std::fs;
 use std::path::Path;
 
 use amdim_core::checkpoint::{Checkpoint, Progress, write_aside};
+use amdim_core::critic::CriticKind;
+use amdim_core::encoder::InfomaxEncoder;
+use amdim_core::estimator::Bound;
 use amdim_core::executor::ExecutorKind;
 use amdim_core::loss::{ObjectiveConfig, Term};
+use amdim_core::method::{DimConfig, MethodConfig, MocoConfig};
+use amdim_core::model::{Model, ModelConfig, Placement};
 use amdim_core::optim::{Adam, AdamConfig};
 use amdim_core::train_state::TrainState;
 use amdim_core::train_step::{Learner, Learns, StepConfig};
 use candle_core::{DType, Tensor};
-use common::{encoder, flat, mixture, mixture_model, mixture_shape, model, tensor};
+use common::{classifiers, encoder, flat, mixture, mixture_model, mixture_shape, model, tensor};
 
 fn learner(executor: ExecutorKind) -> Learner {
     mixing_learner(executor, false)
@@ -33,7 +38,8 @@ fn mixing_learner(executor: ExecutorKind, mixes: bool) -> Learner {
         terms: vec![Term::new(1, 5), Term::new(5, 5)],
         mixture: mixes.then(mixture),
     };
-    let config = StepConfig { objective, optimizer, learns: Learns::FromViews, seed: 3 };
+    let config =
+        StepConfig { method: MethodConfig::Amdim, objective, optimizer, learns: Learns::FromViews, seed: 3 };
     let shape = mixes.then(mixture_shape);
     Learner::new(mixture_model(encoder(32, true), shape, 3, executor, DType::F32), config).unwrap()
 }
@@ -85,6 +91,72 @@ fn a_resumed_learner_equals_the_uninterrupted_one_bit_for_bit() {
         assert_eq!(file(&mut straight).tensors, file(&mut second).tensors);
         assert_ne!(file(&mut first).tensors, file(&mut second).tensors);
     }
+}
+
+/// A learner of another method, on an encoder of kind dim.
+fn method_learner(method: MethodConfig) -> Learner {
+    let infomax = match &method {
+        MethodConfig::Dim(dim) => Some(dim.heads()),
+        _ => None,
+    };
+    let encoder = InfomaxEncoder { encoder_size: 32, input_channels: 3, base_width: 2, embedding_dim: 4 };
+    let config = ModelConfig {
+        encoder: encoder.into(),
+        classifiers: classifiers(),
+        classes: 3,
+        mixture: None,
+        infomax,
+    };
+    let model = Model::new(config, 5, Placement::cpu(2)).unwrap();
+    let step = StepConfig { method, ..learner(ExecutorKind::Cpu).config().clone() };
+    Learner::new(model, step).unwrap()
+}
+
+#[test]
+fn so_does_one_of_any_method() {
+    let dim = DimConfig {
+        global_weight: 1.0,
+        local_weight: 1.0,
+        prior_weight: 0.1,
+        coordinate_weight: 0.1,
+        bound: Bound::InfoNce,
+        critic: CriticKind::Bilinear,
+        units: 4,
+        negatives: None,
+    };
+    let moco = MocoConfig { queue_size: Some(5), momentum: 0.9, temperature: 0.1, shuffle_groups: 1 };
+    let in_batch = MocoConfig { queue_size: None, ..moco.clone() };
+    for method in [MethodConfig::Dim(dim), MethodConfig::Moco(moco), MethodConfig::Moco(in_batch)] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("checkpoint.safetensors");
+        let mut straight = method_learner(method.clone());
+        run(&mut straight, 0..4);
+        let mut first = method_learner(method.clone());
+        run(&mut first, 0..2);
+        file(&mut first).write(&path).unwrap();
+        let mut second = method_learner(method.clone());
+        second.resume(&Checkpoint::read(&path).unwrap()).unwrap();
+        run(&mut second, 2..4);
+        assert_eq!(file(&mut straight).tensors, file(&mut second).tensors);
+        assert_ne!(file(&mut first).tensors, file(&mut second).tensors);
+    }
+}
+
+#[test]
+fn a_method_without_projected_maps_is_asked_for_by_name() {
+    let config = ModelConfig {
+        encoder: InfomaxEncoder { encoder_size: 32, input_channels: 3, base_width: 2, embedding_dim: 5 }
+            .into(),
+        classifiers: classifiers(),
+        classes: 3,
+        mixture: None,
+        infomax: None,
+    };
+    let mut objective = learner(ExecutorKind::Cpu).config().clone();
+    objective.objective.terms = vec![Term::new(1, 8)];
+    let model = Model::new(config, 5, Placement::cpu(1)).unwrap();
+    let error = Learner::new(model, objective).err().unwrap();
+    assert!(error.to_string().starts_with("method: expected dim or moco"), "{error}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use amdim_core::encoder::{EncoderConfig, ResNetDepth};
 use amdim_core::executor::{ExecutorKind, Precision};
 use amdim_core::loss::{ObjectiveConfig, SourcePositions, Term};
+use amdim_core::method::MethodConfig;
 use amdim_core::model::{Model, ModelConfig, Placement};
 use amdim_core::optim::AdamConfig;
 use amdim_core::train_step::{Learner, Learns, StepConfig};
@@ -36,8 +37,13 @@ fn learner_of(
     learns: Learns,
 ) -> Learner {
     let shape = mixes.then(mixture_shape);
-    let config =
-        ModelConfig { encoder: encoder.clone(), classifiers: classifiers(), classes: 3, mixture: shape };
+    let config = ModelConfig {
+        encoder: encoder.clone(),
+        classifiers: classifiers(),
+        classes: 3,
+        mixture: shape,
+        infomax: None,
+    };
     let placement = Placement { device: Device::Cpu, dtype: DType::F32, executor, precision, threads: 2 };
     let mut model = Model::new(config, 5, placement).unwrap();
     shake(&mut model, 8);
@@ -53,7 +59,8 @@ fn learner_of(
         weight_decay: 1e-5,
         gradient_clip: Some(2.0),
     };
-    Learner::new(model, StepConfig { objective, optimizer, learns, seed: 3 }).unwrap()
+    Learner::new(model, StepConfig { method: MethodConfig::Amdim, objective, optimizer, learns, seed: 3 })
+        .unwrap()
 }
 
 fn views(seed: u64) -> [Tensor; 2] {
@@ -128,7 +135,7 @@ fn gradients_and_reports(kind: &(EncoderConfig, bool), learns: Learns, tolerance
         assert_eq!(computed.report.objective.is_some(), learns == Learns::FromViews);
         if let (Some(ours), Some(theirs)) = (&computed.report.objective, &expected.report.objective) {
             let numbers = |report: &amdim_core::train_step::ObjectiveReport| {
-                let terms = report.terms.iter().map(|&(_, loss, _)| loss);
+                let terms = report.parts.iter().map(|part| part.loss);
                 let entropy = report.posterior_entropy.unwrap_or(0.0);
                 let rest = [report.total, report.penalty, report.score_std, report.score_max, entropy];
                 terms.chain(rest).collect::<Vec<f64>>()

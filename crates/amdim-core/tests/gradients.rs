@@ -6,6 +6,7 @@ use amdim_core::encoder::{Features, Scale};
 use amdim_core::estimator::info_nce;
 use amdim_core::executor::ExecutorKind;
 use amdim_core::loss::{ObjectiveConfig, SourcePositions, clipped_cross_entropy, multiscale_loss};
+use amdim_core::method::MethodConfig;
 use amdim_core::nn::{Classifiers, Mode};
 use amdim_core::optim::AdamConfig;
 use amdim_core::train_step::{Learner, Learns, StepConfig};
@@ -141,7 +142,7 @@ fn encoder_by_every_parameter(
         gradient_clip: None,
     };
     let objective = ObjectiveConfig { mixture: mixes.then(mixture), ..objective() };
-    let config = StepConfig { objective, optimizer, learns, seed: 1 };
+    let config = StepConfig { method: MethodConfig::Amdim, objective, optimizer, learns, seed: 1 };
     let mut learner = Learner::new(model, config).unwrap();
     let at = flat(&learner.model().unwrap().parameters);
     let mut compute = |x: &[f64]| {

@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use amdim_core::encoder::{EncoderConfig, ResNetDepth};
 use amdim_core::executor::{ExecutorKind, Precision};
 use amdim_core::loss::{MixtureConfig, ObjectiveConfig, Term};
+use amdim_core::method::MethodConfig;
 use amdim_core::model::{MixtureShape, Model, ModelConfig, Placement};
 use amdim_core::optim::AdamConfig;
 use amdim_core::train_step::{Learner, Learns, StepConfig};
@@ -34,7 +35,8 @@ fn mixing_learner(
     mixes: bool,
 ) -> Learner {
     let shape = mixes.then_some(MixtureShape { components: 4, hidden_units: 40 });
-    let config = ModelConfig { encoder, classifiers: classifiers(), classes: 3, mixture: shape };
+    let config =
+        ModelConfig { encoder, classifiers: classifiers(), classes: 3, mixture: shape, infomax: None };
     let placement = Placement { device: Device::Cpu, dtype: DType::F32, executor, precision, threads: 2 };
     let model = Model::new(config, 5, placement).unwrap();
     let sides: Vec<usize> = model.scales().iter().map(|scale| scale.side()).collect();
@@ -49,7 +51,11 @@ fn mixing_learner(
         weight_decay: 1e-5,
         gradient_clip: None,
     };
-    Learner::new(model, StepConfig { objective, optimizer, learns: Learns::FromViews, seed: 3 }).unwrap()
+    Learner::new(
+        model,
+        StepConfig { method: MethodConfig::Amdim, objective, optimizer, learns: Learns::FromViews, seed: 3 },
+    )
+    .unwrap()
 }
 
 fn pictures(batch: usize, size: usize) -> ([Tensor; 2], Vec<i64>) {

@@ -8,6 +8,7 @@ use amdim_core::loss::{
     MixtureConfig, MultiscaleLoss, ObjectiveConfig, SourcePositions, Term, chance_level, mixture_nce,
     multiscale_loss, posterior_without_negatives,
 };
+use amdim_core::method::MethodConfig;
 use amdim_core::model::MixtureShape;
 use amdim_core::optim::AdamConfig;
 use amdim_core::train_step::{Learner, Learns, StepConfig};
@@ -250,10 +251,10 @@ fn one_component_without_a_residual_branch_is_the_base_loss() {
         let (plain, gradient) = compute(None);
         let (mixed, same) = compute(Some(MixtureConfig { components: 1, ..mixture() }));
         assert_close(mixed.total, plain.total);
-        assert_eq!(mixed.terms.len(), plain.terms.len());
-        for ((_, loss, top1), (_, expected, share)) in mixed.terms.iter().zip(&plain.terms) {
-            assert_close(*loss, *expected);
-            assert_close(*top1, *share);
+        assert_eq!(mixed.parts.len(), plain.parts.len());
+        for (part, expected) in mixed.parts.iter().zip(&plain.parts) {
+            assert_close(part.loss, expected.loss);
+            assert_close(part.top1.unwrap(), expected.top1.unwrap());
         }
         assert_eq!((mixed.posterior_entropy, plain.posterior_entropy), (Some(0.0), None));
         for (a, e) in same.iter().zip(&gradient) {
@@ -358,7 +359,7 @@ fn step(objective: ObjectiveConfig) -> StepConfig {
         weight_decay: 0.0,
         gradient_clip: None,
     };
-    StepConfig { objective, optimizer, learns: Learns::FromViews, seed: 1 }
+    StepConfig { method: MethodConfig::Amdim, objective, optimizer, learns: Learns::FromViews, seed: 1 }
 }
 
 fn learner(model: amdim_core::model::Model, objective: ObjectiveConfig) -> Learner {

@@ -128,6 +128,7 @@ impl Preset {
         let cifar = AugmentConfig {
             flip_probability: 0.5,
             policy: None,
+            views: amdim_data::augment::Views::Augmented,
             crop: None,
             translate: Some(TranslateConfig { max_pixels: 4, probability: 0.8 }),
             color_jitter: Some(jitter(0.2)),

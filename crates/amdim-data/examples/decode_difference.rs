@@ -57,6 +57,7 @@ fn config(decode: DecodeMode) -> AugmentConfig {
     AugmentConfig {
         flip_probability: 0.5,
         policy: None,
+        views: amdim_data::augment::Views::Augmented,
         crop: Some(CropConfig { scale: [0.3, 1.0], ratio: [0.7, 1.4] }),
         translate: None,
         color_jitter: None,

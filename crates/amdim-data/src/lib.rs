@@ -25,6 +25,7 @@
 //! let augment = AugmentConfig {
 //!     flip_probability: 0.5,
 //!     policy: None,
+//!     views: amdim_data::augment::Views::Augmented,
 //!     crop: None,
 //!     translate: None,
 //!     color_jitter: None,

@@ -66,6 +66,7 @@ mod tests {
             channels: 3,
             decode: crate::DecodeMode::Exact,
             policy: None,
+            views: crate::augment::Views::Augmented,
         };
         let mut view = vec![0.0; 32 * 32 * 3];
         Normalizer::new(&Params { mean: augment.mean.clone(), std: augment.std.clone() })

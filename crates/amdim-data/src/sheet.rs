@@ -240,6 +240,7 @@ mod tests {
         AugmentConfig {
             flip_probability: 0.5,
             policy: Some(PolicyConfig::Own(vec![vec![(Operation::Invert, 1.0, 0.5)]])),
+            views: crate::augment::Views::Augmented,
             crop: Some(CropConfig { scale: [0.3, 1.0], ratio: [0.7, 1.4] }),
             translate: None,
             color_jitter: None,

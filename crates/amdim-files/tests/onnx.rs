@@ -42,9 +42,12 @@ fn model(encoder: EncoderConfig) -> Model {
         logit_clip: 10.0,
         logit_penalty: 0.0,
     };
-    let mut model =
-        Model::new(ModelConfig { encoder, classifiers, classes: 0, mixture: None }, 1, Placement::cpu(1))
-            .unwrap();
+    let mut model = Model::new(
+        ModelConfig { encoder, classifiers, classes: 0, mixture: None, infomax: None },
+        1,
+        Placement::cpu(1),
+    )
+    .unwrap();
     let wave = |len: usize, from: f32, scale: f32| -> Vec<f32> {
         (0..len).map(|i| from + scale * (i as f32 * 0.7).sin()).collect()
     };

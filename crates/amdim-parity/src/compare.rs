@@ -94,6 +94,39 @@ impl Group {
     }
 }
 
+/// The worst error as a share of the tolerance, at most 1; else what is wrong.
+pub fn within(ours: &[f32], expected: &[f32], tolerance: Option<f64>) -> Result<f64, String> {
+    if expected.len() != ours.len() {
+        return Err(format!("{} values computed, {} expected", ours.len(), expected.len()));
+    }
+    let tolerance = tolerance.unwrap_or_else(|| usual_tolerance(expected));
+    let mut worst = 0f64;
+    for (&ours, &expected) in ours.iter().zip(expected) {
+        let error = (f64::from(ours) - f64::from(expected)).abs();
+        if !error.is_finite() {
+            return Err(format!("{ours} computed, {expected} expected"));
+        }
+        worst = worst.max(error);
+    }
+    let share = share_of(worst, tolerance);
+    if share <= 1.0 { Ok(share) } else { Err(format!("error {worst:.3e}, tolerance {tolerance:.3e}")) }
+}
+
+fn usual_tolerance(expected: &[f32]) -> f64 {
+    DEFAULT_TOLERANCE * expected.iter().fold(0f64, |largest, value| largest.max(f64::from(value.abs())))
+}
+
+/// An error as a share of its tolerance. An expected zero has no magnitude to compare with; then only zero itself passes.
+fn share_of(error: f64, tolerance: f64) -> f64 {
+    if tolerance > 0.0 {
+        error / tolerance
+    } else if error == 0.0 {
+        0.0
+    } else {
+        f64::INFINITY
+    }
+}
+
 /// The comparison of one file: every expected tensor is ticked off once.
 pub struct Comparison<'a> {
     entry: &'a Entry,
@@ -189,8 +222,7 @@ impl<'a> Comparison<'a> {
             group.failures.push(format!("{name}: {} values computed, {} expected", ours.len(), values.len()));
             return;
         }
-        let largest = values.iter().fold(0f64, |largest, value| largest.max(f64::from(value.abs())));
-        let tolerance = self.entry.tensors[name].suggested_atol.unwrap_or(DEFAULT_TOLERANCE * largest);
+        let tolerance = self.entry.tensors[name].suggested_atol.unwrap_or_else(|| usual_tolerance(values));
         let (mut worst, mut outside) = (0f64, 0);
         for (&ours, &expected) in ours.iter().zip(values) {
             let error = (f64::from(ours) - f64::from(expected)).abs();
@@ -211,14 +243,7 @@ impl<'a> Comparison<'a> {
                 stepped.outside.push((name.into(), outside));
             }
         }
-        // An expected zero has no magnitude to compare with; then only zero itself passes.
-        let share = if tolerance > 0.0 {
-            worst / tolerance
-        } else if worst == 0.0 {
-            0.0
-        } else {
-            f64::INFINITY
-        };
+        let share = share_of(worst, tolerance);
         if share <= 1.0 {
             group.pass(share, name);
         } else {

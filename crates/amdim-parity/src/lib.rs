@@ -1,10 +1,13 @@
 //! Compares the shipped training step with reference numbers: any folder with a `manifest.json` and its safetensors.
 //!
+//! A folder whose manifest has `cases` holds bounds on given features, computed by the public code of Deep InfoMax.
+//!
 //! Every tensor that the manifest lists and that is no input is an expectation, and so is every augmentation case of
 //! the Pillow back-end. An expectation that is missing from its file, or that nothing here computes, fails. The
 //! tolerance is the manifest's `suggested_atol`, or 1e-5 of the largest magnitude where it has none.
 
 mod augment_case;
+mod bound_case;
 mod compare;
 mod loss_case;
 mod manifest;
@@ -56,6 +59,9 @@ pub fn run(folder: &Path, setup: &Setup) -> Result<Report, ParityError> {
             Ok(file) => augment_case::run(augmentation, &file, &mut report),
             Err(error) => report.fail(&augmentation.file, &error.to_string()),
         }
+    }
+    if !manifest.cases.is_empty() {
+        bound_case::run(folder, &manifest.cases, setup, &mut known, &mut report)?;
     }
     for file in manifest::tensor_files(folder)? {
         if !known.contains(&file) {

@@ -31,6 +31,20 @@ pub struct Manifest {
     #[serde(default)]
     pub model_and_loss: Vec<Entry>,
     pub augmentation: Option<Augmentation>,
+    /// Bounds on given features, as one entry a case and measure.
+    #[serde(default)]
+    pub cases: Vec<BoundCase>,
+}
+
+/// One measure on the features of one case; its numbers are in the folder's one safetensors file.
+#[derive(Debug, Deserialize)]
+pub struct BoundCase {
+    /// Prefix of its tensors.
+    pub case: String,
+    /// Name of the measure, the middle of its tensors' names.
+    pub measure: String,
+    /// Largest error allowed, where it is not a share of the tensor's largest magnitude.
+    pub suggested_atol: Option<f64>,
 }
 
 /// One file of a model or of a loss alone.

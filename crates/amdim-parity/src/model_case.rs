@@ -7,6 +7,7 @@ use amdim_core::checkpoint::Stored;
 use amdim_core::encoder::{AmdimEncoder, Features, Scale};
 use amdim_core::executor::Precision;
 use amdim_core::loss::{ObjectiveConfig, SourcePositions, Term};
+use amdim_core::method::MethodConfig;
 use amdim_core::model::{CLASSIFIER_PREFIX, ENCODER_PREFIX, Model, ModelConfig, Placement};
 use amdim_core::nn::{ClassifierConfig, ClassifierPass, Mode};
 use amdim_core::optim::AdamConfig;
@@ -51,6 +52,7 @@ impl Case {
         let batch = shape[0];
         let views = [model.images(x1, batch)?, model.images(file.floats("in.x2")?.1, batch)?];
         let config = StepConfig {
+            method: MethodConfig::Amdim,
             objective: ObjectiveConfig {
                 score_clip: Some(settings.tclip),
                 logit_penalty: LOGIT_PENALTY,
@@ -191,6 +193,7 @@ fn model(entry: &Entry, file: &TensorFile, setup: &Setup) -> Result<(Model, f64)
         },
         classes,
         mixture: None,
+        infomax: None,
     };
     let placement = Placement {
         device: setup.device.clone(),
@@ -264,7 +267,7 @@ fn loss_row(computed: &Computed) -> Result<[f32; 5], ParityError> {
         .objective
         .as_ref()
         .ok_or_else(|| ParityError::Manifest("the step gave no objective".into()))?;
-    let term = |index: usize| report.terms[index].1 as f32;
+    let term = |index: usize| report.parts[index].loss as f32;
     Ok([term(0), term(1), term(2), report.penalty as f32, report.total as f32])
 }
 

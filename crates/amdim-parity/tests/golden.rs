@@ -96,3 +96,24 @@ fn a_file_that_is_not_listed_fails_and_an_empty_folder_is_an_error() {
     let setup = Setup { device: Device::Cpu, dtype: DType::F32, executor: ExecutorKind::Auto, threads: 1 };
     assert!(run(empty.path(), &setup).is_err());
 }
+
+/// The bounds of Deep InfoMax, by its public code.
+#[test]
+fn bounds_hold_and_a_changed_one_fails() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../amdim-core/tests/golden/dim-losses");
+    for dtype in [DType::F32, DType::F64] {
+        let report = compare(&golden, ExecutorKind::Auto, dtype);
+        assert_eq!(failures(&report), Vec::<&String>::new(), "{dtype:?}");
+        assert_eq!(report.passed(), 2 * 9 * 3 + 7 * 4);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let text = fs::read_to_string(golden.join("manifest.json")).unwrap();
+    let mut bytes = fs::read(golden.join("dim_losses.safetensors")).unwrap();
+    let last = bytes.len() - 2;
+    bytes[last] ^= 0x08;
+    fs::write(folder.path().join("dim_losses.safetensors"), bytes).unwrap();
+    fs::write(folder.path().join("manifest.json"), text.replace("\"RKL\"", "\"XKL\"")).unwrap();
+    let report = compare(folder.path(), ExecutorKind::Auto, DType::F64);
+    // Two unknown measures, the numbers that nobody computes for them, and the changed one.
+    assert_eq!(report.failed(), 2 + 2 * 3 + 1, "{:?}", failures(&report));
+}

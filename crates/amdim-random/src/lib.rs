@@ -43,6 +43,16 @@ pub enum Purpose {
     Measured = 15,
     /// First centres of clusters.
     Clusters = 16,
+    /// First keys of a queue of negatives, and the order in which keys are encoded.
+    Queue = 17,
+    /// Initial values of a method's own networks.
+    InitMethod = 18,
+    /// Samples of a prior.
+    Prior = 19,
+    /// Which pictures are another's negatives.
+    Negatives = 20,
+    /// Which patches of a sample are its views.
+    Patches = 21,
 }
 
 /// One stream of random numbers.
@@ -77,6 +87,11 @@ impl Stream {
     /// The stream for the policy of a view: one of its own, so that a policy leaves the other draws of the view alone.
     pub fn for_policy(seed: u64, epoch: u64, sample: u64, view: u64) -> Self {
         Self::keyed([Purpose::Policy as u64, seed, epoch, sample, view])
+    }
+
+    /// The stream for the places of a sample's patches.
+    pub fn for_patches(seed: u64, epoch: u64, sample: u64) -> Self {
+        Self::keyed([Purpose::Patches as u64, seed, epoch, sample, 0])
     }
 
     fn keyed(key: [u64; 5]) -> Self {

@@ -5,6 +5,7 @@ use std::time::Instant;
 use amdim_core::device;
 use amdim_core::executor::Precision;
 use amdim_core::loss::{ObjectiveConfig, Term};
+use amdim_core::method::MethodConfig;
 use amdim_core::model::{Model, ModelConfig};
 use amdim_core::nn::ClassifierConfig;
 use amdim_core::optim::AdamConfig;
@@ -68,6 +69,7 @@ pub fn bench(request: &BenchRequest) -> Result<BenchResult> {
             classifiers: reference_classifiers(),
             classes: CLASSES,
             mixture: None,
+            infomax: None,
         };
         let model = Model::new(config, SEED, place)?;
         let executor = model.executor_name().to_owned();
@@ -183,6 +185,7 @@ pub(crate) fn reference_classifiers() -> ClassifierConfig {
 /// The training step of the paper, with these terms.
 pub(crate) fn reference_step(terms: Vec<Term>) -> StepConfig {
     StepConfig {
+        method: MethodConfig::Amdim,
         objective: ObjectiveConfig { score_clip: Some(20.0), logit_penalty: 4e-2, terms, mixture: None },
         optimizer: AdamConfig {
             learning_rate: 2e-4,

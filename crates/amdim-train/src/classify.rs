@@ -47,7 +47,7 @@ pub fn classify(
     };
     let threads = model.model.placement().threads;
     let mut encoded = on_threads(threads, || {
-        encode(Reader::Encoder(&mut model.model, Scale::GLOBAL), &pictures, progress, cancel)
+        encode(Reader::Encoder(&mut model.model, Scale::GLOBAL.into()), &pictures, progress, cancel)
     })?;
     let clip = heads.config().logit_clip;
     let mut probabilities = Vec::with_capacity(encoded.indices.len() * heads.classes());

@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 
 use amdim_core::encoder::Scale;
 use amdim_core::model::ENCODER_PREFIX;
-use amdim_network::{
-    BatchNorm, BufferId, Layer, MapShape, Network, Node, PadMode, ParameterId, Source, Window,
-};
+use amdim_network::{BatchNorm, BufferId, Layer, MapShape, Network, PadMode, ParameterId, Source, Window};
 use serde::Serialize;
 
 /// An encoder as data. Tensors are named as in [`crate::model::ModelInfo`].
@@ -115,10 +113,9 @@ pub struct NormDescription {
     pub momentum: f64,
 }
 
-/// Describes an encoder; mixture features, its last layer where it has them, are left out.
+/// Describes an encoder, without what is added to it.
 pub fn describe(network: &Network) -> Description {
-    let is_encoders = |node: &&Node| !matches!(node.layer, Layer::Mixture(_));
-    let nodes = network.nodes.iter().take_while(is_encoders).map(|node| NodeDescription {
+    let nodes = network.nodes.iter().map(|node| NodeDescription {
         name: format!("{ENCODER_PREFIX}{}", node.name),
         input: match node.input {
             Source::Picture => None,
@@ -202,7 +199,7 @@ impl Names<'_> {
             },
             Layer::MaxPool(of) => LayerDescription::MaxPool { window: window(*of) },
             Layer::GlobalAverage => LayerDescription::GlobalAverage,
-            Layer::Mixture(_) => unreachable!("mixture features are left out"),
+            Layer::Mixture(_) => unreachable!("mixture features are no part of an encoder"),
         }
     }
 }

@@ -73,7 +73,7 @@ pub fn embed(
             encoded.skipped.extend(batch.skipped.drain(..).map(Skipped::from));
             if !batch.indices.is_empty() {
                 let images = encoder.images(&batch.pixels, batch.indices.len())?;
-                let values = request.layer.read(&encoder.embed(&images)?, &config.objective)?;
+                let values = request.layer.read(encoder, &images, Some(&config.objective))?;
                 if let Some(maps) = &maps {
                     maps.write(&batch, &values)?;
                 }

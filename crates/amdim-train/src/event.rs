@@ -106,11 +106,11 @@ pub struct StepEvent {
     pub learning_rate: f64,
     /// Sum of terms and penalty, in nats; of the classifiers' losses where the objective is off (supervised, frozen encoder).
     pub loss: f64,
-    /// Loss of each term, in nats.
+    /// Loss of each term, or of each part of another method's loss, in nats.
     pub terms: BTreeMap<String, f64>,
     /// Penalty on the scores.
     pub penalty: f64,
-    /// Share of positive pairs above all their negatives, for each term.
+    /// Share of positive pairs above all their negatives, for each term; of right answers, for parts that have such.
     pub nce_top1: BTreeMap<String, f64>,
     /// Mean score before clipping.
     pub score_mean: f64,

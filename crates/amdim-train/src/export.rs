@@ -69,7 +69,10 @@ pub fn export(model: &TrainedModel, request: &ExportRequest) -> Result<Exported>
 /// Writes the graph; returns the file of weights beside it, where the model is too large for one.
 fn write_onnx(model: &TrainedModel, request: &ExportRequest) -> Result<Option<PathBuf>> {
     let TrainedModel { model: Model { parameters, running, .. }, record, .. } = model;
-    let (parameters, running) = (tensors::to_vec(parameters)?, tensors::to_vec(running)?);
+    let encoder = model.model.encoder();
+    let (mut parameters, mut running) = (tensors::to_vec(parameters)?, tensors::to_vec(running)?);
+    parameters.truncate(encoder.parameter_len());
+    running.truncate(encoder.buffer_len());
     let names: Vec<String> = request.layers.iter().map(ToString::to_string).collect();
     let outputs: Vec<(&str, usize)> = names.iter().map(String::as_str).zip(places(model, request)?).collect();
     let augment = &record.config.augment;
@@ -78,7 +81,7 @@ fn write_onnx(model: &TrainedModel, request: &ExportRequest) -> Result<Option<Pa
     let config = serde_json::to_string(&record.config).map_err(RunError::internal)?;
     let input = if request.normalise { "pixels in 0..1" } else { "normalised pixels" };
     let export = Export {
-        network: model.model.network(),
+        network: encoder,
         parameters: &parameters,
         running: &running,
         outputs: &outputs,

@@ -3,13 +3,12 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use amdim_core::encoder::Scale;
 use amdim_core::model::Model;
-use amdim_core::tensors;
 use amdim_data::{AugmentConfig, BadImagePolicy, Dataset, EvalBatch, load_eval_batch};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::event::Skipped;
+use crate::layer::Layer;
 use crate::{Result, RunError};
 
 /// Batches decoded ahead.
@@ -29,8 +28,8 @@ pub(crate) struct Pictures<'a> {
 
 /// What turns pictures into features.
 pub(crate) enum Reader<'a> {
-    /// One map of an encoder with its running statistics.
-    Encoder(&'a mut Model, Scale),
+    /// A layer of an encoder with its running statistics; no posterior.
+    Encoder(&'a mut Model, Layer),
     /// The normalised pixels themselves.
     Pixels,
 }
@@ -48,26 +47,28 @@ pub(crate) struct Encoded {
 }
 
 impl<'a> Reader<'a> {
-    /// The encoder's map, or the pixels where there is no model.
-    pub(crate) fn of(model: Option<&'a mut Model>, scale: Scale) -> Self {
-        model.map_or(Self::Pixels, |model| Self::Encoder(model, scale))
+    /// A layer of the encoder, or the pixels where there is no model.
+    pub(crate) fn of(model: Option<&'a mut Model>, layer: Layer) -> Self {
+        model.map_or(Self::Pixels, |model| Self::Encoder(model, layer))
     }
 
     /// Values that one picture of `augment` becomes.
-    pub(crate) fn dim(&self, augment: &AugmentConfig) -> usize {
-        match self {
-            Self::Encoder(model, scale) => model.config().encoder.embedding_dim() * scale.locations(),
+    ///
+    /// # Errors
+    /// `AMDIM_INVALID_ARGUMENT` for a layer that the model does not have.
+    pub(crate) fn dim(&self, augment: &AugmentConfig) -> Result<usize> {
+        Ok(match self {
+            Self::Encoder(model, layer) => layer.shape(model)?.iter().product(),
             Self::Pixels => usize::from(augment.channels) * (augment.pixels as usize).pow(2),
-        }
+        })
     }
 
     /// Features of a batch of normalised pixels, `[pictures, dim]`; maps as `[embedding, side, side]`.
     pub(crate) fn read(&mut self, pixels: Vec<f32>, pictures: usize) -> Result<Vec<f32>> {
         match self {
-            Self::Encoder(model, scale) => {
+            Self::Encoder(model, layer) => {
                 let images = model.images(&pixels, pictures)?;
-                let features = model.embed(&images)?;
-                Ok(tensors::to_vec(&features.channels_first(*scale)?)?)
+                layer.read(model, &images, None)
             }
             Self::Pixels => Ok(pixels),
         }
@@ -84,7 +85,7 @@ pub(crate) fn encode(
     progress: &mut (dyn FnMut(usize) + Send),
     cancel: &AtomicBool,
 ) -> Result<Encoded> {
-    let dim = reader.dim(pictures.augment);
+    let dim = reader.dim(pictures.augment)?;
     let mut encoded = Encoded {
         values: Vec::with_capacity(pictures.indices.len() * dim),
         dim,

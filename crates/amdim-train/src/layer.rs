@@ -2,15 +2,18 @@
 
 use std::fmt;
 
-use amdim_core::encoder::{Features, Scale};
+use amdim_core::encoder::{InnerLayer, Scale};
 use amdim_core::loss::{ObjectiveConfig, posterior_map};
 use amdim_core::model::Model;
 use amdim_core::tensors;
+use amdim_network::MapShape;
+use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
 use crate::{Result, RunError};
 
-/// A layer by its name: `global`, `localN`, `mixture` or `posteriorN`, N being the side of a local map.
+/// A layer by its name: `global`, `localN`, `mixture` or `posteriorN`, N being the side of a local map; `conv` or `fc` of
+/// encoders of kind dim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Layer {
@@ -20,6 +23,8 @@ pub enum Layer {
     Mixture,
     /// The posterior over mixture features at every location of a local map.
     Posterior(Scale),
+    /// A layer before the global vector.
+    Inner(InnerLayer),
 }
 
 impl Layer {
@@ -33,25 +38,48 @@ impl Layer {
             let expected = "a layer of this model (it has no mixture features)";
             config.mixture.ok_or_else(|| RunError::argument("layer", expected, self))
         };
-        if let Self::Map(scale) | Self::Posterior(scale) = self {
+        if let Self::Posterior(scale) = self {
             scale.place("layer", model.scales())?;
         }
         let embedding = config.encoder.embedding_dim();
+        let encoder = model.encoder();
         Ok(match self {
             Self::Map(Scale::GLOBAL) => vec![embedding],
-            Self::Map(scale) => vec![embedding, scale.side(), scale.side()],
+            Self::Map(scale) => {
+                let place = scale.place("layer", model.scales())?;
+                vec![encoder.output_shapes()[place].channels, scale.side(), scale.side()]
+            }
+            Self::Inner(layer) => {
+                let MapShape { channels, height, width } =
+                    encoder.nodes[config.encoder.inner_node(encoder, layer)?].shape;
+                vec![channels, height, width]
+            }
             Self::Mixture => vec![mixture()?.components, embedding],
             Self::Posterior(scale) => vec![mixture()?.components, scale.side(), scale.side()],
         })
     }
 
-    /// The layer of a batch, `[pictures, shape]`, row-major. `objective` is that of the model's configuration.
-    pub(crate) fn read(self, features: &Features, objective: &ObjectiveConfig) -> Result<Vec<f32>> {
-        let no_mixture = || RunError::internal("mixture features are missing");
+    /// The layer of normalised pictures, `[pictures, shape]`, row-major. A posterior needs `objective`, that of the
+    /// model's configuration.
+    pub(crate) fn read(
+        self,
+        model: &mut Model,
+        images: &Tensor,
+        objective: Option<&ObjectiveConfig>,
+    ) -> Result<Vec<f32>> {
+        if let Self::Inner(layer) = self {
+            let map = model.embed_inner(images, layer)?;
+            return Ok(tensors::to_vec(&map.transpose(1, 2).map_err(amdim_core::Error::from)?)?);
+        }
+        let features = model.embed(images)?;
+        let missing = |what: &str| RunError::internal(format!("{what} is missing"));
         Ok(tensors::to_vec(&match self {
             Self::Map(scale) => features.channels_first(scale)?,
-            Self::Mixture => features.mixture().ok_or_else(no_mixture)?.clone(),
-            Self::Posterior(scale) => posterior_map(features, scale, objective)?,
+            Self::Mixture => features.mixture().ok_or_else(|| missing("the mixture"))?.clone(),
+            Self::Posterior(scale) => {
+                posterior_map(&features, scale, objective.ok_or_else(|| missing("the objective"))?)?
+            }
+            Self::Inner(_) => return Err(missing("an inner layer")),
         })?)
     }
 }
@@ -62,6 +90,7 @@ impl fmt::Display for Layer {
             Self::Map(scale) => scale.fmt(f),
             Self::Mixture => f.write_str("mixture"),
             Self::Posterior(scale) => write!(f, "posterior{}", scale.side()),
+            Self::Inner(layer) => layer.fmt(f),
         }
     }
 }
@@ -85,6 +114,9 @@ impl TryFrom<String> for Layer {
         if name == "mixture" {
             return Ok(Self::Mixture);
         }
+        if let Some(&layer) = InnerLayer::ALL.iter().find(|layer| layer.to_string() == name) {
+            return Ok(Self::Inner(layer));
+        }
         match name.strip_prefix("posterior") {
             Some(side) => format!("local{side}").parse().map(Self::Posterior),
             None => name.parse().map(Self::Map),
@@ -103,6 +135,8 @@ mod tests {
             ("local7", Layer::Map(Scale::new(7))),
             ("mixture", Layer::Mixture),
             ("posterior5", Layer::Posterior(Scale::new(5))),
+            ("conv", Layer::Inner(InnerLayer::Conv)),
+            ("fc", Layer::Inner(InnerLayer::Fc)),
         ] {
             assert_eq!(Layer::try_from(name.to_owned()).unwrap(), layer);
             assert_eq!(layer.to_string(), name);

@@ -133,7 +133,7 @@ impl TrainedModel {
 
     /// The encoder as data.
     pub fn describe(&self) -> Description {
-        describe(self.model.network())
+        describe(self.model.encoder())
     }
 
     /// Every f32 tensor under its name in [`ModelInfo`]; the counters of batch norms are left out.

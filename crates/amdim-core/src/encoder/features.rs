@@ -5,20 +5,22 @@ use candle_core::Tensor;
 use super::Scale;
 use crate::{Error, Result};
 
-/// Embeddings of a batch at the scales of an encoder, each `[batch, locations, embedding]`.
+/// Embeddings of a batch at the scales of an encoder, each `[batch, locations, channels]`, and what further parts of its
+/// network made of them.
 #[derive(Debug, Clone)]
 pub struct Features {
     maps: Vec<Tensor>,
     scales: Vec<Scale>,
     mixture: Option<Tensor>,
+    heads: Vec<(&'static str, Tensor)>,
 }
 
 impl Features {
     /// From maps in the order of the encoder's outputs: the global one first, then local ones of other sides.
     ///
     /// # Errors
-    /// [`Error::Shape`] if the maps do not agree in batch and embedding size, the first has several locations, or
-    /// another is not square or as large as one before.
+    /// [`Error::Shape`] if the maps do not agree in batch, the first has several locations, or another is not square or as
+    /// large as one before.
     pub fn new(maps: Vec<Tensor>) -> Result<Self> {
         let first = maps.first().ok_or_else(|| Error::shape("feature maps", &[1], &[0]))?;
         let (batch, _, embedding) = first.dims3()?;
@@ -29,10 +31,10 @@ impl Features {
                 let what = "feature maps (one of 1x1 first, then of other sides)";
                 return Err(Error::shape(what, &[batch, 1, embedding], map.dims()));
             }
-            crate::tensors::expect_shape("feature map", map, &[batch, scale.locations(), embedding])?;
+            crate::tensors::expect_shape("feature map", map, &[batch, scale.locations(), map.dims3()?.2])?;
             scales.push(scale);
         }
-        Ok(Self { maps, scales, mixture: None })
+        Ok(Self { maps, scales, mixture: None, heads: vec![] })
     }
 
     /// The same with mixture features of the global vectors, `[batch, components, embedding]`.
@@ -49,6 +51,20 @@ impl Features {
         Ok(Self { mixture: Some(mixture), ..self })
     }
 
+    /// The same with the results of a method's heads, each `[batch, locations, units]`, by name.
+    pub fn with_heads(self, heads: Vec<(&'static str, Tensor)>) -> Self {
+        Self { heads, ..self }
+    }
+
+    /// What a method's head made of the maps, `[batch, locations, units]`.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] for a head that the model was not made with.
+    pub fn head(&self, name: &str) -> Result<&Tensor> {
+        let found = self.heads.iter().find(|(own, _)| *own == name);
+        Ok(&found.ok_or_else(|| Error::internal(format!("the model has no head {name}")))?.1)
+    }
+
     /// Mixture features, `[batch, components, embedding]`, of models that have them.
     pub fn mixture(&self) -> Option<&Tensor> {
         self.mixture.as_ref()
@@ -59,7 +75,7 @@ impl Features {
         &self.scales
     }
 
-    /// The map of one scale, `[batch, locations, embedding]`.
+    /// The map of one scale, `[batch, locations, channels]`.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] with the scales that there are.
@@ -77,19 +93,19 @@ impl Features {
         self.maps[0].dims()[0]
     }
 
-    /// Dimensions of the embeddings.
+    /// Dimensions of the global vectors; of the local maps too, where the encoder projects them.
     pub fn embedding(&self) -> usize {
         self.maps[0].dims()[2]
     }
 
-    /// The map of one scale as pictures are laid out, `[batch, embedding, side, side]`.
+    /// The map of one scale as pictures are laid out, `[batch, channels, side, side]`.
     ///
     /// # Errors
     /// As [`Features::at`].
     pub fn channels_first(&self, scale: Scale) -> Result<Tensor> {
         let side = scale.side();
         let map = self.at(scale)?.transpose(1, 2)?.contiguous()?;
-        Ok(map.reshape((self.batch(), self.embedding(), side, side))?)
+        Ok(map.reshape((self.batch(), map.dim(1)?, side, side))?)
     }
 
     /// The global vectors, `[batch, embedding]`.
@@ -112,6 +128,7 @@ mod tests {
         let features = Features::new(vec![map(2, 1, 3), map(2, 16, 3)]).unwrap();
         assert_eq!(features.scales(), [Scale::GLOBAL, Scale::new(4)]);
         assert_eq!(features.at(Scale::new(5)).unwrap_err().code(), "AMDIM_INVALID_ARGUMENT");
+        assert_eq!(features.head("none").unwrap_err().code(), "AMDIM_INTERNAL");
         for bad in [
             vec![],
             vec![map(2, 4, 3)],
@@ -119,7 +136,6 @@ mod tests {
             vec![map(2, 1, 3), map(2, 5, 3)],
             vec![map(2, 1, 3), map(2, 4, 3), map(2, 4, 3)],
             vec![map(2, 1, 3), map(3, 4, 3)],
-            vec![map(2, 1, 3), map(2, 4, 2)],
         ] {
             assert_eq!(Features::new(bad).unwrap_err().code(), "AMDIM_SHAPE");
         }

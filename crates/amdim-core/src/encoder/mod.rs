@@ -3,14 +3,16 @@
 mod amdim;
 mod encoder_config;
 mod features;
+mod infomax;
 mod resnet;
 mod scale;
 
 use crate::{Error, Result};
 
 pub use amdim::AmdimEncoder;
-pub use encoder_config::EncoderConfig;
+pub use encoder_config::{EncoderConfig, InnerLayer};
 pub use features::Features;
+pub use infomax::{INFOMAX_SIZES, InfomaxEncoder};
 pub use resnet::{ResNetDepth, ResNetEncoder, STAGE_SIDES};
 pub use scale::Scale;
 pub(crate) use scale::side_of;

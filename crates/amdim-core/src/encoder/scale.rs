@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use amdim_network::{Layer, Network};
+use amdim_network::Network;
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
@@ -24,12 +24,9 @@ impl Scale {
         Self(side)
     }
 
-    /// The scales of an encoder's maps, in the order of its outputs: the global one, then the local ones. Mixture
-    /// features, the last output where there are any, are no map.
+    /// The scales of the maps of an encoder's description, in the order of its outputs: the global one, then the local ones.
     pub fn all_of(encoder: &Network) -> Vec<Self> {
-        let nodes = encoder.outputs.iter().map(|&node| &encoder.nodes[node]);
-        let maps = nodes.filter(|node| !matches!(node.layer, Layer::Mixture(_)));
-        maps.map(|node| Self(node.shape.height)).collect()
+        encoder.output_shapes().iter().map(|shape| Self(shape.height)).collect()
     }
 
     /// Rows (and columns) of the map.

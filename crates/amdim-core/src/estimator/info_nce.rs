@@ -1,8 +1,20 @@
-//! InfoNCE over a batch whose pictures are each other's negatives, at every location of the target map.
+//! InfoNCE: telling the location of a source's own sample among those of other samples.
+//!
+//! ```text
+//! I(X; Y) >= log(1 + K) - loss,   K negatives a positive
+//! ```
+//!
+//! - **Bias.** A bound for any scores and any K, but never above `log(1 + K)`: large where mutual information is.
+//! - **Variance.** Small: each positive is measured against the same sum of negatives, and the value is bounded.
+//! - **Constant.** A function of the source may be added to the scores freely.
 
 use candle_core::{D, Tensor};
 
-use crate::{Error, Result, tensors};
+use super::{Compat, Scores};
+use crate::Result;
+
+/// Score of a picture's own locations among the negatives of the reference, which masks them so.
+const OWN_SCORE: f64 = -10.0;
 
 /// Result of [`info_nce`].
 #[derive(Debug, Clone)]
@@ -35,35 +47,50 @@ pub struct InfoNce {
 /// - scores: `[batch, batch, locations]` (source, target picture, location)
 ///
 /// # Errors
-/// [`Error::InvalidArgument`] for fewer than two pictures; [`Error::Shape`] if the first two dimensions differ.
+/// [`Error::InvalidArgument`](crate::Error::InvalidArgument) for fewer than two pictures;
+/// [`Error::Shape`](crate::Error::Shape) if the first two dimensions differ.
 ///
 /// # Source
 /// van den Oord, Li, Vinyals 2018, "Representation learning with contrastive predictive coding", arXiv 1807.03748,
 /// equation 4; reference `costs.py`, `_model_scores`.
 pub fn info_nce(scores: &Tensor) -> Result<InfoNce> {
-    let (batch, pictures, locations) = scores.dims3()?;
-    tensors::expect_shape("scores", scores, &[batch, batch, locations])?;
-    if batch < 2 {
-        return Err(Error::argument("batch", "at least 2 pictures (each is the others' negative)", pictures));
+    let others = scores.dims3()?.0.saturating_sub(1).max(1);
+    among(&Scores::of_pairs(scores, others)?, None)
+}
+
+/// The bound in nats, `log(1 + K) - loss`; with the reference's peculiarities minus its loss.
+pub(super) fn value(scores: &Scores, compat: Compat) -> Result<Tensor> {
+    Ok(match compat {
+        Compat::None => {
+            let most = (1.0 + scores.negatives_each() as f64).ln();
+            (among(scores, None)?.loss.neg()? + most)?
+        }
+        Compat::RdevonDim => among(scores, Some(OWN_SCORE))?.loss.neg()?,
+    })
+}
+
+/// `own`: a score with which all locations of a source's own picture are further negatives.
+fn among(scores: &Scores, own: Option<f64>) -> Result<InfoNce> {
+    let Scores { positives, negatives } = scores;
+    let mut candidates = negatives.flatten_from(1)?; // [B, K]
+    if let Some(score) = own {
+        let constant = (positives.zeros_like()? + score)?;
+        candidates = Tensor::cat(&[&candidates, &constant], 1)?;
     }
-    let own = Tensor::eye(batch, scores.dtype(), scores.device())?.unsqueeze(2)?; // [B, B, 1]
-    let positives = scores.broadcast_mul(&own)?.sum(1)?; // [B, L]
-    let others = (own.ones_like()? - &own)?;
-    // A picture's own scores are lowered to the smallest one, so that the largest is a negative's.
-    let lowest = scores.detach().flatten_all()?.min(0)?;
-    let candidates = (scores.detach().broadcast_mul(&others)?
-        + own.broadcast_mul(&lowest)?.broadcast_as(scores.dims())?)?;
-    let largest_negative = candidates.flatten_from(1)?.max_keepdim(D::Minus1)?; // [B, 1]
+    let largest_negative = candidates.detach().max_keepdim(D::Minus1)?; // [B, 1]
     let largest = positives.detach().broadcast_maximum(&largest_negative)?; // [B, L]
-    let shifted = scores.broadcast_sub(&largest_negative.unsqueeze(2)?)?;
-    // The own scores' exp may overflow where they far exceed the negatives; they are masked before exp.
-    let negatives =
-        shifted.broadcast_mul(&others)?.exp()?.broadcast_mul(&others)?.flatten_from(1)?.sum_keepdim(1)?;
-    // log(exp(p) + exp(n) * negatives), with the largest of p and n taken out.
-    let from_negatives = largest_negative.broadcast_sub(&largest)?.exp()?.broadcast_mul(&negatives)?; // [B, L]
-    let denominator = ((&positives - &largest)?.exp()? + from_negatives)?.log()?;
-    let log_softmax = ((&positives - &largest)? - denominator)?;
-    let hits = positives.detach().broadcast_gt(&largest_negative)?.to_dtype(scores.dtype())?;
+    let sum = candidates.broadcast_sub(&largest_negative)?.exp()?.sum_keepdim(1)?;
+    // log(exp(p) + exp(n) * sum), with the largest of p and n taken out.
+    let from_negatives = largest_negative.broadcast_sub(&largest)?.exp()?.broadcast_mul(&sum)?; // [B, L]
+    let denominator = ((positives - &largest)?.exp()? + from_negatives)?.log()?;
+    let log_softmax = ((positives - &largest)? - denominator)?;
+    let hits = positives.detach().broadcast_gt(&largest_negative)?.to_dtype(positives.dtype())?;
     let top1 = hits.mean_all()?;
-    Ok(InfoNce { loss: log_softmax.mean_all()?.neg()?, log_softmax, positives, hits, top1 })
+    Ok(InfoNce {
+        loss: log_softmax.mean_all()?.neg()?,
+        log_softmax,
+        positives: positives.clone(),
+        hits,
+        top1,
+    })
 }

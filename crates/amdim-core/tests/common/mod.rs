@@ -75,7 +75,7 @@ pub fn mixture_model(
     executor: ExecutorKind,
     dtype: DType,
 ) -> Model {
-    let config = ModelConfig { encoder, classifiers: classifiers(), classes, mixture };
+    let config = ModelConfig { encoder, classifiers: classifiers(), classes, mixture, infomax: None };
     let placement = Placement { device: Device::Cpu, dtype, executor, precision: Precision::F32, threads: 2 };
     Model::new(config, 5, placement).unwrap()
 }

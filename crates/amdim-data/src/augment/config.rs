@@ -25,6 +25,10 @@ pub struct AugmentConfig {
     /// mean none.
     #[serde(default)]
     pub policy: Option<PolicyConfig>,
+    /// What tells the two views apart, beside what is drawn for each. Files written before there was a choice mean
+    /// augmented.
+    #[serde(default)]
+    pub views: Views,
     /// Random resized crop, once a view.
     pub crop: Option<CropConfig>,
     /// Translation with a reflected border, once a view, after the crop.
@@ -47,6 +51,22 @@ pub struct AugmentConfig {
     /// How JPEG files are decoded. Files written before there was a choice mean exact.
     #[serde(default)]
     pub decode: DecodeMode,
+}
+
+/// What tells the two views of a picture apart.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Views {
+    /// What is drawn for each view alone.
+    #[default]
+    Augmented,
+    /// The first view has lightness, the second colour (L\* and a\*b\*), the other channels being 0; `mean` and `std`
+    /// are those of L\* over 100 and of a\* and b\* plus 128 over 255. At test time a picture has all three. In the
+    /// manner of Tian, Krishnan, Isola 2019 (CMC), arXiv 1906.05849, but with one encoder for both.
+    Lab,
+    /// Each view is another patch, of half the side, of a 3x3 grid on the augmented picture, resized to the whole side.
+    /// At test time a picture is whole. In the manner of van den Oord, Li, Vinyals 2018 (CPC), arXiv 1807.03748.
+    Patches,
 }
 
 /// How JPEG files are decoded.
@@ -112,6 +132,9 @@ impl AugmentConfig {
         check_range("flipProbability", self.flip_probability, 0.0, 1.0)?;
         check_range("grayscaleProbability", self.grayscale_probability, 0.0, 1.0)?;
         self.check_normalisation()?;
+        if self.views == Views::Lab && self.channels != 3 {
+            return Err(DataError::argument("channels", "3 with views lab", self.channels));
+        }
         self.check_eval()?;
         if let Some(policy) = &self.policy {
             policy.validate()?;
@@ -211,6 +234,7 @@ mod tests {
         AugmentConfig {
             flip_probability: 0.5,
             policy: Some(PolicyConfig::Own(vec![vec![(Operation::Invert, 0.5, 0.5)]])),
+            views: Views::Augmented,
             crop: Some(CropConfig { scale: [0.3, 1.0], ratio: [0.7, 1.4] }),
             translate: Some(TranslateConfig { max_pixels: 4, probability: 0.8 }),
             color_jitter: Some(ColorJitterConfig {

@@ -13,7 +13,9 @@ pub mod factor;
 pub mod grayscale;
 pub mod horizontal_flip;
 pub mod hue;
+pub mod lab;
 pub mod normalize;
+pub mod patches;
 pub mod pipeline;
 pub mod policy;
 pub mod resample;
@@ -24,7 +26,7 @@ pub mod translate;
 mod blend;
 mod pixels;
 
-pub use config::{AugmentConfig, ColorJitterConfig, CropConfig, DecodeMode, TranslateConfig};
+pub use config::{AugmentConfig, ColorJitterConfig, CropConfig, DecodeMode, TranslateConfig, Views};
 pub use pipeline::{Pipeline, Scratch};
 pub use policy::PolicyConfig;
 pub use resample::{Extent, Filter, Region, Resampler, Window};

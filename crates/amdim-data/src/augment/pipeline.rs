@@ -1,10 +1,11 @@
 //! The whole pipeline: a decoded picture to two training views or one test view.
 
-use super::config::{AugmentConfig, DecodeMode};
+use super::config::{AugmentConfig, DecodeMode, Views};
+use super::lab::{Kept, LabNormalizer};
 use super::normalize::{self, Normalizer};
 use super::policy::{self, Policy};
 use super::resample::{Filter, Region, Resampler};
-use super::{center_crop, color_jitter, grayscale, horizontal_flip, resized_crop, translate};
+use super::{center_crop, color_jitter, grayscale, horizontal_flip, patches, resized_crop, translate};
 use crate::decode::{self, Part, Wanted};
 use crate::error::Result;
 use crate::image::{Image, check_trainable};
@@ -16,6 +17,8 @@ pub struct Pipeline {
     config: AugmentConfig,
     policy: Option<Policy>,
     normalizer: Normalizer,
+    /// In place of `normalizer`, where views are in L\*a\*b\*.
+    lab: Option<LabNormalizer>,
 }
 
 /// Buffers that a thread keeps between pictures.
@@ -44,6 +47,7 @@ impl Pipeline {
             config: config.clone(),
             policy: config.policy.as_ref().map(Policy::new),
             normalizer: Normalizer::new(&params),
+            lab: (config.views == Views::Lab).then(|| LabNormalizer::new(&params)),
         })
     }
 
@@ -112,12 +116,20 @@ impl Pipeline {
         scratch: &mut Scratch,
         views: [&mut [f32]; 2],
     ) -> Result<()> {
-        let mut views = views.into_iter();
+        let mut views = views.into_iter().zip([Kept::Lightness, Kept::Colour]);
         self.training_images(part, key, scratch, |image, _| {
-            if let Some(view) = views.next() {
-                self.normalizer.apply(image, view);
+            if let Some((view, kept)) = views.next() {
+                self.normalise(image, kept, view);
             }
         })
+    }
+
+    /// The normalised planes of an image; `kept` says which, where they are L\*, a\* and b\*.
+    fn normalise(&self, image: &Image, kept: Kept, planes: &mut [f32]) {
+        match &self.lab {
+            Some(lab) => lab.apply(image, kept, planes),
+            None => self.normalizer.apply(image, planes),
+        }
     }
 
     /// As [`Pipeline::training_views`], before normalisation: hands over each view and what the policy did.
@@ -159,10 +171,10 @@ impl Pipeline {
         check_trainable(part.whole)?;
         let part = part.into_channels(self.config.channels);
         match self.config.eval_resize {
-            None if self.fits(&part) => self.normalizer.apply(&part.image, view),
+            None if self.fits(&part) => self.normalise(&part.image, Kept::All, view),
             resize => {
                 self.center(&part, resize.unwrap_or(self.config.pixels), scratch);
-                self.normalizer.apply(&scratch.view, view);
+                self.normalise(&scratch.view, Kept::All, view);
             }
         }
         Ok(())
@@ -217,6 +229,11 @@ impl Pipeline {
             color_jitter::apply(view, &params);
         }
         grayscale::apply(view, &grayscale::sample(config.grayscale_probability, stream));
+        if config.views == Views::Patches {
+            // Both views ask the same stream, so that their places differ.
+            let places = patches::sample(&mut Stream::for_patches(seed, epoch, sample)).places;
+            patches::apply(view, places[usize::from(index > 0)], resampler, other);
+        }
         done
     }
 }
@@ -232,6 +249,7 @@ mod tests {
         AugmentConfig {
             flip_probability: 0.0,
             policy: None,
+            views: Views::Augmented,
             crop: None,
             translate: None,
             color_jitter: None,

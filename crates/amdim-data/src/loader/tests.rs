@@ -10,6 +10,7 @@ fn augment() -> AugmentConfig {
     AugmentConfig {
         flip_probability: 0.5,
         policy: None,
+        views: crate::augment::Views::Augmented,
         crop: None,
         translate: Some(TranslateConfig { max_pixels: 3, probability: 0.8 }),
         color_jitter: None,

@@ -17,7 +17,7 @@ pub mod proto;
 
 use std::io::Write;
 
-use amdim_network::{Layer, Network};
+use amdim_network::Network;
 use prost::Message;
 
 use self::proto::{EXTERNAL, Model, OperatorSet, StringEntry};
@@ -117,9 +117,7 @@ impl Export<'_> {
                 return Err(argument(name, format!("{expected} values"), actual));
             }
         }
-        // Mixture features are no map.
-        let is_map = |&&node: &&usize| !matches!(self.network.nodes[node].layer, Layer::Mixture(_));
-        let maps = self.network.outputs.iter().take_while(is_map).count();
+        let maps = self.network.outputs.len();
         if self.outputs.is_empty() || self.outputs.iter().any(|&(_, place)| place >= maps) {
             return Err(argument(
                 "outputs",

@@ -7,6 +7,7 @@ mod request;
 
 use amdim_core::encoder::{EncoderConfig, Scale};
 use amdim_core::loss::{MixtureConfig, ObjectiveConfig};
+use amdim_core::method::{DimConfig, MethodConfig, MocoConfig};
 use amdim_core::model::{MixtureShape, ModelConfig};
 use amdim_core::nn::ClassifierConfig;
 use amdim_core::optim::{AdamConfig, ScheduleConfig};
@@ -31,8 +32,17 @@ pub use request::{
 pub struct AmdimConfig {
     /// The encoder.
     pub encoder: EncoderConfig,
-    /// The multiscale objective.
+    /// How the encoder learns from views. Files of the time before there were methods mean `amdim`.
+    #[serde(default)]
+    pub method: MethodName,
+    /// The multiscale objective, where `method` is `amdim`.
     pub objective: ObjectiveConfig,
+    /// Deep InfoMax, where that is the method.
+    #[serde(default)]
+    pub dim: Option<DimConfig>,
+    /// Momentum contrast, where that is the method.
+    #[serde(default)]
+    pub moco: Option<MocoConfig>,
     /// The optimiser.
     pub optimizer: AdamConfig,
     /// The learning-rate schedule.
@@ -63,6 +73,19 @@ pub struct AmdimConfig {
     pub shuffle_buffer: usize,
 }
 
+/// A way to learn from views.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum MethodName {
+    /// AMDIM's multiscale objective.
+    #[default]
+    Amdim,
+    /// Deep InfoMax.
+    Dim,
+    /// Momentum contrast.
+    Moco,
+}
+
 fn usual_buffer() -> usize {
     4096
 }
@@ -77,7 +100,12 @@ impl AmdimConfig {
     /// # Errors
     /// An `AMDIM_INVALID_ARGUMENT` that names the first option out of its range.
     pub fn validate(&self) -> Result<()> {
-        self.objective.validate(&Scale::all_of(&self.encoder.describe()?))?;
+        let encoder = self.encoder.describe()?;
+        match self.method()? {
+            MethodConfig::Amdim => self.objective.validate(&Scale::all_of(&encoder))?,
+            MethodConfig::Dim(dim) => dim.validate(self.batch_size)?,
+            MethodConfig::Moco(moco) => moco.validate(self.batch_size)?,
+        }
         self.optimizer.validate()?;
         self.schedule.validate()?;
         self.classifiers.validate()?;
@@ -119,6 +147,19 @@ impl AmdimConfig {
         Ok(())
     }
 
+    /// The method with its settings.
+    ///
+    /// # Errors
+    /// `AMDIM_INVALID_ARGUMENT` if its settings are missing.
+    fn method(&self) -> Result<MethodConfig> {
+        let missing = |name: &str| RunError::argument(name, "the settings of the method", "null");
+        Ok(match self.method {
+            MethodName::Amdim => MethodConfig::Amdim,
+            MethodName::Dim => MethodConfig::Dim(self.dim.clone().ok_or_else(|| missing("dim"))?),
+            MethodName::Moco => MethodConfig::Moco(self.moco.clone().ok_or_else(|| missing("moco"))?),
+        })
+    }
+
     /// What the shape of a model with classifiers for `classes` classes (0: none) depends on.
     pub fn model(&self, classes: usize) -> ModelConfig {
         let shape = |mixture: &MixtureConfig| MixtureShape {
@@ -129,13 +170,22 @@ impl AmdimConfig {
             encoder: self.encoder.clone(),
             classifiers: self.classifiers.clone(),
             classes,
-            mixture: self.objective.mixture.as_ref().map(shape),
+            mixture: self.objective.mixture.as_ref().filter(|_| self.method == MethodName::Amdim).map(shape),
+            infomax: self
+                .dim
+                .as_ref()
+                .filter(|_| self.method == MethodName::Dim && !self.supervised && !self.encoder_frozen)
+                .map(DimConfig::heads),
         }
     }
 
     /// What an update does.
-    pub fn step(&self) -> StepConfig {
-        StepConfig {
+    ///
+    /// # Errors
+    /// `AMDIM_INVALID_ARGUMENT` if the method's settings are missing.
+    pub fn step(&self) -> Result<StepConfig> {
+        Ok(StepConfig {
+            method: self.method()?,
             objective: self.objective.clone(),
             optimizer: self.optimizer.clone(),
             learns: match (self.supervised, self.encoder_frozen) {
@@ -144,7 +194,7 @@ impl AmdimConfig {
                 (false, false) => Learns::FromViews,
             },
             seed: self.seed,
-        }
+        })
     }
 }
 

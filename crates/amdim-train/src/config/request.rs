@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use amdim_core::encoder::EncoderConfig;
+use amdim_core::encoder::{EncoderConfig, Scale};
 use amdim_core::executor::{ExecutorKind, Precision};
 use amdim_core::loss::Term;
 use amdim_core::nn::ClassifierConfig;
@@ -209,6 +209,8 @@ impl ClassifyRequest {
 pub struct EvaluateRequest {
     /// Test-time transform; for raw pixels too. Its training part is used where heads learn from augmented pictures.
     pub augment: AugmentConfig,
+    /// Which layer of the encoder the heads see, a map as one vector; no posterior.
+    pub layer: Layer,
     /// Which heads; at least one.
     pub heads: Vec<Head>,
     /// The linear head.
@@ -237,6 +239,14 @@ impl EvaluateRequest {
         self.augment.validate()?;
         if self.heads.is_empty() {
             return Err(RunError::argument("heads", "at least one of linear, mlp, knn", "none"));
+        }
+        let task = &self.classifier_task;
+        let encodes_anew = task.augment_train || task.protocol == Protocol::Reference;
+        let is_global = self.layer == Layer::Map(Scale::GLOBAL);
+        if matches!(self.layer, Layer::Posterior(_)) || (!is_global && self.needs_task() && encodes_anew) {
+            let expected =
+                "a layer other than posteriorN; global where the classifier task encodes pictures anew";
+            return Err(RunError::argument("layer", expected, self.layer));
         }
         at_least_one("batchSize", self.batch_size)?;
         at_least_one("threads", self.threads)?;
@@ -441,8 +451,6 @@ pub(super) fn at_least_one(name: &str, value: usize) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use amdim_core::encoder::Scale;
-
     use super::*;
 
     fn task(protocol: Protocol) -> ClassifierTask {

@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use amdim_core::encoder::Scale;
 use amdim_core::model::Model;
 use amdim_data::{AugmentConfig, Dataset};
 use amdim_eval::{Features, KnnClassifier, Labels, LinearConfig, LinearProbe, LinearProgress, Report};
@@ -159,6 +158,7 @@ impl<'a> Evaluation<'a> {
         }
         if let Some(model) = &model {
             check_input(model, &request.augment)?;
+            request.layer.shape(model)?;
         }
         Ok(Self { model, request, data, events, cancel, classes, seconds: BTreeMap::new() })
     }
@@ -232,7 +232,7 @@ impl<'a> Evaluation<'a> {
             threads: request.threads,
             on_bad_image: request.on_bad_image.into(),
         };
-        let reader = Reader::of(self.model.as_deref_mut(), Scale::GLOBAL);
+        let reader = Reader::of(self.model.as_deref_mut(), request.layer);
         let total = indices.len();
         let events = &mut self.events;
         let mut progress = |done| events(&EvaluateEvent { stage, done, total });

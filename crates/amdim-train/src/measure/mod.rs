@@ -145,7 +145,7 @@ impl Measuring<'_> {
         let events = &mut self.events;
         let total = indices.len();
         let mut progress = |done| events(&EvaluateEvent { stage: "encode", done, total });
-        let reader = Reader::of(self.model.as_deref_mut(), Scale::GLOBAL);
+        let reader = Reader::of(self.model.as_deref_mut(), Scale::GLOBAL.into());
         encode(reader, &pictures, &mut progress, self.cancel)
     }
 
@@ -165,8 +165,8 @@ impl Measuring<'_> {
             position: 0,
         };
         let mut loader = Loader::new(Arc::new(pictures), &request.augment, options, None)?;
-        let mut reader = Reader::of(self.model.as_deref_mut(), Scale::GLOBAL);
-        let dim = reader.dim(&request.augment);
+        let mut reader = Reader::of(self.model.as_deref_mut(), Scale::GLOBAL.into());
+        let dim = reader.dim(&request.augment)?;
         let batches = loader.batches_per_epoch();
         let mut sum = 0.0;
         for position in 0..batches {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use amdim_core::train_step::StepReport;
+use amdim_core::train_step::{PartReport, StepReport};
 
 use crate::event::{ClassifierEvent, StepEvent};
 
@@ -62,9 +62,11 @@ impl Meter {
         if let Some(objective) = &report.objective {
             self.objectives += 1;
             self.penalty += objective.penalty;
-            for (term, loss, top1) in &objective.terms {
-                *self.terms.entry(term.to_string()).or_default() += loss;
-                *self.nce_top1.entry(term.to_string()).or_default() += top1;
+            for PartReport { part, loss, top1 } in &objective.parts {
+                *self.terms.entry(part.to_string()).or_default() += loss;
+                if let Some(top1) = top1 {
+                    *self.nce_top1.entry(part.to_string()).or_default() += top1;
+                }
             }
             self.scores[0] += objective.score_mean;
             self.scores[1] += objective.score_std;
@@ -124,7 +126,7 @@ pub(crate) fn rate(pairs: u64, seconds: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use amdim_core::loss::Term;
-    use amdim_core::train_step::{ClassifierReport, ObjectiveReport};
+    use amdim_core::train_step::{ClassifierReport, ObjectiveReport, Part};
 
     use super::*;
 
@@ -132,7 +134,11 @@ mod tests {
         StepReport {
             objective: Some(ObjectiveReport {
                 total: loss,
-                terms: vec![(Term::new(1, 5), loss / 2.0, 0.5)],
+                parts: vec![PartReport {
+                    part: Part::Term(Term::new(1, 5)),
+                    loss: loss / 2.0,
+                    top1: Some(0.5),
+                }],
                 penalty: 0.25,
                 score_mean: 1.0,
                 score_std: 2.0,

@@ -19,7 +19,7 @@ use super::labels::with_labels;
 use super::meter::Meter;
 use super::online::OnlineTest;
 use super::session::Session;
-use crate::config::TrainRequest;
+use crate::config::{MethodName, TrainRequest};
 use crate::event::TrainEvent;
 use crate::place::placement;
 use crate::record::{ComputeRecord, DataRecord, RunRecord};
@@ -62,7 +62,7 @@ pub(super) fn prepare<'a>(
         warnings.push(TrainEvent::warning("AMDIM_CHECKPOINT", change));
     }
     record.compute = Some(compute);
-    let mut learner = Learner::new(model, config.step())?;
+    let mut learner = Learner::new(model, config.step()?)?;
     let mut progress = Progress::default();
     if let Some((file, _)) = &resumed {
         learner.resume(file)?;
@@ -183,7 +183,7 @@ fn take_weights(model: &mut Model, path: &Path, classes: &[String], keep_head: b
         let message = format!("its encoder is {:?}; this run asks for {:?}", theirs.encoder, ours.encoder);
         return Err(amdim_core::Error::Checkpoint { path: path.into(), message }.into());
     }
-    if theirs.mixture == ours.mixture {
+    if (theirs.mixture, &theirs.infomax) == (ours.mixture, &ours.infomax) {
         model.load_encoder(&file.tensors)?;
     } else {
         model.load_encoder_alone(&file.tensors)?;
@@ -214,7 +214,7 @@ fn open_loader(request: &TrainRequest, data: TrainData, progress: &Progress) -> 
 
 fn chance_levels(request: &TrainRequest) -> BTreeMap<String, f64> {
     let config = &request.config;
-    if config.supervised || config.encoder_frozen {
+    if config.supervised || config.encoder_frozen || config.method != MethodName::Amdim {
         return BTreeMap::new();
     }
     let level = |&term| (format!("{term}"), config.objective.chance_level(term, config.batch_size));

@@ -164,6 +164,7 @@ fn tiny_model(place: Placement) -> Result<Model> {
         classifiers: reference_classifiers(),
         classes: 2,
         mixture: None,
+        infomax: None,
     };
     Ok(Model::new(config, 1, place)?)
 }

@@ -1,0 +1,120 @@
+//! Ways to learn an encoder from views without labels, beside AMDIM's own objective: one file a method.
+//!
+//! A method turns the maps of the views into a loss. Everything else is shared: the executors run the encoder, the
+//! [`Learner`](crate::train_step::Learner) moves it and the method's own parameters by Adam, watches with classifiers,
+//! and saves and restores all of it.
+//!
+//! What a method carries from update to update (parameters of critics, queues, moving averages) are named tensors in
+//! the [`TrainState`](crate::train_state::TrainState), so that a checkpoint has them without further work.
+
+mod dim;
+mod moco;
+mod view;
+
+use std::collections::BTreeMap;
+
+use candle_core::Tensor;
+use serde::{Deserialize, Serialize};
+
+use crate::encoder::Features;
+use crate::model::Model;
+use crate::train_step::ObjectiveReport;
+use crate::{Error, Result};
+
+pub use dim::{DimConfig, InfomaxHeads};
+pub use moco::MocoConfig;
+pub(crate) use view::View;
+
+/// Which method, with its settings.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(tag = "name", rename_all = "camelCase")]
+pub enum MethodConfig {
+    /// The multiscale objective of AMDIM, whose settings are the step's `objective`.
+    #[default]
+    Amdim,
+    /// Deep InfoMax.
+    Dim(DimConfig),
+    /// Momentum contrast.
+    Moco(MocoConfig),
+}
+
+impl MethodConfig {
+    /// The method, ready for a model; none for AMDIM, which the learner itself knows.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for settings out of range or that do not fit the model.
+    pub(crate) fn build(&self, model: &Model) -> Result<Option<Box<dyn Method>>> {
+        Ok(match self {
+            Self::Amdim => {
+                check_equal_widths(model)?;
+                None
+            }
+            Self::Dim(config) => Some(Box::new(config.build(model)?)),
+            Self::Moco(config) => Some(Box::new(config.build(model)?)),
+        })
+    }
+}
+
+/// AMDIM's scores are products of the maps themselves.
+fn check_equal_widths(model: &Model) -> Result<()> {
+    if model.has_equal_widths() {
+        return Ok(());
+    }
+    let expected = "dim or moco with an encoder of kind dim, whose maps are not projected to one width";
+    Err(Error::argument("method", expected, "amdim"))
+}
+
+/// What a method sees of an update.
+pub(crate) struct Batch<'a> {
+    /// `[batch, channels, height, width]` each; row i of both shows picture i.
+    pub(crate) views: [&'a Tensor; 2],
+    /// Seed of the run.
+    pub(crate) seed: u64,
+    /// Number of the update.
+    pub(crate) update: u64,
+}
+
+/// Named tensors that a method carries from update to update.
+pub(crate) type Carried = BTreeMap<&'static str, Tensor>;
+
+/// What a method carries before the first update.
+#[derive(Default)]
+pub(crate) struct Start {
+    /// Flat parameters that an optimiser of the same name moves.
+    pub(crate) learnt: Vec<(&'static str, Tensor)>,
+    /// Anything else.
+    pub(crate) kept: Vec<(&'static str, Tensor)>,
+}
+
+/// What a method computed; nothing has moved yet but the model's running statistics.
+pub(crate) struct Outcome {
+    /// Features of each view that the encoder saw, without a tape.
+    pub(crate) features: Vec<Features>,
+    /// Losses and diagnostics.
+    pub(crate) report: ObjectiveReport,
+    /// Gradient of the model's flat parameters.
+    pub(crate) gradient: Tensor,
+    /// Gradients of [`Start::learnt`], by name.
+    pub(crate) learnt_gradients: Vec<(&'static str, Tensor)>,
+    /// New values of [`Start::kept`], by name.
+    pub(crate) kept: Vec<(&'static str, Tensor)>,
+}
+
+/// A way to learn from views.
+pub(crate) trait Method: Send {
+    /// What is carried before the first update of `model`; `seed` alone fixes what is drawn.
+    fn start(&self, model: &Model, seed: u64) -> Result<Start>;
+
+    /// Losses and gradients of a batch. Gradients move parameters along their negative.
+    fn compute(&mut self, model: &mut Model, batch: &Batch<'_>, carried: &Carried) -> Result<Outcome>;
+
+    /// Called after the parameters have moved.
+    fn after_update(&self, _model: &Model, _carried: &mut Carried) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// What a method carries under a name.
+pub(crate) fn carried<'a>(carried: &'a Carried, name: &str) -> Result<&'a Tensor> {
+    carried.get(name).ok_or_else(|| Error::internal(format!("the state has no {name}")))
+}

@@ -1,0 +1,44 @@
+import { mergeOverrides } from '../config/merge.js'
+import type { AmdimConfig, ConfigOverrides } from '../config/types.js'
+import type { TrainOptions } from './options.js'
+import { trainAmdim } from './train-amdim.js'
+import type { TrainingRun } from './training-run.js'
+
+/** A way to learn an encoder from views without labels. */
+export type Method = AmdimConfig['method']
+
+/** Options of {@link trainInfomax}: those of {@link trainAmdim} and the method. */
+export interface InfomaxOptions extends TrainOptions {
+  /**
+   * `amdim`: the multiscale objective. `dim`: Deep InfoMax, whose settings are `config.dim`. `moco`: momentum contrast,
+   * whose settings are `config.moco`.
+   *
+   * @default 'amdim'; with `continueFrom` or `resume` that of the file
+   */
+  method?: Method
+}
+
+/**
+ * Trains an encoder by a method of the InfoMax family; everything but the loss is as with {@link trainAmdim}: data,
+ * checkpoints and exact resume, events, evaluation, the model that comes out.
+ *
+ * Without a preset a run starts from that of its method: `tiny`, `dim` or `moco`.
+ *
+ * @returns a handle to await, to iterate over, and to cancel
+ * @throws {@link AmdimError} when awaited, as with {@link trainAmdim}
+ * @example
+ * ```ts
+ * import { trainInfomax } from 'amdim';
+ *
+ * const { model } = await trainInfomax({
+ *   method: 'dim',
+ *   data: 'data/cifar10-sample.tar.gz',
+ *   config: { dim: { bound: 'info-nce', priorWeight: 0 } },
+ *   minutes: 2,
+ * });
+ * ```
+ */
+export function trainInfomax({ method, ...options }: InfomaxOptions): TrainingRun {
+  if (method === undefined) return trainAmdim(options)
+  return trainAmdim({ ...options, config: mergeOverrides(options.config, { method }) as ConfigOverrides })
+}
