@@ -91,7 +91,7 @@ describe('amdim', () => {
     ],
     [['plan', 'tiny', '--pictures', '63'], 'pictures: expected at least a batch (64), got 63'],
     [['plan', 'tiny', '--base-width', '0'], 'encoder.baseWidth: expected a whole number >= 1'],
-    [['bench', '--size', '33'], 'encoder.encoderSize: expected one of 32, 64, 128, got 33'],
+    [['bench', '--size', '33'], 'encoder.encoderSize: expected one of 28, 32, 64, 128, got 33'],
     [['bench', '--precision', 'f16'], 'precision: expected one of auto, f32, bf16, got "f16"'],
     [['bench', '--batch', '1'], 'batchSize: expected a whole number >= 2'],
     [['doctor', '--device', 'gpu'], 'device: expected auto, cpu, cuda, cuda:N or metal, got "gpu"'],

@@ -40,7 +40,7 @@ describe('jsonSchema', () => {
 
 describe('expectation', () => {
   it.each([
-    ['encoder.encoderSize', 'one of 32, 64, 128'],
+    ['encoder.encoderSize', 'one of 28, 32, 64, 128'],
     ['encoder.baseWidth', 'a whole number >= 1 and <= 4096'],
     ['optimizer.beta1', 'a number >= 0 and < 1'],
     ['optimizer.gradientClip', 'a number > 0, or null'],

@@ -177,7 +177,7 @@ describe('a bad configuration', () => {
     [
       'an unknown size',
       { encoder: { encoderSize: 33 } },
-      'encoder.encoderSize: expected one of 32, 64, 128, got 33',
+      'encoder.encoderSize: expected one of 28, 32, 64, 128, got 33',
     ],
     [
       'an unknown option',

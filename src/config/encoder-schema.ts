@@ -7,17 +7,18 @@ import type { EncoderConfig } from './types.js'
 /** Defaults of the options that depend on the kind. */
 interface KindDefaults {
   baseWidth: number
-  embeddingDim: number
+  /** Where it is another than that of the kinds beside it. */
+  embeddingDim?: number
   blockDepth: number | null
   batchNorm: boolean
   localMaps: (typeof STAGE_SIDES)[number][] | null
 }
 
-const RESNET: KindDefaults = { baseWidth: 64, embeddingDim: 256, blockDepth: null, batchNorm: true, localMaps: [4, 8] }
+const RESNET: KindDefaults = { baseWidth: 64, blockDepth: null, batchNorm: true, localMaps: [4, 8] }
 
 /** The kinds, each with its defaults. */
 export const ENCODER_KINDS = {
-  amdim: { baseWidth: 32, embeddingDim: 256, blockDepth: 3, batchNorm: false, localMaps: null },
+  amdim: { baseWidth: 32, blockDepth: 3, batchNorm: false, localMaps: null },
   resnet18: RESNET,
   resnet34: RESNET,
   resnet50: RESNET,
@@ -28,6 +29,9 @@ export const ENCODER_KINDS = {
 export type EncoderKind = keyof typeof ENCODER_KINDS
 
 const { amdim } = ENCODER_KINDS
+
+/** Dimensions of an embedding of most kinds. */
+const EMBEDDING_DIM = 256
 
 const options = z
   .strictObject({
@@ -48,7 +52,7 @@ const options = z
       'base-width',
     ),
     embeddingDim: field(
-      count().max(65_536).default(amdim.embeddingDim),
+      count().max(65_536).default(EMBEDDING_DIM),
       'dimensions of an embedding (n_rkhs); by default 64 with kind dim',
       'embedding-dim',
     ),
@@ -109,5 +113,6 @@ export function withKindDefaults(
   const next = overrides.kind
   if (next === undefined || next === kind || !Object.hasOwn(ENCODER_KINDS, next)) return overrides
   const given = Object.entries(overrides).filter(([, value]) => value !== undefined)
-  return { ...ENCODER_KINDS[next], ...Object.fromEntries(given) }
+  const usual = kind === 'dim' ? { embeddingDim: EMBEDDING_DIM } : {}
+  return { ...usual, ...ENCODER_KINDS[next], ...Object.fromEntries(given) }
 }

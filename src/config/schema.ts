@@ -232,6 +232,16 @@ export const configSchema = z
       'pictures a step (two views each)',
       'batch-size',
     ),
+    chunkSize: field(
+      z.int().min(2).max(65_536).nullable().default(null),
+      'most pictures that go through the encoder at once, twice, for batches that do not fit in memory; null: the whole batch',
+      'chunk-size',
+    ),
+    statisticsFrozen: field(
+      z.boolean().default(false),
+      'batch norms take their running statistics in training too, which then stay',
+      'statistics-frozen',
+    ),
     shuffleBuffer: field(
       count().max(4_294_967_295).default(4096),
       'pictures among which the next one of tar shards or Parquet files is drawn; they are kept in memory, encoded',
@@ -295,6 +305,9 @@ export const configSchema = z
         mismatch(['augment', name], `expected one number a channel (${augment.channels})`)
     if (augment.evalResize !== null && augment.evalResize < augment.pixels)
       mismatch(['augment', 'evalResize'], `expected at least augment.pixels (${augment.pixels})`)
+    const { batchSize, chunkSize } = config
+    if (chunkSize !== null && Math.floor(batchSize / Math.ceil(batchSize / chunkSize)) < 2)
+      mismatch(['chunkSize'], `expected a number by which a batch of ${batchSize} falls into parts of 2 or more`)
     if (config.supervised && config.encoderFrozen)
       mismatch(['supervised'], 'expected false beside a frozen encoder')
     if (config.supervised && !config.classifiers.enabled)

@@ -23,7 +23,7 @@ const ROWS: readonly { name: string; title: string; config: ConfigOverrides }[] 
   {
     name: 'local-concatenated',
     title: 'DIM(L), JSD, concatenate and convolve',
-    config: { dim: { ...LOCAL, critic: 'concatenated' } },
+    config: { dim: { ...LOCAL, critic: 'concatenated', negatives: 1 } },
   },
   { name: 'local-no-prior', title: 'DIM(L), JSD, no prior', config: { dim: { ...LOCAL, priorWeight: 0 } } },
   {

@@ -86,6 +86,8 @@ fn step(c: &mut Criterion) {
         let model = Model::new(config, 1, placement).unwrap();
         let config = StepConfig {
             method: MethodConfig::Amdim,
+            chunk_size: None,
+            statistics_frozen: false,
             objective,
             optimizer: optimizer(),
             learns: Learns::FromViews,

@@ -16,6 +16,7 @@ use amdim_network::{MapShape, Network, Parameter};
 use amdim_random::{Purpose, Stream};
 use candle_core::{DType, Device, Tensor};
 
+use crate::chunks::{largest, parts};
 use crate::encoder::Scale;
 use crate::executor::Precision;
 use crate::loss::{ObjectiveConfig, SourcePositions, Term};
@@ -25,8 +26,8 @@ use crate::optim::{Adam, AdamConfig, clip_factor};
 use crate::step_memory::StepMemory;
 use crate::train_state::TrainState;
 use crate::train_step::{
-    CLASSIFIERS, ClassifierReport, ENCODER, Learns, ObjectiveReport, Part, PartReport, StepReport, mean,
-    no_labels,
+    CLASSIFIERS, ClassifierReport, ENCODER, Learns, ObjectiveReport, Part, PartReport, StepConfig,
+    StepReport, mean, no_labels,
 };
 use crate::{Error, Result, tensors};
 
@@ -78,11 +79,8 @@ pub(crate) trait FastStep: Send {
 }
 
 /// A fast step for a model, or none where its placement or type has none.
-pub(crate) fn build(
-    model: &Model,
-    objective: &ObjectiveConfig,
-    learns: Learns,
-) -> Result<Option<Box<dyn FastStep>>> {
+pub(crate) fn build(model: &Model, config: &StepConfig) -> Result<Option<Box<dyn FastStep>>> {
+    let learns = config.learns;
     let placement = model.placement();
     // The fused loss multiplies maps of one width; others are left to the form for any tensors.
     if !model.has_equal_widths() {
@@ -92,8 +90,8 @@ pub(crate) fn build(
         return Ok(None);
     }
     Ok(Some(match placement.precision {
-        Precision::Bf16 => Box::new(CpuStep::<Bf16>::new(model, objective, learns)?),
-        Precision::Auto | Precision::F32 => Box::new(CpuStep::<f32>::new(model, objective, learns)?),
+        Precision::Bf16 => Box::new(CpuStep::<Bf16>::new(model, config)?),
+        Precision::Auto | Precision::F32 => Box::new(CpuStep::<f32>::new(model, config)?),
     }))
 }
 
@@ -260,10 +258,24 @@ struct CpuStep<S: Stored<Real = f32>> {
     map_gradients: [Vec<Vec<f32>>; VIEWS],
     heads: Option<Heads>,
     partials: Vec<f64>,
+    /// Where a batch takes part after part through the encoder.
+    chunked: Option<Chunked<S>>,
+}
+
+/// What a step in parts holds of the whole batch. (Gao, Zhang, Han, Callan 2021, arXiv 2101.06983.)
+struct Chunked<S> {
+    /// Most pictures of a part.
+    most: usize,
+    /// The maps of both views.
+    maps: [Vec<Vec<S>>; VIEWS],
+    /// Running statistics that the second passes move, and nobody reads.
+    running: Vec<f32>,
 }
 
 impl<S: Stored<Real = f32>> CpuStep<S> {
-    fn new(model: &Model, objective: &ObjectiveConfig, learns: Learns) -> Result<Self> {
+    fn new(model: &Model, config: &StepConfig) -> Result<Self> {
+        let StepConfig { objective, learns, chunk_size, statistics_frozen, .. } = config;
+        let learns = *learns;
         let (kernel, network) = (Kernel::selected()?, Arc::clone(model.network()));
         let pool = Arc::new(Pool::new(model.placement().threads)?);
         let embedding = model.config().encoder.embedding_dim();
@@ -296,8 +308,12 @@ impl<S: Stored<Real = f32>> CpuStep<S> {
         };
         let locations: Vec<usize> = network.output_shapes().iter().map(MapShape::locations).collect();
         let heads = model.classifiers.as_ref();
+        let passes = if chunk_size.is_some() { 1 } else { VIEWS };
+        let mut engine = CpuNetwork::new(Arc::clone(&network), kernel, Arc::clone(&pool), passes)?;
+        engine.freeze_statistics(*statistics_frozen);
         Ok(Self {
-            engine: CpuNetwork::new(Arc::clone(&network), kernel, Arc::clone(&pool), VIEWS)?,
+            engine,
+            chunked: chunk_size.map(|most| Chunked { most, maps: [vec![], vec![]], running: vec![] }),
             nce: Nce::new(config, &locations, embedding, kernel)?,
             scales: scales.to_vec(),
             objective: objective.clone(),
@@ -321,9 +337,7 @@ impl<S: Stored<Real = f32>> CpuStep<S> {
         key: (u64, u64),
     ) -> Result<StepReport> {
         let batch = views[0].len() / self.network.input.len();
-        for (slot, view) in views.into_iter().enumerate() {
-            self.engine.forward(slot, &mut self.running[0], view, batch)?;
-        }
+        self.forward(views, batch)?;
         self.resize_map_gradients(batch);
         self.keep_features(batch);
         let mut report = StepReport { objective: None, classifier: None, gradient_norm: 0.0 };
@@ -335,12 +349,7 @@ impl<S: Stored<Real = f32>> CpuStep<S> {
             check_finite("the loss", objective.total, key.1)?;
             report.objective = Some(objective);
         }
-        self.encoder.gradient.fill(0.0);
-        let count = self.network.outputs.len();
-        for (slot, gradients) in self.map_gradients.iter().enumerate() {
-            let gradients: [&[f32]; MOST_MAPS] = each_map(count, |map| &gradients[map][..]);
-            self.engine.backward(slot, &gradients[..count], &mut self.encoder.gradient)?;
-        }
+        self.backward(views, batch)?;
         report.gradient_norm =
             gradient_norm(&self.pool, self.kernel, &self.encoder.gradient, &mut self.partials);
         check_finite("the gradient", report.gradient_norm, key.1)?;
@@ -350,10 +359,79 @@ impl<S: Stored<Real = f32>> CpuStep<S> {
         Ok(report)
     }
 
+    /// Takes both views through the encoder; running statistics move.
+    fn forward(&mut self, views: [&[f32]; VIEWS], batch: usize) -> Result<()> {
+        let Self { engine, running: [running, _], network, chunked, .. } = self;
+        let Some(Chunked { most, maps, .. }) = chunked else {
+            for (slot, view) in views.into_iter().enumerate() {
+                engine.forward(slot, running, view, batch)?;
+            }
+            return Ok(());
+        };
+        let picture = network.input.len();
+        for (view, maps) in views.into_iter().zip(maps) {
+            maps.resize_with(network.outputs.len(), Vec::new);
+            for (map, &node) in maps.iter_mut().zip(&network.outputs) {
+                map.resize(batch * network.nodes[node].shape.len(), S::from_real(0.0));
+            }
+            for part in parts(batch, *most) {
+                engine.forward(0, running, &view[part.start * picture..part.end * picture], part.len())?;
+                for (place, map) in maps.iter_mut().enumerate() {
+                    let values = map.len() / batch;
+                    map[part.start * values..part.end * values].copy_from_slice(engine.output(0, place));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The gradient of the encoder from those of the maps.
+    fn backward(&mut self, views: [&[f32]; VIEWS], batch: usize) -> Result<()> {
+        let Self { engine, running: [running, _], network, chunked, map_gradients, encoder, .. } = self;
+        let count = network.outputs.len();
+        encoder.gradient.fill(0.0);
+        let Some(chunked) = chunked else {
+            for (slot, gradients) in map_gradients.iter().enumerate() {
+                let gradients: [&[f32]; MOST_MAPS] = each_map(count, |map| &gradients[map][..]);
+                engine.backward(slot, &gradients[..count], &mut encoder.gradient)?;
+            }
+            return Ok(());
+        };
+        let picture = network.input.len();
+        chunked.running.resize(running.len(), 0.0);
+        for (view, gradients) in views.into_iter().zip(map_gradients) {
+            for part in parts(batch, chunked.most) {
+                // The statistics have moved by these pictures already.
+                chunked.running.copy_from_slice(running);
+                let images = &view[part.start * picture..part.end * picture];
+                engine.forward(0, &mut chunked.running, images, part.len())?;
+                let gradients: [&[f32]; MOST_MAPS] = each_map(count, |map| {
+                    let values = gradients[map].len() / batch;
+                    &gradients[map][part.start * values..part.end * values]
+                });
+                engine.backward(0, &gradients[..count], &mut encoder.gradient)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A map of the last forward pass of a view.
+    fn map(&self, view: usize, map: usize) -> &[S] {
+        match &self.chunked {
+            Some(chunked) => chunked.maps[view].get(map).map_or(&[], Vec::as_slice),
+            None => self.engine.output(view, map),
+        }
+    }
+
     /// The objective on the maps of both views; their gradients go to `map_gradients`.
     fn objective(&mut self, batch: usize, positions: &SourcePositions) -> Result<ObjectiveReport> {
-        let (engine, count) = (&self.engine, self.network.outputs.len());
-        let maps = [0, 1].map(|slot| each_map(count, |map| engine.output(slot, map)));
+        let (engine, chunked, count) = (&self.engine, &self.chunked, self.network.outputs.len());
+        let maps = [0, 1].map(|view| {
+            each_map(count, |map| match chunked {
+                Some(chunked) => &chunked.maps[view][map][..],
+                None => engine.output(view, map),
+            })
+        });
         let positions = positions_of(&self.scales, positions);
         let [first, second] = &mut self.map_gradients;
         let report = self.nce.run(
@@ -411,14 +489,15 @@ impl<S: Stored<Real = f32>> CpuStep<S> {
 
     /// Copies the global features of both views for the classifiers.
     fn keep_features(&mut self, batch: usize) {
-        let Some(heads) = &mut self.heads else { return };
+        let Some(mut heads) = self.heads.take() else { return };
         let length = batch * heads.embedding;
         heads.features.resize(VIEWS * length, 0.0);
-        for (slot, features) in heads.features.chunks_exact_mut(length).enumerate() {
-            for (to, value) in features.iter_mut().zip(self.engine.output(slot, GLOBAL)) {
+        for (view, features) in heads.features.chunks_exact_mut(length).enumerate() {
+            for (to, value) in features.iter_mut().zip(self.map(view, GLOBAL)) {
                 *to = value.to_real();
             }
         }
+        self.heads = Some(heads);
     }
 }
 
@@ -502,7 +581,7 @@ impl<S: Stored<Real = f32>> FastStep for CpuStep<S> {
         let maps = |slot| {
             let shapes = self.network.output_shapes();
             let maps = shapes.iter().enumerate().map(|(place, shape)| -> Result<Tensor> {
-                let map = self.engine.output(slot, place);
+                let map = self.map(slot, place);
                 let values: Vec<f32> = map.iter().map(|value| value.to_real()).collect();
                 Ok(Tensor::from_vec(values, (batch, shape.locations(), shape.channels), &Device::Cpu)?)
             });
@@ -512,17 +591,21 @@ impl<S: Stored<Real = f32>> FastStep for CpuStep<S> {
     }
 
     fn memory(&self, batch: usize) -> StepMemory {
-        let network = self.engine.memory(batch);
+        let most = self.chunked.as_ref().map(|chunked| chunked.most);
+        let network = self.engine.memory(largest(batch, most));
         let threads = self.pool.threads();
         let outputs: usize = self.network.output_shapes().iter().map(MapShape::len).sum();
         let running = self.running.len() * self.network.buffer_len();
+        let chunk_running = most.map_or(0, |_| self.network.buffer_len());
         let heads = self.heads.as_ref();
         let learnt = || [&self.encoder].into_iter().chain(heads.map(|heads| &heads.learnt));
         StepMemory {
             parameters: network.parameters
                 + learnt().map(Learnt::bytes).sum::<usize>()
-                + running * size_of::<f32>(),
-            maps: network.maps + VIEWS * batch * outputs * size_of::<f32>(),
+                + (running + chunk_running) * size_of::<f32>(),
+            maps: network.maps
+                + VIEWS * batch * outputs * size_of::<f32>()
+                + most.map_or(0, |_| VIEWS * batch * outputs * size_of::<S>()),
             loss: self.loss_bytes(batch) + heads.map_or(0, |heads| heads.bytes(batch, threads, self.learns)),
             scratch: network.scratch,
             // Parameters and two moments, in three forms.

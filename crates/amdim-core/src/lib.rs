@@ -31,6 +31,7 @@
 //! ```
 
 pub mod checkpoint;
+mod chunks;
 mod cpu_step;
 pub mod critic;
 pub mod device;
@@ -49,4 +50,5 @@ pub mod tensors;
 pub mod train_state;
 pub mod train_step;
 
+pub use chunks::check_chunk_size;
 pub use error::{Error, Result};

@@ -128,6 +128,8 @@ pub struct Model {
     executor: Box<dyn Executor>,
     /// Runs the encoder up to an inner layer; made when one is first asked for.
     inner: Option<(InnerLayer, Box<dyn Executor>)>,
+    /// Whether training passes take the running statistics, which stay.
+    frozen: bool,
     /// Flat parameters of the encoder, `[parameter_len]`.
     pub parameters: Tensor,
     /// Flat running statistics of the encoder, `[buffer_len]`.
@@ -164,6 +166,7 @@ impl Model {
             placement,
             executor,
             inner: None,
+            frozen: false,
             parameters,
             running,
             passes,
@@ -225,8 +228,17 @@ impl Model {
         self.executor.forward(parameters, running, images)
     }
 
+    /// Whether the batch norms of training passes take the running statistics, which then stay.
+    pub(crate) fn freeze_statistics(&mut self, frozen: bool) {
+        self.frozen = frozen;
+        self.executor.freeze_statistics(frozen);
+    }
+
     /// Counts training passes that moved the running statistics.
     pub(crate) fn count_passes(&mut self, count: u64) {
+        if self.frozen {
+            return;
+        }
         for (passes, buffer) in self.passes.iter_mut().zip(&self.network.buffers) {
             *passes += count * u64::from(buffer.used);
         }

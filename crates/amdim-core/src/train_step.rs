@@ -7,6 +7,7 @@ use candle_core::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{Checkpoint, FORMAT_VERSION, Header, Progress};
+use crate::chunks::parts;
 use crate::cpu_step::{self, FastStep};
 use crate::encoder::Features;
 use crate::executor::with_slice;
@@ -48,6 +49,11 @@ pub struct StepConfig {
     pub optimizer: AdamConfig,
     /// What moves the encoder.
     pub learns: Learns,
+    /// Most pictures that go through the encoder at once, at least 2: a larger batch takes part after part, twice, and
+    /// all of it is in the loss. None: the whole batch at once.
+    pub chunk_size: Option<usize>,
+    /// Whether batch norms take their running statistics in training too, which then stay.
+    pub statistics_frozen: bool,
     /// Seed of source positions and dropout.
     pub seed: u64,
 }
@@ -184,7 +190,8 @@ impl Learner {
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for settings out of range, or no classifiers where only they, or from them, is learnt.
-    pub fn new(model: Model, config: StepConfig) -> Result<Self> {
+    pub fn new(mut model: Model, config: StepConfig) -> Result<Self> {
+        model.freeze_statistics(config.statistics_frozen);
         let learns_from_views = config.learns == Learns::FromViews;
         let is_amdim = learns_from_views && config.method == MethodConfig::Amdim;
         if is_amdim {
@@ -216,8 +223,7 @@ impl Learner {
             }
             state.carried.extend(learnt.into_iter().chain(kept));
         }
-        let fast =
-            if method.is_some() { None } else { cpu_step::build(&model, &config.objective, config.learns)? };
+        let fast = if method.is_some() { None } else { cpu_step::build(&model, &config)? };
         let placement = model.placement();
         let mask = || parameters::used_mask(&model.network().parameters, placement.dtype, &placement.device);
         let used = if fast.is_some() { None } else { Some(mask()?) };
@@ -365,13 +371,19 @@ impl Learner {
         Ok(computed)
     }
 
+    /// Opens a pass on both views.
+    fn open(&mut self, views: [&Tensor; 2]) -> Result<[View; 2]> {
+        let chunk_size = self.config.chunk_size;
+        Ok([
+            View::open(&mut self.model, views[0], chunk_size)?,
+            View::open(&mut self.model, views[1], chunk_size)?,
+        ])
+    }
+
     /// The classifiers' losses, and their gradient back through the global maps of both views.
     fn supervised(&mut self, views: [&Tensor; 2], labels: &[i64]) -> Result<Computed> {
-        let passes = [self.model.forward(views[0])?, self.model.forward(views[1])?];
-        let features = vec![
-            self.model.features(passes[0].outputs.clone())?,
-            self.model.features(passes[1].outputs.clone())?,
-        ];
+        let passes = self.open(views)?;
+        let features = vec![passes[0].features(&self.model)?, passes[1].features(&self.model)?];
         let (rows, mode) = (globals(&features)?, self.classifier_mode());
         let heads = self.model.classifiers.as_mut().filter(|_| labels.iter().any(|&label| label >= 0));
         let (classifier, feature_gradient) =
@@ -379,11 +391,10 @@ impl Learner {
         let batch = views[0].dims()[0];
         let mut gradient: Option<Tensor> = None;
         for (view, pass) in passes.into_iter().enumerate() {
-            let mut maps =
-                pass.outputs.iter().map(Tensor::zeros_like).collect::<candle_core::Result<Vec<_>>>()?;
+            let mut maps = pass.zeros()?;
             let global = feature_gradient.narrow(0, view * batch, batch)?;
             maps[0] = global.reshape(maps[0].shape())?;
-            let own = pass.backward(&maps)?;
+            let own = pass.backward_from(&mut self.model, &maps)?;
             gradient = Some(gradient.map_or(Ok(own.clone()), |sum| sum + own)?);
         }
         computed(features, None, Some(classifier), gradient)
@@ -408,7 +419,8 @@ impl Learner {
         let report = with_slice(views[0], |first| {
             with_slice(views[1], |second| fast.compute([first, second], labels, positions, key))
         })?;
-        self.model.count_passes(2);
+        let passes = self.config.chunk_size.map_or(1, |most| parts(batch, most).count());
+        self.model.count_passes(2 * passes as u64);
         Ok(report)
     }
 
@@ -524,7 +536,8 @@ impl Learner {
     /// What the method computes, and the classifiers on the views that it looked at.
     fn by_method(&mut self, views: [&Tensor; 2], labels: &[i64]) -> Result<Computed> {
         let Some(method) = &mut self.method else { return Err(Error::internal("there is no method")) };
-        let batch = method::Batch { views, seed: self.config.seed, update: self.update };
+        let StepConfig { seed, chunk_size, .. } = self.config;
+        let batch = method::Batch { views, seed, update: self.update, chunk_size };
         let outcome = method.compute(&mut self.model, &batch, &self.state.carried)?;
         let seen = outcome.features.iter().map(Features::batch).sum();
         let classifier = self.classify(&outcome.features, &labels[..seen])?;
@@ -543,12 +556,12 @@ impl Learner {
         views: [&Tensor; 2],
         positions: &SourcePositions,
     ) -> Result<(Vec<Features>, ObjectiveReport, Tensor)> {
-        let [first, second] =
-            [View::open(&mut self.model, views[0])?, View::open(&mut self.model, views[1])?];
+        let [first, second] = self.open(views)?;
         let loss = multiscale_loss([&first.taped, &second.taped], positions, &self.config.objective)?;
         let gradients = loss.total.backward()?;
         let detached = vec![first.features(&self.model)?, second.features(&self.model)?];
-        let gradient = (first.backward(&gradients)? + second.backward(&gradients)?)?;
+        let gradient =
+            (first.backward(&mut self.model, &gradients)? + second.backward(&mut self.model, &gradients)?)?;
         let scalar = tensors::to_scalar;
         let report = ObjectiveReport {
             total: scalar(&loss.total)?,

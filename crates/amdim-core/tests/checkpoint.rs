@@ -38,8 +38,15 @@ fn mixing_learner(executor: ExecutorKind, mixes: bool) -> Learner {
         terms: vec![Term::new(1, 5), Term::new(5, 5)],
         mixture: mixes.then(mixture),
     };
-    let config =
-        StepConfig { method: MethodConfig::Amdim, objective, optimizer, learns: Learns::FromViews, seed: 3 };
+    let config = StepConfig {
+        method: MethodConfig::Amdim,
+        chunk_size: None,
+        statistics_frozen: false,
+        objective,
+        optimizer,
+        learns: Learns::FromViews,
+        seed: 3,
+    };
     let shape = mixes.then(mixture_shape);
     Learner::new(mixture_model(encoder(32, true), shape, 3, executor, DType::F32), config).unwrap()
 }

@@ -59,8 +59,19 @@ fn learner_of(
         weight_decay: 1e-5,
         gradient_clip: Some(2.0),
     };
-    Learner::new(model, StepConfig { method: MethodConfig::Amdim, objective, optimizer, learns, seed: 3 })
-        .unwrap()
+    Learner::new(
+        model,
+        StepConfig {
+            method: MethodConfig::Amdim,
+            chunk_size: None,
+            statistics_frozen: false,
+            objective,
+            optimizer,
+            learns,
+            seed: 3,
+        },
+    )
+    .unwrap()
 }
 
 fn views(seed: u64) -> [Tensor; 2] {

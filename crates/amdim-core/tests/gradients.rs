@@ -142,7 +142,15 @@ fn encoder_by_every_parameter(
         gradient_clip: None,
     };
     let objective = ObjectiveConfig { mixture: mixes.then(mixture), ..objective() };
-    let config = StepConfig { method: MethodConfig::Amdim, objective, optimizer, learns, seed: 1 };
+    let config = StepConfig {
+        method: MethodConfig::Amdim,
+        chunk_size: None,
+        statistics_frozen: false,
+        objective,
+        optimizer,
+        learns,
+        seed: 1,
+    };
     let mut learner = Learner::new(model, config).unwrap();
     let at = flat(&learner.model().unwrap().parameters);
     let mut compute = |x: &[f64]| {

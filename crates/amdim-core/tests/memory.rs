@@ -53,7 +53,15 @@ fn mixing_learner(
     };
     Learner::new(
         model,
-        StepConfig { method: MethodConfig::Amdim, objective, optimizer, learns: Learns::FromViews, seed: 3 },
+        StepConfig {
+            method: MethodConfig::Amdim,
+            chunk_size: None,
+            statistics_frozen: false,
+            objective,
+            optimizer,
+            learns: Learns::FromViews,
+            seed: 3,
+        },
     )
     .unwrap()
 }

@@ -359,7 +359,15 @@ fn step(objective: ObjectiveConfig) -> StepConfig {
         weight_decay: 0.0,
         gradient_clip: None,
     };
-    StepConfig { method: MethodConfig::Amdim, objective, optimizer, learns: Learns::FromViews, seed: 1 }
+    StepConfig {
+        method: MethodConfig::Amdim,
+        chunk_size: None,
+        statistics_frozen: false,
+        objective,
+        optimizer,
+        learns: Learns::FromViews,
+        seed: 1,
+    }
 }
 
 fn learner(model: amdim_core::model::Model, objective: ObjectiveConfig) -> Learner {

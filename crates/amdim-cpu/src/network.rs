@@ -91,6 +91,8 @@ pub struct CpuNetwork<S: Stored> {
     map_gradients: Vec<Buffer<S>>,
     /// Whether gradients of a node's map have been left in its register.
     has_gradients: Vec<bool>,
+    /// Whether batch norms of training passes take running statistics.
+    frozen: bool,
 }
 
 impl<S: Stored> CpuNetwork<S> {
@@ -142,6 +144,7 @@ impl<S: Stored> CpuNetwork<S> {
             registers: Registers::new(&network),
             map_gradients: vec![],
             has_gradients: vec![false; layers.len()],
+            frozen: false,
             layers,
             network,
         })
@@ -159,6 +162,12 @@ impl<S: Stored> CpuNetwork<S> {
             filter.pack(&self.workers, self.gemm, parameters, [forward, backward], &mut self.unpacked);
         }
         Ok(())
+    }
+
+    /// Whether the batch norms of the training passes that follow take the running statistics, which then stay as they
+    /// are and are constants of the derivative, in place of those of the batch. At first they do not.
+    pub fn freeze_statistics(&mut self, frozen: bool) {
+        self.frozen = frozen;
     }
 
     /// The description.
@@ -229,14 +238,19 @@ impl<S: Stored> CpuNetwork<S> {
     ) -> Result<(), CpuError> {
         self.check_inputs(buffers, images, batch)?;
         self.check_slot(slot)?;
-        self.check_norms(batch)?;
-        let Self { network, layers, workers, slots, workspace, .. } = self;
+        if !self.frozen {
+            self.check_norms(batch)?;
+        }
+        let Self { network, layers, workers, slots, workspace, frozen, .. } = self;
+        let frozen = *frozen;
         let weights = weights(self.gemm, workers, &self.parameters, &self.packed);
         let slot = &mut slots[slot];
         slot.resize(network, layers, batch);
         slot.batch = batch;
         slot.open = true;
-        let pass = |shape: MapShape| Pass { workers, groups: Groups::new(batch, shape.locations()), weights };
+        slot.frozen = frozen;
+        let groups = |shape: MapShape| Groups::new(batch, shape.locations());
+        let pass = |shape: MapShape| Pass { workers, groups: groups(shape), weights, frozen };
         images_to_maps(pass(network.input), network.input, images, &mut slot.pictures);
         for (index, (layer, node)) in layers.iter().zip(&network.nodes).enumerate() {
             let (before, rest) = slot.maps.split_at_mut(index);
@@ -285,7 +299,8 @@ impl<S: Stored> CpuNetwork<S> {
         let slot = &mut slots[slot];
         slot.open = false;
         has_gradients.fill(false);
-        let pass = |shape: MapShape| Pass { workers, groups: Groups::new(batch, shape.locations()), weights };
+        let (groups, frozen) = (|shape: MapShape| Groups::new(batch, shape.locations()), slot.frozen);
+        let pass = |shape: MapShape| Pass { workers, groups: groups(shape), weights, frozen };
         for (index, (layer, node)) in layers.iter().zip(&network.nodes).enumerate().rev() {
             let mut register = take(&mut maps[registers.of_node[index]]);
             let y_gradients = &mut register[..batch * node.shape.len()];

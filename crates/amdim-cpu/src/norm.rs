@@ -138,7 +138,7 @@ impl Norm {
     }
 
     /// Training: normalise with the statistics of `values`, `[batch, locations, channels]`, and move the running
-    /// ones. `sums` holds two values a channel and group.
+    /// ones; or with the running ones, which stay, where they are frozen. `sums` holds two values a channel and group.
     pub(crate) fn use_batch<S: Stored>(
         &self,
         pass: Statistics<S>,
@@ -147,7 +147,10 @@ impl Norm {
         buffers: &mut [S::Real],
         state: &mut NormState<S::Real>,
     ) {
-        let Statistics { workers, groups, sums } = pass;
+        let Statistics { workers, groups, sums, frozen } = pass;
+        if frozen {
+            return self.use_running(parameters, buffers, state);
+        }
         let channels = self.channels;
         let per_picture = values.len() / groups.batch();
         let mut tasks = tasks(groups.split(values, per_picture), sums, channels);
@@ -181,7 +184,7 @@ impl Norm {
         gradients: &mut [S::Real],
         state: &mut NormState<S::Real>,
     ) {
-        let Statistics { workers, groups, sums } = pass;
+        let Statistics { workers, groups, sums, frozen } = pass;
         let channels = self.channels;
         let per_picture = inputs.len() / groups.batch();
         let inputs_of = groups.split(inputs, per_picture);
@@ -202,8 +205,10 @@ impl Norm {
             let inverse = state.inverse_deviation[channel].to_f64();
             gradients[self.weight.start + channel] += S::Real::from_f64(product * inverse);
             gradients[self.bias.start + channel] += S::Real::from_f64(sum);
-            state.gradient_mean[channel] = S::Real::from_f64(sum / count);
-            state.gradient_slope[channel] = S::Real::from_f64(product * inverse * inverse / count);
+            // Statistics that are frozen do not depend on the inputs.
+            let share = if frozen { 0.0 } else { 1.0 / count };
+            state.gradient_mean[channel] = S::Real::from_f64(sum * share);
+            state.gradient_slope[channel] = S::Real::from_f64(product * inverse * inverse * share);
         }
     }
 
@@ -229,6 +234,8 @@ pub(crate) struct Statistics<'a, S: Stored> {
     pub(crate) groups: Groups,
     /// At least two values a channel and group.
     pub(crate) sums: &'a mut [f64],
+    /// Whether the running statistics take the place of the batch's.
+    pub(crate) frozen: bool,
 }
 
 type Task<'a, T> = (&'a [T], &'a mut [f64]);

@@ -13,6 +13,8 @@ pub(crate) struct Slot<S: Stored> {
     pub(crate) batch: usize,
     /// Whether the pass waits for its backward.
     pub(crate) open: bool,
+    /// Whether its batch norms took running statistics.
+    pub(crate) frozen: bool,
     /// The pictures, channels last.
     pub(crate) pictures: Buffer<S>,
     /// The maps of the nodes.
@@ -25,7 +27,15 @@ pub(crate) struct Slot<S: Stored> {
 
 impl<S: Stored> Slot<S> {
     pub(crate) fn new(norms: Vec<NormState<S::Real>>) -> Self {
-        Self { batch: 0, open: false, pictures: Buffer::default(), maps: vec![], kept: vec![], norms }
+        Self {
+            batch: 0,
+            open: false,
+            frozen: false,
+            pictures: Buffer::default(),
+            maps: vec![],
+            kept: vec![],
+            norms,
+        }
     }
 
     /// Bytes of a slot with room for `batch` pictures, batch statistics aside: proportional to the batch.

@@ -53,6 +53,8 @@ impl Case {
         let views = [model.images(x1, batch)?, model.images(file.floats("in.x2")?.1, batch)?];
         let config = StepConfig {
             method: MethodConfig::Amdim,
+            chunk_size: None,
+            statistics_frozen: false,
             objective: ObjectiveConfig {
                 score_clip: Some(settings.tclip),
                 logit_penalty: LOGIT_PENALTY,

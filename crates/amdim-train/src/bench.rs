@@ -186,6 +186,8 @@ pub(crate) fn reference_classifiers() -> ClassifierConfig {
 pub(crate) fn reference_step(terms: Vec<Term>) -> StepConfig {
     StepConfig {
         method: MethodConfig::Amdim,
+        chunk_size: None,
+        statistics_frozen: false,
         objective: ObjectiveConfig { score_clip: Some(20.0), logit_penalty: 4e-2, terms, mixture: None },
         optimizer: AdamConfig {
             learning_rate: 2e-4,

@@ -113,7 +113,7 @@ pub fn plan(request: &PlanRequest, cancel: &AtomicBool) -> Result<RunPlan> {
         let executor = model.executor_name().to_owned();
         let tensors = 2 * batch_size * model.network().input.len() * size_of::<f32>();
         let input = Loader::queue_bytes(&config.augment, batch_size, request.prefetch) + tensors;
-        let mut timer = Timer { learner: Learner::new(model, config.step()?)?, classes, cancel };
+        let mut timer = Timer { learner: Learner::new(model, config.step())?, classes, cancel };
         let memory = timer.learner.memory(batch_size).map(|step| PlannedMemory { step, input });
         let (seconds, batch_sizes) = timer.update(batch_size, config.encoder.encoder_size())?;
         let per_epoch = request.pictures.map(|pictures| (pictures / batch_size) as u64);

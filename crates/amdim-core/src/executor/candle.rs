@@ -22,12 +22,13 @@ use crate::{Error, Result, parameters, tensors};
 pub struct CandleExecutor {
     network: Arc<Network>,
     tables: HashMap<(MapShape, Window), Tensor>,
+    frozen: bool,
 }
 
 impl CandleExecutor {
     /// An executor for this description.
     pub fn new(network: Arc<Network>) -> Self {
-        Self { network, tables: HashMap::new() }
+        Self { network, tables: HashMap::new(), frozen: false }
     }
 
     fn run(&mut self, parameters: &[Tensor], norms: &mut Norms, images: &Tensor) -> Result<Vec<Tensor>> {
@@ -170,13 +171,17 @@ impl Executor for CandleExecutor {
     fn forward(&mut self, parameters: &Tensor, running: &mut Tensor, images: &Tensor) -> Result<Pass> {
         let leaves = parameters::leaves(parameters, &self.network.parameters)?;
         let views: Vec<Tensor> = leaves.iter().map(|leaf| leaf.as_tensor().clone()).collect();
-        let mut norms = Norms::new(Arc::clone(&self.network), running, true);
+        let mut norms = Norms::new(Arc::clone(&self.network), running, !self.frozen);
         let taped = self.run(&views, &mut norms, images)?;
         *running = norms.moved()?;
         let outputs = taped.iter().map(Tensor::detach).collect();
         let network = Arc::clone(&self.network);
         let backward = move |gradients: &[Tensor]| backward(&taped, gradients, &leaves, &network);
         Ok(Pass { outputs, backward: Box::new(backward) })
+    }
+
+    fn freeze_statistics(&mut self, frozen: bool) {
+        self.frozen = frozen;
     }
 }
 

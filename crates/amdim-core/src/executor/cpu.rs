@@ -68,6 +68,14 @@ impl Executor for CpuExecutor {
             Engine::Double(engine) => engine.forward(parameters, running, images),
         }
     }
+
+    fn freeze_statistics(&mut self, frozen: bool) {
+        match &self.engine {
+            Engine::Single(engine) => lock(&engine.shared).frozen = frozen,
+            Engine::Half(engine) => lock(&engine.shared).frozen = frozen,
+            Engine::Double(engine) => lock(&engine.shared).frozen = frozen,
+        }
+    }
 }
 
 /// An element type that both candle and `amdim-cpu` know.
@@ -99,6 +107,7 @@ struct Shared<S: Stored> {
     kernel: Kernel,
     pool: Arc<Pool>,
     free_slots: Vec<usize>,
+    frozen: bool,
 }
 
 /// A slot of the engine; given back when dropped, whether or not backward ran.
@@ -130,6 +139,7 @@ impl<S: Stored<Real: Element>> Shared<S> {
                 OPEN_PASSES,
             )?),
         };
+        engine.freeze_statistics(self.frozen);
         with_slice(parameters, |parameters| Ok(engine.set_parameters(parameters)?))?;
         Ok(engine)
     }
@@ -138,7 +148,7 @@ impl<S: Stored<Real: Element>> Shared<S> {
 impl<S: Stored<Real: Element>> Typed<S> {
     fn new(network: &Arc<Network>, kernel: Kernel, pool: Arc<Pool>) -> Self {
         let free_slots = (0..OPEN_PASSES).collect();
-        let shared = Shared { engine: None, kernel, pool, free_slots };
+        let shared = Shared { engine: None, kernel, pool, free_slots, frozen: false };
         Self { network: Arc::clone(network), shared: Arc::new(Mutex::new(shared)) }
     }
 

@@ -42,6 +42,10 @@ pub trait Executor: Send {
     ///
     /// [`infer`]: Executor::infer
     fn forward(&mut self, parameters: &Tensor, running: &mut Tensor, images: &Tensor) -> Result<Pass>;
+
+    /// Whether the batch norms of the passes that [`forward`](Self::forward) opens from now on take the running
+    /// statistics, which then stay and are constants of the derivative. At first they do not.
+    fn freeze_statistics(&mut self, frozen: bool);
 }
 
 /// The backward half of a pass: gradients of the outputs in, gradient of the flat parameters `[parameter_len]` out.

@@ -62,6 +62,22 @@ pub struct DimConfig {
     pub negatives: Option<usize>,
 }
 
+impl Default for DimConfig {
+    /// What files of the time before there were methods mean, and the defaults of the schema.
+    fn default() -> Self {
+        Self {
+            global_weight: 0.0,
+            local_weight: 1.0,
+            prior_weight: 0.1,
+            coordinate_weight: 0.0,
+            bound: Bound::Jsd,
+            critic: CriticKind::Dot,
+            units: 512,
+            negatives: None,
+        }
+    }
+}
+
 impl DimConfig {
     /// Checks the ranges.
     ///
@@ -237,7 +253,7 @@ impl Method for Dim {
     }
 
     fn compute(&mut self, model: &mut Model, batch: &Batch<'_>, state: &Carried) -> Result<Outcome> {
-        let view = View::open(model, batch.views[0])?;
+        let view = View::open(model, batch.views[0], batch.chunk_size)?;
         let features = &view.taped;
         let (mut loss, mut groups) = (Loss::default(), vec![]);
         let others = self.config.negatives.unwrap_or(features.batch().saturating_sub(1));
@@ -275,7 +291,7 @@ impl Method for Dim {
         let gradients = moves.backward()?;
         let learnt_gradients = groups.iter().map(|own| own.gradient(&gradients)).collect::<Result<_>>()?;
         let features = vec![view.features(model)?];
-        let gradient = view.backward(&gradients)?;
+        let gradient = view.backward(model, &gradients)?;
         Ok(Outcome { features, report, gradient, learnt_gradients, kept: vec![] })
     }
 }
@@ -462,7 +478,7 @@ mod tests {
 
     fn compute(method: &mut Dim, model: &mut Model, state: &Carried) -> Outcome {
         let images = images(model);
-        let batch = Batch { views: [&images, &images], seed: 1, update: 2 };
+        let batch = Batch { views: [&images, &images], seed: 1, update: 2, chunk_size: None };
         method.compute(model, &batch, state).unwrap()
     }
 
@@ -554,7 +570,7 @@ mod tests {
             let mut model = model(dim_encoder(), &config, ExecutorKind::Cpu);
             let mut method = config.build(&model).unwrap();
             let blank = Tensor::zeros((BATCH, 1, 28, 28), DType::F64, &Device::Cpu).unwrap();
-            let batch = Batch { views: [&blank, &blank], seed: 1, update: 0 };
+            let batch = Batch { views: [&blank, &blank], seed: 1, update: 0, chunk_size: None };
             let outcome = method.compute(&mut model, &batch, &Carried::new()).unwrap();
             for name in ["global", "local"] {
                 assert!((part(&outcome, name) - expected).abs() < 1e-6, "{bound} {name}");

@@ -38,6 +38,13 @@ pub struct MocoConfig {
     pub shuffle_groups: usize,
 }
 
+impl Default for MocoConfig {
+    /// What files of the time before there were methods mean, and the defaults of the schema.
+    fn default() -> Self {
+        Self { queue_size: Some(4096), momentum: 0.99, temperature: 0.07, shuffle_groups: 1 }
+    }
+}
+
 impl MocoConfig {
     /// Checks the ranges.
     ///
@@ -120,7 +127,7 @@ impl Moco {
         let mut running = carried(state, KEY_RUNNING)?.clone();
         let keys = self.keys(model, carried(state, KEY_PARAMETERS)?, &mut running, batch)?;
         let queue = carried(state, QUEUE)?;
-        let query = View::open(model, batch.views[0])?;
+        let query = View::open(model, batch.views[0], batch.chunk_size)?;
         let q = unit(&query.taped.global()?)?; // [B, D]
         let positives = (&q * &keys)?.sum_keepdim(1)?; // [B, 1]
         let negatives = q.matmul(&queue.t()?)?; // [B, K]
@@ -141,7 +148,7 @@ impl Moco {
             }],
         );
         let features = vec![query.features(model)?];
-        let gradient = query.backward(&loss.backward()?)?;
+        let gradient = query.backward(model, &loss.backward()?)?;
         let stays = queue.dim(0)?.saturating_sub(keys.dim(0)?);
         let enters = keys.narrow(0, 0, queue.dim(0)? - stays)?;
         let queue = Tensor::cat(&[&enters, &queue.narrow(0, 0, stays)?], 0)?;
@@ -184,7 +191,10 @@ impl Moco {
     }
 
     fn in_batch(&self, model: &mut Model, batch: &Batch<'_>) -> Result<Outcome> {
-        let views = [View::open(model, batch.views[0])?, View::open(model, batch.views[1])?];
+        let views = [
+            View::open(model, batch.views[0], batch.chunk_size)?,
+            View::open(model, batch.views[1], batch.chunk_size)?,
+        ];
         let (q, k) = (unit(&views[0].taped.global()?)?, unit(&views[1].taped.global()?)?);
         let scores = (q.matmul(&k.t()?)? / self.config.temperature)?.unsqueeze(D::Minus1)?;
         let nce = info_nce(&scores)?;
@@ -194,7 +204,7 @@ impl Moco {
         let features = vec![views[0].features(model)?, views[1].features(model)?];
         let gradients = nce.loss.backward()?;
         let [first, second] = views;
-        let gradient = (first.backward(&gradients)? + second.backward(&gradients)?)?;
+        let gradient = (first.backward(model, &gradients)? + second.backward(model, &gradients)?)?;
         Ok(Outcome { features, report, gradient, learnt_gradients: vec![], kept: vec![] })
     }
 }
@@ -297,7 +307,7 @@ mod tests {
     #[test]
     fn losses_are_those_of_the_equation() {
         let (one, other) = (images(1), images(2));
-        let batch = Batch { views: [&one, &other], seed: 1, update: 0 };
+        let batch = Batch { views: [&one, &other], seed: 1, update: 0, chunk_size: None };
         for queue_size in [Some(7), None] {
             let (mut model, mut method) = (model(false), Moco { config: config(queue_size, 1) });
             let state = start(&method, &model);
@@ -322,7 +332,7 @@ mod tests {
     #[test]
     fn gradients_are_those_of_finite_differences() {
         let (one, other) = (images(1), images(2));
-        let batch = Batch { views: [&one, &other], seed: 1, update: 0 };
+        let batch = Batch { views: [&one, &other], seed: 1, update: 0, chunk_size: None };
         for queue_size in [Some(7), None] {
             let (mut model, mut method) = (model(false), Moco { config: config(queue_size, 1) });
             let state = start(&method, &model);
@@ -358,8 +368,13 @@ mod tests {
         let (mut model, mut method) = (model(false), Moco { config: config(Some(7), 1) });
         let mut state = start(&method, &model);
         let before = rows(&state[QUEUE]);
-        let outcome =
-            method.compute(&mut model, &Batch { views: [&one, &other], seed: 1, update: 0 }, &state).unwrap();
+        let outcome = method
+            .compute(
+                &mut model,
+                &Batch { views: [&one, &other], seed: 1, update: 0, chunk_size: None },
+                &state,
+            )
+            .unwrap();
         state.extend(outcome.kept);
         let after = rows(&state[QUEUE]);
         assert_eq!(after.len(), 7);
@@ -375,7 +390,7 @@ mod tests {
     #[test]
     fn groups_of_keys_have_statistics_of_their_own() {
         let (one, other) = (images(1), images(2));
-        let batch = Batch { views: [&one, &other], seed: 1, update: 0 };
+        let batch = Batch { views: [&one, &other], seed: 1, update: 0, chunk_size: None };
         let total = |batch_norm, groups| {
             let (mut model, mut method) = (model(batch_norm), Moco { config: config(Some(7), groups) });
             let state = start(&method, &model);
@@ -387,7 +402,7 @@ mod tests {
     #[test]
     fn a_queue_shorter_than_a_batch_keeps_the_newest_keys_alone() {
         let (one, other) = (images(1), images(2));
-        let batch = Batch { views: [&one, &other], seed: 1, update: 0 };
+        let batch = Batch { views: [&one, &other], seed: 1, update: 0, chunk_size: None };
         let (mut model, mut method) = (model(false), Moco { config: config(Some(2), 1) });
         let state = start(&method, &model);
         let outcome = method.compute(&mut model, &batch, &state).unwrap();

@@ -72,6 +72,8 @@ pub(crate) struct Batch<'a> {
     pub(crate) seed: u64,
     /// Number of the update.
     pub(crate) update: u64,
+    /// Most pictures that go through the encoder at once.
+    pub(crate) chunk_size: Option<usize>,
 }
 
 /// Named tensors that a method carries from update to update.

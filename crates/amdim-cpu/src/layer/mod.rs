@@ -128,11 +128,13 @@ pub(crate) struct Pass<'a, S: Stored> {
     pub(crate) workers: &'a Workers<S>,
     pub(crate) groups: Groups,
     pub(crate) weights: Weights<'a, S>,
+    /// Whether batch norms take running statistics, which stay.
+    pub(crate) frozen: bool,
 }
 
 impl<'a, S: Stored> Pass<'a, S> {
     pub(crate) fn statistics(&self, sums: &'a mut [f64]) -> Statistics<'a, S> {
-        Statistics { workers: self.workers, groups: self.groups, sums }
+        Statistics { workers: self.workers, groups: self.groups, sums, frozen: self.frozen }
     }
 }
 

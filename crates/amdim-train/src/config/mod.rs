@@ -5,6 +5,7 @@ mod length;
 mod measure;
 mod request;
 
+use amdim_core::check_chunk_size;
 use amdim_core::encoder::{EncoderConfig, Scale};
 use amdim_core::loss::{MixtureConfig, ObjectiveConfig};
 use amdim_core::method::{DimConfig, MethodConfig, MocoConfig};
@@ -39,10 +40,10 @@ pub struct AmdimConfig {
     pub objective: ObjectiveConfig,
     /// Deep InfoMax, where that is the method.
     #[serde(default)]
-    pub dim: Option<DimConfig>,
+    pub dim: DimConfig,
     /// Momentum contrast, where that is the method.
     #[serde(default)]
-    pub moco: Option<MocoConfig>,
+    pub moco: MocoConfig,
     /// The optimiser.
     pub optimizer: AdamConfig,
     /// The learning-rate schedule.
@@ -53,6 +54,14 @@ pub struct AmdimConfig {
     pub augment: AugmentConfig,
     /// Pictures an update, at least 2 (each is the others' negative).
     pub batch_size: usize,
+    /// Most pictures that go through the encoder at once, at least 2; all of a batch are in the loss. None: the whole
+    /// batch. Files of the time before this option mean none.
+    #[serde(default)]
+    pub chunk_size: Option<usize>,
+    /// Whether batch norms take their running statistics in training too. Files of the time before this option mean
+    /// false.
+    #[serde(default)]
+    pub statistics_frozen: bool,
     /// How long the run is.
     pub length: Length,
     /// Seed of weights, order, augmentation, sampled positions and dropout.
@@ -101,10 +110,10 @@ impl AmdimConfig {
     /// An `AMDIM_INVALID_ARGUMENT` that names the first option out of its range.
     pub fn validate(&self) -> Result<()> {
         let encoder = self.encoder.describe()?;
-        match self.method()? {
-            MethodConfig::Amdim => self.objective.validate(&Scale::all_of(&encoder))?,
-            MethodConfig::Dim(dim) => dim.validate(self.batch_size)?,
-            MethodConfig::Moco(moco) => moco.validate(self.batch_size)?,
+        match self.method {
+            MethodName::Amdim => self.objective.validate(&Scale::all_of(&encoder))?,
+            MethodName::Dim => self.dim.validate(self.batch_size)?,
+            MethodName::Moco => self.moco.validate(self.batch_size)?,
         }
         self.optimizer.validate()?;
         self.schedule.validate()?;
@@ -127,6 +136,7 @@ impl AmdimConfig {
         if self.batch_size < 2 {
             return Err(RunError::argument("batchSize", "at least 2", self.batch_size));
         }
+        check_chunk_size(self.batch_size, self.chunk_size)?;
         self.check_views()
     }
 
@@ -148,16 +158,12 @@ impl AmdimConfig {
     }
 
     /// The method with its settings.
-    ///
-    /// # Errors
-    /// `AMDIM_INVALID_ARGUMENT` if its settings are missing.
-    fn method(&self) -> Result<MethodConfig> {
-        let missing = |name: &str| RunError::argument(name, "the settings of the method", "null");
-        Ok(match self.method {
+    fn method(&self) -> MethodConfig {
+        match self.method {
             MethodName::Amdim => MethodConfig::Amdim,
-            MethodName::Dim => MethodConfig::Dim(self.dim.clone().ok_or_else(|| missing("dim"))?),
-            MethodName::Moco => MethodConfig::Moco(self.moco.clone().ok_or_else(|| missing("moco"))?),
-        })
+            MethodName::Dim => MethodConfig::Dim(self.dim.clone()),
+            MethodName::Moco => MethodConfig::Moco(self.moco.clone()),
+        }
     }
 
     /// What the shape of a model with classifiers for `classes` classes (0: none) depends on.
@@ -171,21 +177,15 @@ impl AmdimConfig {
             classifiers: self.classifiers.clone(),
             classes,
             mixture: self.objective.mixture.as_ref().filter(|_| self.method == MethodName::Amdim).map(shape),
-            infomax: self
-                .dim
-                .as_ref()
-                .filter(|_| self.method == MethodName::Dim && !self.supervised && !self.encoder_frozen)
-                .map(DimConfig::heads),
+            infomax: (self.method == MethodName::Dim && !self.supervised && !self.encoder_frozen)
+                .then(|| self.dim.heads()),
         }
     }
 
     /// What an update does.
-    ///
-    /// # Errors
-    /// `AMDIM_INVALID_ARGUMENT` if the method's settings are missing.
-    pub fn step(&self) -> Result<StepConfig> {
-        Ok(StepConfig {
-            method: self.method()?,
+    pub fn step(&self) -> StepConfig {
+        StepConfig {
+            method: self.method(),
             objective: self.objective.clone(),
             optimizer: self.optimizer.clone(),
             learns: match (self.supervised, self.encoder_frozen) {
@@ -193,8 +193,10 @@ impl AmdimConfig {
                 (false, true) => Learns::ClassifiersAlone,
                 (false, false) => Learns::FromViews,
             },
+            chunk_size: self.chunk_size,
+            statistics_frozen: self.statistics_frozen,
             seed: self.seed,
-        })
+        }
     }
 }
 

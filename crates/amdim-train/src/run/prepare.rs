@@ -62,7 +62,7 @@ pub(super) fn prepare<'a>(
         warnings.push(TrainEvent::warning("AMDIM_CHECKPOINT", change));
     }
     record.compute = Some(compute);
-    let mut learner = Learner::new(model, config.step()?)?;
+    let mut learner = Learner::new(model, config.step())?;
     let mut progress = Progress::default();
     if let Some((file, _)) = &resumed {
         learner.resume(file)?;
