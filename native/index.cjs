@@ -849,6 +849,7 @@ module.exports.inspectReference = nativeBinding.inspectReference
 module.exports.searchNeighbours = nativeBinding.searchNeighbours
 module.exports.selfTest = nativeBinding.selfTest
 module.exports.startDuplicates = nativeBinding.startDuplicates
+module.exports.startEstimate = nativeBinding.startEstimate
 module.exports.startEvaluation = nativeBinding.startEvaluation
 module.exports.startMeasure = nativeBinding.startMeasure
 module.exports.startPlan = nativeBinding.startPlan

@@ -131,6 +131,9 @@ export declare function selfTest(device: string): Promise<string | Failure>
 
 export declare function startDuplicates(request: string, train: NativeDataset, test: NativeDataset, onEvent: (event: string) => void): NativeJob | Failure
 
+/** `dimensions` are those of a sample of x and of y. */
+export declare function startEstimate(request: string, x: Float32Array, y: Float32Array, dimensions: Array<number>, onEvent: (event: string) => void): NativeJob | Failure
+
 export declare function startEvaluation(model: NativeModel | null, request: string, train: NativeDataset, test: NativeDataset, onEvent: (event: string) => void): NativeJob | Failure
 
 export declare function startMeasure(model: NativeModel | null, request: string, data: NativeDataset, onEvent: (event: string) => void): NativeJob | Failure

@@ -16,6 +16,7 @@ export type {
   DeepPartial,
   DuplicatesPlan,
   EncoderConfig,
+  EstimatePlan,
   EvaluationPlan,
   MeasurePlan,
   PresetName,
@@ -139,6 +140,12 @@ export {
 } from './files/export-model.js'
 export { type ImportOptions, importCheckpoint } from './files/import-checkpoint.js'
 export { writeParquet } from './files/write-parquet.js'
+export {
+  type EstimateOptions,
+  type EstimatePoint,
+  estimateMutualInformation,
+  type MutualInformationEstimate,
+} from './information/estimate.js'
 export {
   AmdimModel,
   type ClassifyOptions,

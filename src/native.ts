@@ -121,6 +121,13 @@ export interface Addon {
     test: NativeDataset,
     onEvent: (event: string) => void,
   ): NativeJob | Failure
+  startEstimate(
+    request: string,
+    x: Float32Array,
+    y: Float32Array,
+    dimensions: number[],
+    onEvent: (event: string) => void,
+  ): NativeJob | Failure
   startMeasure(
     model: NativeModel | null,
     request: string,

@@ -8,7 +8,7 @@ const schema = async (name: SchemaName) => (await jsonSchema(name)) as SchemaNod
 const OPTIONAL_GROUPS = ['crop', 'mixture']
 
 describe('jsonSchema', () => {
-  it.each(['config', 'run', 'evaluate', 'plan', 'measure', 'compare', 'duplicates'] as const)(
+  it.each(['config', 'run', 'evaluate', 'plan', 'measure', 'compare', 'duplicates', 'estimate'] as const)(
     'describes every option of %s',
     async (name) => {
       for (const { path, node } of leavesOf(await schema(name)))

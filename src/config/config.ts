@@ -37,7 +37,7 @@ export async function resolveConfig({ preset, config }: ResolveConfigOptions = {
 /**
  * Which options a JSON schema describes: a run's configuration, the settings of a run, an evaluation plan, what a
  * prediction ({@link plan}) or a sheet ({@link augmentSheet}) is told beside the configuration, or how {@link measure},
- * {@link compareModels} and {@link findDuplicates} work.
+ * {@link compareModels}, {@link findDuplicates} and {@link estimateMutualInformation} work.
  */
 export type SchemaName =
   | 'config'
@@ -48,6 +48,7 @@ export type SchemaName =
   | 'measure'
   | 'compare'
   | 'duplicates'
+  | 'estimate'
 
 /**
  * The JSON schema (draft 2020-12) of a set of options, with descriptions, ranges and defaults. The key `flag` is the
@@ -85,10 +86,12 @@ async function schemaOf(name: SchemaName) {
       return (await import('./measure-schema.js')).compareSchema
     case 'duplicates':
       return (await import('./measure-schema.js')).duplicatesSchema
+    case 'estimate':
+      return (await import('./estimate-schema.js')).estimateSchema
     default:
       throw invalidArgument(
         'name',
-        'one of config, run, evaluate, plan, sheet, measure, compare, duplicates',
+        'one of config, run, evaluate, plan, sheet, measure, compare, duplicates, estimate',
         name,
       )
   }

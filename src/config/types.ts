@@ -1,5 +1,6 @@
 /** Types inferred from the schemas; importing them does not load the schemas. */
 import type { z } from 'zod'
+import type { estimateSchema } from './estimate-schema.js'
 import type { evaluateSchema } from './evaluate-schema.js'
 import type { compareSchema, duplicatesSchema, measureSchema } from './measure-schema.js'
 import type { runSchema } from './run-schema.js'
@@ -31,6 +32,9 @@ export type RunSettings = z.output<typeof runSchema>
 
 /** An evaluation plan with every default filled in. */
 export type EvaluationPlan = z.output<typeof evaluateSchema>
+
+/** How mutual information is estimated, with every default filled in. */
+export type EstimatePlan = z.output<typeof estimateSchema>
 
 /** What is measured of features, with every default filled in. */
 export type MeasurePlan = z.output<typeof measureSchema>

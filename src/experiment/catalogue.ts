@@ -11,6 +11,7 @@ export type ExperimentName =
   | 'deep-infomax'
   | 'negatives'
   | 'moco'
+  | 'mine'
 
 // Loaded when asked for: an experiment brings presets and schemas with it.
 const CATALOGUE = {
@@ -42,6 +43,10 @@ const CATALOGUE = {
   moco: {
     summary: 'momentum contrast beside the negatives of the batch alone',
     load: async () => (await import('./moco.js')).momentumContrast,
+  },
+  mine: {
+    summary: 'mutual information of correlated normal variables by MINE, beside the truth (its figure 1)',
+    load: async () => (await import('./mine.js')).mine,
   },
 } as const satisfies Record<ExperimentName, { summary: string; load: () => Promise<Experiment> }>
 

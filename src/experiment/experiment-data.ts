@@ -35,7 +35,7 @@ export class ExperimentData implements Disposable {
    * @throws {@link AmdimError} `AMDIM_DATA` for a data set that is not there or is there twice, `AMDIM_IO` for no folder
    */
   static async find(path: string, needed: ReadonlySet<DataName>): Promise<ExperimentData> {
-    const found = new ExperimentData(path, await entriesOf(path), needed)
+    const found = new ExperimentData(path, needed.size > 0 ? await entriesOf(path) : [], needed)
     for (const name of needed) found.#pathOf(name)
     return found
   }

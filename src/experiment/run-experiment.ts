@@ -26,9 +26,9 @@ export interface CommonOptions extends ExperimentSettings {
 export interface ExperimentOptions extends CommonOptions {
   /**
    * Folder with the data sets under their names (`cifar10`, `cifar-10-binary.tar.gz`, `mnist`, `imagenet`, ...); for an
-   * experiment that needs one, the data set itself.
+   * experiment that needs one, the data set itself. Not needed where rows make their own samples.
    */
-  data: string
+  data?: string
   /** Folder that the experiment writes: `NAME.json`, `NAME.md`, `NAME.svg`, and `runs/` with what rows leave. */
   output: string
   /**

@@ -39,7 +39,6 @@ export async function runRows(experiment: Experiment, options: ExperimentOptions
   assertKnownKeys(options, [...COMMON_KEYS, ...OWN_KEYS], 'runExperiment')
   const { scale, rows, all, signal, settings } = await common(experiment, options)
   const { data, output, seeds = 3, resume = false, onEvent } = options
-  assertPath('data', data)
   assertPath('output', output)
   if (!Number.isInteger(seeds) || seeds < 1) throw invalidArgument('seeds', 'a whole number from 1', seeds)
   const command = options.command ?? `runExperiment('${name}', ...)`
@@ -51,7 +50,9 @@ export async function runRows(experiment: Experiment, options: ExperimentOptions
       `output: ${path} is there already; resume goes on with it, another folder starts anew`,
       { path },
     )
-  using opened = await ExperimentData.find(data, new Set(rows.flatMap((row) => row.data)))
+  const needed = new Set(rows.flatMap((row) => row.data))
+  if (needed.size > 0) assertPath('data', data)
+  using opened = await ExperimentData.find(data ?? '', needed)
   await makeFolder(output)
   const record = { ...(known ?? emptyRecord(experiment, scale)), command, machine: machine() }
   const origin = await provenance()

@@ -13,6 +13,7 @@ pub mod about;
 mod callback;
 pub mod dataset;
 pub mod embedding;
+pub mod estimate;
 pub mod evaluation;
 pub mod failure;
 pub mod job;

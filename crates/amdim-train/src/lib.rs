@@ -36,6 +36,7 @@ pub mod description;
 pub mod duplicates;
 pub mod embed;
 mod error;
+pub mod estimate;
 pub mod evaluate;
 pub mod event;
 pub mod export;

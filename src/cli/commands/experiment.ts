@@ -4,6 +4,7 @@ import {
   type DryRunResult,
   dryRunExperiment,
   EXPERIMENTS,
+  experimentRows,
   type ExperimentEvent,
   type ExperimentName,
   type ExperimentRecord,
@@ -56,6 +57,11 @@ async function settingFlags() {
   return flagsOf((await jsonSchema('run')) as SchemaNode, OMITTED)
 }
 
+/** Whether any row needs a data set. */
+async function needsData(name: ExperimentName, scale: ExperimentScale | undefined): Promise<boolean> {
+  return (await experimentRows(name, scale)).some((row) => row.data.length > 0)
+}
+
 /** `amdim experiment`. */
 export const command: Command = {
   name: 'experiment',
@@ -95,7 +101,9 @@ export const command: Command = {
     const record = await runExperiment(name, {
       ...options,
       ...numberOf('seeds', line),
-      data: requiredText('experiment', line, 'data', 'data'),
+      ...(await needsData(name, options.scale)
+        ? { data: requiredText('experiment', line, 'data', 'data') }
+        : given('data', line)),
       output: textOf(line, 'out') ?? 'experiments',
       resume: isOn(line, 'resume'),
       command: commandText(name, line),

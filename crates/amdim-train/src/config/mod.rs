@@ -22,6 +22,7 @@ use crate::{Result, RunError};
 pub use export::{ExportFormat, ExportRequest};
 pub use length::Length;
 pub use measure::{Clustering, CompareRequest, DuplicatesRequest, Measure, MeasureRequest};
+pub(crate) use request::at_least_one;
 pub use request::{
     BadImage, BenchMode, BenchRequest, ClassifierHead, ClassifierTask, ClassifyRequest, EmbedRequest,
     EvaluateRequest, Head, LinearHead, LinearMethod, PlanRequest, Protocol, TrainRequest,

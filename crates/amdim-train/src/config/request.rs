@@ -445,7 +445,7 @@ pub enum BenchMode {
     Encode,
 }
 
-pub(super) fn at_least_one(name: &str, value: usize) -> Result<()> {
+pub(crate) fn at_least_one(name: &str, value: usize) -> Result<()> {
     if value == 0 { Err(RunError::argument(name, "at least 1", value)) } else { Ok(()) }
 }
 
