@@ -8,7 +8,7 @@ const DIMENSIONS = [2, 20]
 
 /** Samples and updates of a scale. */
 const SIZES: Record<ExperimentScale, { samples: number; updates: number; units: number }> = {
-  tiny: { samples: 20_000, updates: 2000, units: 64 },
+  tiny: { samples: 100_000, updates: 3000, units: 64 },
   paper: { samples: 100_000, updates: 20_000, units: 512 },
 }
 

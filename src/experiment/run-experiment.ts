@@ -1,7 +1,7 @@
 import type { EvaluateProgress } from '../evaluate/evaluate.js'
 import type { TrainEvent } from '../train/events.js'
 import { type ExperimentName, findExperiment } from './catalogue.js'
-import type { DataName, DryRunResult, ExperimentScale, ExperimentSettings } from './experiment.js'
+import type { DataName, DryRunResult, ExperimentScale, ExperimentSettings, Measure } from './experiment.js'
 import type { ExperimentRecord, SeedResult } from './record.js'
 
 /** What {@link runExperiment} and {@link dryRunExperiment} both are told. */
@@ -79,6 +79,8 @@ export interface ResultEvent extends RowPlace {
   total: number
   /** What came out. */
   result: SeedResult
+  /** What was measured, and whether it is a share. */
+  measures: readonly Measure[]
 }
 
 /** Something within a row. */

@@ -79,7 +79,7 @@ export async function runRows(experiment: Experiment, options: ExperimentOptions
     const result = { seed, ...found, minutes: Math.max(minutes, found.trainMinutes), ...origin }
     addResult(record, all, row, result)
     await writeFiles(output, record)
-    onEvent?.({ type: 'result', ...place, result })
+    onEvent?.({ type: 'result', ...place, result, measures: experiment.measures })
   }
   return record
 }

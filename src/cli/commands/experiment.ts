@@ -169,7 +169,10 @@ class Progress {
       this.#terminal.note(event.state === 'known' ? `${place}: known` : place)
       return
     }
-    const measures = Object.entries(event.result.measures).map(([name, value]) => `${name} ${percent(value)}`)
+    const measures = event.measures.flatMap(({ name, isShare }) => {
+      const value = event.result.measures[name]
+      return value === undefined ? [] : [`${name} ${isShare ? percent(value) : value.toFixed(3)}`]
+    })
     this.#terminal.note(`${place}: ${measures.join(', ')} in ${duration(event.result.minutes * 60)}`)
   }
 }
