@@ -29,7 +29,12 @@ describe('estimateMutualInformation', () => {
     // h(y) - h(y | x) of the sum of a uniform number and one of a quarter of its range: log 4 + 1/8.
     expect(found.nats).toBeGreaterThan(1.1)
     expect(found.nats).toBeLessThan(Math.log(4) + 1 / 8 + 0.1)
-    expect(found).toMatchObject({ bound: 'info-nce', critic: 'separable', trainSize: 1125, validationSize: 375 })
+    expect(found).toMatchObject({
+      bound: 'info-nce',
+      critic: 'separable',
+      trainSize: 1125,
+      validationSize: 375,
+    })
     expect(found.limit).toBeCloseTo(Math.log(64), 6)
     expect(points).toEqual(found.curve)
     expect(points.map(({ update }) => update)).toEqual([50, 100, 150, 200])
@@ -43,14 +48,19 @@ describe('estimateMutualInformation', () => {
     expect(all.limit).toBeCloseTo(Math.log(64), 6)
   })
 
-  it.each(['jsd', 'gan', 'rkl', 'h2', 'x2', 'w1'])('refuses %s, which bounds something else', async (bound) => {
-    const { x, y } = pairs()
-    const options = { bound } as unknown as { bound: 'dv' }
-    await expect(estimateMutualInformation(x, y, options)).rejects.toMatchObject({
-      code: 'AMDIM_INVALID_ARGUMENT',
-      message: expect.stringMatching(/^bound: expected a bound on mutual information .*not mutual information/),
-    })
-  })
+  it.each(['jsd', 'gan', 'rkl', 'h2', 'x2', 'w1'])(
+    'refuses %s, which bounds something else',
+    async (bound) => {
+      const { x, y } = pairs()
+      const options = { bound } as unknown as { bound: 'dv' }
+      await expect(estimateMutualInformation(x, y, options)).rejects.toMatchObject({
+        code: 'AMDIM_INVALID_ARGUMENT',
+        message: expect.stringMatching(
+          /^bound: expected a bound on mutual information .*not mutual information/,
+        ),
+      })
+    },
+  )
 
   it.each([
     ['an unknown option', { rate: 1 }, 'AMDIM_INVALID_ARGUMENT', 'rate'],

@@ -67,7 +67,8 @@ describe('amdim', () => {
     [['train', '--data', 'x', '--minutes', '1', '--epochs', '1'], 'cannot be given together'],
     [['train', '--data', 'x', '--preset', 'cifar11'], 'preset: expected one of tiny, cifar10'],
     [['train', '--data', 'x', 'y'], 'unexpected argument "y"'],
-    [['embed', 'model'], 'PICTURES... is missing'],
+    [['embed', 'model.safetensors'], 'PICTURES... is missing'],
+    [['embed'], 'PICTURES... is missing'],
     [
       ['embed', 'model', 'pictures', '--out', 'a.csv'],
       '--out: expected a file named *.npy, *.parquet or *.jsonl',

@@ -23,6 +23,7 @@ describe('resolveRequest', () => {
       initialWeights: null,
       keepHead: false,
       checkpointMinutes: 5,
+      keepCheckpoints: 0,
       logEverySteps: 20,
       onlineEvaluateEpochs: 1,
     })

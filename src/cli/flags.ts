@@ -101,7 +101,8 @@ function unknownFlag(command: string, written: string, known: string[]): UsageEr
 /**
  * Checks the number of arguments that are not flags.
  *
- * @param names - what they are called, in their order; the last may be repeated if it ends in `...`
+ * @param names - what they are called, in their order; one in brackets may be left out, the last may be repeated if it
+ *   ends in `...`
  * @throws UsageError when there are too few or too many
  */
 export function expectPositionals(
@@ -110,7 +111,8 @@ export function expectPositionals(
   names: readonly string[],
 ): void {
   const hint = `usage: amdim ${[command, ...names].join(' ')} [options]; see amdim ${command} --help`
-  const missing = names[positionals.length]
+  const needed = names.filter((name) => !name.startsWith('['))
+  const missing = needed[positionals.length]
   if (missing !== undefined) throw new UsageError(`${missing} is missing`, hint)
   const isOpen = names.at(-1)?.endsWith('...') ?? false
   if (positionals.length > names.length && !isOpen)

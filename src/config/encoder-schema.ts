@@ -98,7 +98,10 @@ const options = z
 /** The encoder network. */
 export const encoder = options
   .prefault(() => ({}) as z.input<typeof options>)
-  .meta({ description: 'the encoder network (paper appendix A and model.py; torchvision resnet.py; Deep InfoMax appendix A.1)' })
+  .meta({
+    description:
+      'the encoder network (paper appendix A and model.py; torchvision resnet.py; Deep InfoMax appendix A.1)',
+  })
 
 /**
  * The options that a change of kind brings with it: the defaults of the new kind, unless they are given.

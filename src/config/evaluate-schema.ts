@@ -68,7 +68,7 @@ export const evaluateSchema = z.strictObject({
       .string()
       .regex(/^(global|local[1-9][0-9]*|mixture|conv|fc)$/, 'expected global, localN, mixture, conv or fc')
       .default('global'),
-    "layer of the encoder that the heads see, a map as one vector: global, localN, mixture; conv or fc with kind dim",
+    'layer of the encoder that the heads see, a map as one vector: global, localN, mixture; conv or fc with kind dim',
     'layer',
   ),
   linear,

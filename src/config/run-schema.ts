@@ -58,6 +58,11 @@ export const runSchema = z.strictObject({
     'minutes between checkpoints; null: only at the end or when cancelled',
     'checkpoint-minutes',
   ),
+  keepCheckpoints: field(
+    z.int().min(0).max(100_000).default(0),
+    'how many of the newest checkpoints are also kept, as checkpoint-UPDATE.safetensors',
+    'keep-checkpoints',
+  ),
   logEverySteps: field(count().default(20), 'updates between step events', 'log-every-steps'),
   onlineEvaluateEpochs: field(
     count().nullable().default(1),

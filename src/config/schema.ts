@@ -272,7 +272,10 @@ export const configSchema = z
     const sides = mapSides(encoder)
     const isAmdim = config.method === 'amdim'
     if (isAmdim && encoder.kind === 'dim')
-      mismatch(['method'], 'expected dim or moco with encoder.kind dim, whose maps are not projected to one width')
+      mismatch(
+        ['method'],
+        'expected dim or moco with encoder.kind dim, whose maps are not projected to one width',
+      )
     if (config.method === 'dim') {
       const { globalWeight, localWeight, priorWeight, coordinateWeight, negatives } = config.dim
       if (globalWeight + localWeight + priorWeight + coordinateWeight === 0)
@@ -282,11 +285,13 @@ export const configSchema = z
     }
     if (config.method === 'moco' && 2 * config.moco.shuffleGroups > config.batchSize)
       mismatch(['moco', 'shuffleGroups'], 'expected at least 2 pictures of a batch in each group')
-    if (isAmdim) for (const [i, term] of objective.terms.entries())
-      if (!termSides(term).every((side) => sides.includes(side)))
-        mismatch(['objective', 'terms', i], `expected sides of the encoder's maps (${sides.join(', ')})`)
+    if (isAmdim)
+      for (const [i, term] of objective.terms.entries())
+        if (!termSides(term).every((side) => sides.includes(side)))
+          mismatch(['objective', 'terms', i], `expected sides of the encoder's maps (${sides.join(', ')})`)
     const { mixture, terms } = objective
-    if (mixture !== null && !isAmdim) mismatch(['objective', 'mixture'], 'expected null where method is not amdim')
+    if (mixture !== null && !isAmdim)
+      mismatch(['objective', 'mixture'], 'expected null where method is not amdim')
     if (mixture !== null && !terms.some((term) => term.startsWith('1->')))
       mismatch(['objective', 'mixture'], 'expected null, or a term 1->N that its features are the sources of')
     if (mixture !== null && mixture.temperature === null && mixture.entropyWeight === 0)
@@ -307,7 +312,10 @@ export const configSchema = z
       mismatch(['augment', 'evalResize'], `expected at least augment.pixels (${augment.pixels})`)
     const { batchSize, chunkSize } = config
     if (chunkSize !== null && Math.floor(batchSize / Math.ceil(batchSize / chunkSize)) < 2)
-      mismatch(['chunkSize'], `expected a number by which a batch of ${batchSize} falls into parts of 2 or more`)
+      mismatch(
+        ['chunkSize'],
+        `expected a number by which a batch of ${batchSize} falls into parts of 2 or more`,
+      )
     if (config.supervised && config.encoderFrozen)
       mismatch(['supervised'], 'expected false beside a frozen encoder')
     if (config.supervised && !config.classifiers.enabled)

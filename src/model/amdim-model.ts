@@ -21,6 +21,7 @@ import { Classification } from './classification.js'
 import type { EncoderDescription, ModelTensor } from './description.js'
 import { Embedding, type SkippedPicture } from './embedding.js'
 import type { ModelInfo } from './inspect.js'
+import { pretrainedPath } from './pretrained.js'
 
 /** Where a model computes. */
 export interface ModelOptions {
@@ -181,6 +182,16 @@ export class AmdimModel {
     assertKnownKeys(options, MODEL_OPTIONS, 'AmdimModel.load')
     const { device, executor, precision, threads } = await resolvePlace(options)
     return new AmdimModel(unwrap(await addon().NativeModel.load(path, device, executor, precision, threads)))
+  }
+
+  /**
+   * The model that ships with the package: the preset `tiny` trained on the pictures of CIFAR-10, without their labels.
+   * `models/README.md` says how, and what it is good for.
+   *
+   * @throws {@link AmdimError} `AMDIM_IO` when the file is not in the installed package
+   */
+  static async pretrained(options: ModelOptions = {}): Promise<AmdimModel> {
+    return AmdimModel.load(pretrainedPath(), options)
   }
 
   /** @internal */

@@ -19,7 +19,7 @@ export type Transform = (image: PixelImage) => PixelImage
 
 /**
  * Options of {@link trainAmdim}. The settings of {@link RunSettings} may be given too: `device`, `executor`, `precision`,
- * `threads`, `loaderThreads`, `prefetch`, `onBadImage`, `checkpointMinutes`, `logEverySteps`, `onlineEvaluateEpochs`.
+ * `threads`, `loaderThreads`, `prefetch`, `onBadImage`, `checkpointMinutes`, `keepCheckpoints`, `logEverySteps`, `onlineEvaluateEpochs`.
  */
 export interface TrainOptions extends Partial<RunSettings> {
   /** The pictures: a data set, the path of one ({@link openDataset}), or one for each split. */

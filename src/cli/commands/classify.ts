@@ -1,9 +1,10 @@
-import { AmdimModel, type Classification } from '../../index.js'
+import type { Classification } from '../../index.js'
 import { given, isOn, numberOf, textOf } from '../arguments.js'
 import { type Command, EXIT } from '../command.js'
 import { COMMON_FLAGS, type Flag } from '../flags.js'
 import { percent } from '../format.js'
 import { Interrupt } from '../interrupt.js'
+import { MODEL_AND_PICTURES, modelAndPictures } from '../model-argument.js'
 import { openPictures, PICTURE_FLAGS, pictureOptions } from '../pictures.js'
 import { placeOf } from '../place.js'
 import { UsageError } from '../usage-error.js'
@@ -18,7 +19,7 @@ const FLAGS: Flag[] = [
 /** `amdim classify`. */
 export const command: Command = {
   name: 'classify',
-  positionals: ['MODEL', 'PICTURES...'],
+  positionals: MODEL_AND_PICTURES,
   description:
     'Says what pictures show: the most probable classes of a data set, or of any number of picture files, by a classifier\n' +
     'of the model (trained on labels beside the encoder, or by train-classifiers).',
@@ -26,19 +27,22 @@ export const command: Command = {
     return [{ title: 'options', flags: [...FLAGS, ...COMMON_FLAGS] }]
   },
   notes: [
+    'Without a model file: the model that ships with the package.',
+    '',
     'examples:',
+    '  amdim classify photos',
     '  amdim classify runs/first/model.safetensors cat.jpg dog.jpg',
     '  amdim classify runs/first/model.safetensors photos --head mlp --json > classes.jsonl',
   ],
   async run(line, terminal) {
-    const [modelPath = '', ...pictures] = line.positionals
+    const { load, pictures } = modelAndPictures(line.positionals, terminal)
     const top = numberOf('top', line).top ?? 3
     if (!Number.isInteger(top) || top < 1)
       throw new UsageError(
         `--top: expected a whole number from 1, got ${textOf(line, 'top')}`,
         'see amdim classify --help',
       )
-    using model = await AmdimModel.load(modelPath, placeOf(line))
+    using model = await load(placeOf(line))
     using interrupt = new Interrupt(terminal, 'stopping')
     const found = await model.classify(await openPictures('classify', pictures, line), {
       ...pictureOptions(line, terminal),

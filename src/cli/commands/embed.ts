@@ -1,10 +1,11 @@
-import { AmdimModel, type Embedding, type EmbedOptions, type Layer, writeParquet } from '../../index.js'
+import { type Embedding, type EmbedOptions, type Layer, writeParquet } from '../../index.js'
 import { writeFileWhole } from '../../write-file.js'
 import { isOn, textOf } from '../arguments.js'
 import { type Command, EXIT } from '../command.js'
 import { COMMON_FLAGS, type CommandLine, type Flag } from '../flags.js'
 import { grouped } from '../format.js'
 import { Interrupt } from '../interrupt.js'
+import { MODEL_AND_PICTURES, modelAndPictures } from '../model-argument.js'
 import { npyHeader, npyValues } from '../npy.js'
 import { openPictures, PICTURE_FLAGS, pictureOptions } from '../pictures.js'
 import { placeOf } from '../place.js'
@@ -36,7 +37,7 @@ const FLAGS: Flag[] = [
 /** `amdim embed`. */
 export const command: Command = {
   name: 'embed',
-  positionals: ['MODEL', 'PICTURES...'],
+  positionals: MODEL_AND_PICTURES,
   description:
     'Writes features of pictures: a data set, or any number of picture files. Without --out, --json and\n' +
     '--posterior-maps the .npy file goes to standard output.',
@@ -44,16 +45,19 @@ export const command: Command = {
     return [{ title: 'options', flags: [...FLAGS, ...COMMON_FLAGS] }]
   },
   notes: [
+    'Without a model file: the model that ships with the package.',
+    '',
     'examples:',
+    '  amdim embed photos --out features.npy',
     '  amdim embed runs/first/model.safetensors photos --out features.npy',
     '  amdim embed runs/first/model.safetensors cat.jpg dog.jpg --json',
     '  amdim embed runs/mixture/model.safetensors photos --posterior-maps maps',
   ],
   async run(line, terminal) {
-    const [modelPath = '', ...pictures] = line.positionals
+    const { load, pictures } = modelAndPictures(line.positionals, terminal)
     const write = chooseWriter(line, terminal)
     const place = placeOf(line)
-    using model = await AmdimModel.load(modelPath, place)
+    using model = await load(place)
     using interrupt = new Interrupt(terminal, 'stopping')
     const embedding = await model.embed(await openPictures('embed', pictures, line), {
       ...pictureOptions(line, terminal),

@@ -4,12 +4,12 @@ import {
   type DryRunResult,
   dryRunExperiment,
   EXPERIMENTS,
-  experimentRows,
   type ExperimentEvent,
   type ExperimentName,
   type ExperimentRecord,
   type ExperimentScale,
   type ExperimentSettings,
+  experimentRows,
   jsonSchema,
   runExperiment,
 } from '../../index.js'
@@ -101,7 +101,7 @@ export const command: Command = {
     const record = await runExperiment(name, {
       ...options,
       ...numberOf('seeds', line),
-      ...(await needsData(name, options.scale)
+      ...((await needsData(name, options.scale))
         ? { data: requiredText('experiment', line, 'data', 'data') }
         : given('data', line)),
       output: textOf(line, 'out') ?? 'experiments',

@@ -136,7 +136,7 @@ mod tests {
             let mut h = input.to_vec();
             for (layer, pair) in values.chunks(2).enumerate() {
                 if layer > 0 {
-                    h.iter_mut().for_each(|value| *value = value.max(0.0));
+                    h = h.iter().map(|value| value.max(0.0)).collect();
                 }
                 let (weight, bias) = (pair[0].to_vec2::<f64>().unwrap(), pair[1].to_vec1::<f64>().unwrap());
                 h = weight.iter().zip(bias).map(|(row, bias)| dot(row, &h) + bias).collect();

@@ -52,6 +52,7 @@ impl Features {
     }
 
     /// The same with the results of a method's heads, each `[batch, locations, units]`, by name.
+    #[must_use]
     pub fn with_heads(self, heads: Vec<(&'static str, Tensor)>) -> Self {
         Self { heads, ..self }
     }

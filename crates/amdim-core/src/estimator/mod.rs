@@ -246,6 +246,9 @@ mod tests {
         }
     }
 
+    /// A score as a function of the sample.
+    type BestScore = Box<dyn Fn(f64) -> f64>;
+
     /// Joint and product are normal with means m and 0 and variance 1: `log dP/dQ = m x - m^2 / 2`, so every divergence
     /// and the score that reaches it are known.
     #[test]
@@ -255,10 +258,10 @@ mod tests {
         let mut stream = Stream::new(1, Purpose::HeadOrder, 3);
         let mut samples = |shift: f64| (0..count).map(|_| stream.normal() + shift).collect::<Vec<f64>>();
         let (joint, product) = (samples(m), samples(0.0));
-        let ratio = |x: f64| m * x - m * m / 2.0;
+        let ratio = move |x: f64| m * x - m * m / 2.0;
         let squared = (m * m).exp();
         let hellinger = 2.0 - 2.0 * (-m * m / 8.0).exp();
-        let cases: [(Bound, Box<dyn Fn(f64) -> f64>, f64); 5] = [
+        let cases: [(Bound, BestScore, f64); 5] = [
             (Bound::Dv, Box::new(move |x| ratio(x) + 3.0), m * m / 2.0),
             (Bound::Nwj, Box::new(move |x| ratio(x) + 1.0), m * m / 2.0),
             (Bound::Rkl, Box::new(ratio), m * m / 2.0),

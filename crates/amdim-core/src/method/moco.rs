@@ -67,9 +67,8 @@ impl MocoConfig {
         Ok(())
     }
 
-    pub(super) fn build(&self, model: &Model) -> Result<Moco> {
-        let _ = model;
-        Ok(Moco { config: self.clone() })
+    pub(super) fn build(&self) -> Moco {
+        Moco { config: self.clone() }
     }
 }
 

@@ -50,7 +50,7 @@ impl MethodConfig {
                 None
             }
             Self::Dim(config) => Some(Box::new(config.build(model)?)),
-            Self::Moco(config) => Some(Box::new(config.build(model)?)),
+            Self::Moco(config) => Some(Box::new(config.build())),
         })
     }
 }

@@ -35,7 +35,7 @@ pub struct LabNormalizer {
 }
 
 impl LabNormalizer {
-    /// `params` are those of L\*, a\* and b\* on the 0..=1 scale that [`lab`] gives.
+    /// `params` are those of L\*, a\* and b\* with L\* over 100, a\* and b\* plus 128 over 255.
     pub fn new(params: &normalize::Params) -> Self {
         let linear = std::array::from_fn(|level| {
             let value = level as f64 / 255.0;

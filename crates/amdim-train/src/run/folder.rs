@@ -5,6 +5,7 @@
 //! | `config.json` | the request as resolved | at the start of each session, aside and renamed |
 //! | `metrics.jsonl` | every event, one JSON object a line | line by line |
 //! | `checkpoint.safetensors` | newest state, optimiser included | aside and renamed |
+//! | `checkpoint-UPDATE.safetensors` | the newest states, where some are kept | with the newest one, which it is |
 //! | `model.safetensors` | weights and configuration | at the end, aside and renamed |
 //! | `result.json` | what the run came to | at the end, aside and renamed |
 
@@ -59,6 +60,37 @@ impl RunFolder {
         checkpoint_path(&self.path)
     }
 
+    /// Keeps the newest checkpoint, of this update, under a name of its own beside the others, and removes all but the
+    /// newest `count` of them; with 0 nothing is kept or removed.
+    pub(crate) fn keep_checkpoint(&self, update: u64, count: usize) -> Result<()> {
+        if count == 0 {
+            return Ok(());
+        }
+        let io = |path: &Path| {
+            let path = path.to_owned();
+            move |source| RunError::Io { path, source }
+        };
+        let kept = self.path.join(format!("{KEPT_PREFIX}{update:010}{KEPT_SUFFIX}"));
+        match fs::remove_file(&kept) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(io(&kept)(error)),
+            _ => {}
+        }
+        // A second name costs no room until the newest is replaced; some file systems have none.
+        if fs::hard_link(self.checkpoint(), &kept).is_err() {
+            let bytes = fs::read(self.checkpoint()).map_err(io(&self.checkpoint()))?;
+            write_aside(&kept, &bytes)?;
+        }
+        let entries = fs::read_dir(&self.path).map_err(io(&self.path))?;
+        let name_of = |entry: std::io::Result<fs::DirEntry>| entry.ok()?.file_name().into_string().ok();
+        let mut names: Vec<String> = entries.filter_map(name_of).filter(|name| is_kept(name)).collect();
+        names.sort_unstable();
+        for name in &names[..names.len().saturating_sub(count)] {
+            let path = self.path.join(name);
+            fs::remove_file(&path).map_err(io(&path))?;
+        }
+        Ok(())
+    }
+
     /// The model at the end.
     pub(crate) fn model(&self) -> PathBuf {
         self.path.join("model.safetensors")
@@ -80,6 +112,15 @@ impl RunFolder {
         text.push('\n');
         Ok(write_aside(&self.path.join(name), text.as_bytes())?)
     }
+}
+
+const KEPT_PREFIX: &str = "checkpoint-";
+const KEPT_SUFFIX: &str = ".safetensors";
+
+/// Whether a file is a kept checkpoint, by its name.
+fn is_kept(name: &str) -> bool {
+    let update = name.strip_prefix(KEPT_PREFIX).and_then(|rest| rest.strip_suffix(KEPT_SUFFIX));
+    update.is_some_and(|update| !update.is_empty() && update.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 fn checkpoint_path(folder: &Path) -> PathBuf {
@@ -139,6 +180,25 @@ mod tests {
         fs::write(&other, "weights").unwrap();
         assert!(RunFolder::open(&run, Some(&other), 0).is_err());
         assert!(RunFolder::open(&run, Some(&opened.checkpoint()), 0).is_ok());
+    }
+
+    #[test]
+    fn the_newest_checkpoints_are_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunFolder::open(folder.path(), None, 0).unwrap();
+        fs::write(folder.path().join("checkpoint-old.safetensors"), "not ours").unwrap();
+        for update in [5, 40, 300, 300] {
+            fs::write(folder.path().join("new"), format!("{update}")).unwrap();
+            fs::rename(folder.path().join("new"), run.checkpoint()).unwrap();
+            run.keep_checkpoint(update, 2).unwrap();
+        }
+        let read = |name: &str| fs::read_to_string(folder.path().join(name)).ok();
+        assert_eq!(read("checkpoint-0000000005.safetensors"), None);
+        assert_eq!(read("checkpoint-0000000040.safetensors").as_deref(), Some("40"));
+        assert_eq!(read("checkpoint-0000000300.safetensors").as_deref(), Some("300"));
+        assert_eq!(read("checkpoint-old.safetensors").as_deref(), Some("not ours"));
+        run.keep_checkpoint(300, 0).unwrap();
+        assert_eq!(read("checkpoint-0000000040.safetensors").as_deref(), Some("40"));
     }
 
     #[test]

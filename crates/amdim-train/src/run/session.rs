@@ -214,6 +214,7 @@ impl Session<'_> {
         let path = folder.checkpoint();
         self.learner.checkpoint(&self.classes, self.progress, self.record.clone())?.write(&path)?;
         let update = self.progress.update;
+        folder.keep_checkpoint(update, self.request.keep_checkpoints)?;
         self.written = Some((Instant::now(), update));
         self.emit(TrainEvent::Checkpoint { path: path.clone(), update })?;
         Ok(Some(path))
