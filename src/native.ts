@@ -121,6 +121,13 @@ export interface Addon {
     test: NativeDataset,
     onEvent: (event: string) => void,
   ): NativeJob | Failure
+  startInformation(
+    request: string,
+    x: Float32Array,
+    y: Float32Array | null,
+    labels: Uint32Array | null,
+    dimensions: number[],
+  ): NativeJob | Failure
   startEstimate(
     request: string,
     x: Float32Array,

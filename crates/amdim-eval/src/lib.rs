@@ -18,6 +18,8 @@
 //! - [`KMeans`] and [`Agreement`]: clusters found without labels, and how far they are the classes.
 //! - [`PairedTest`]: whether two classifiers differ on the same pictures.
 //!
+//! What two variables share, by bins, Gaussians or neighbours: [`information`].
+//!
 //! Features come in as [`Features`] (checked to be finite when the view is made), labels as [`Labels`]. The
 //! crate knows neither pictures nor encoders.
 //!
@@ -54,6 +56,7 @@ mod cholesky;
 mod eigenvalues;
 mod error;
 mod features;
+pub mod information;
 mod kmeans;
 mod knn;
 mod labels;

@@ -16,6 +16,7 @@ pub mod embedding;
 pub mod estimate;
 pub mod evaluation;
 pub mod failure;
+pub mod information;
 pub mod job;
 pub mod measure;
 pub mod model;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { type EstimatePoint, estimateMutualInformation } from '../src/index.js'
+import { type EstimatePoint, estimateMutualInformation } from '../../src/index.js'
 
 const COUNT = 1500
 
