@@ -23,31 +23,76 @@ const EXTENSIONS: [&str; 6] = ["jpg", "jpeg", "png", "gif", "bmp", "webp"];
 /// An opened image folder. Of a directory only the paths are held, of an archive the encoded pictures.
 #[derive(Debug)]
 pub struct ImageFolder {
-    pictures: Vec<Picture>,
+    pictures: Pictures,
     classes: Vec<String>,
     ignored: usize,
     store: Store,
     limits: Limits,
 }
 
-#[derive(Debug)]
-struct Picture {
-    /// Path below the folder, with `/` between folders.
-    path: String,
-    bytes: Range<usize>,
-    label: Option<u32>,
+/// A list of pictures, with little memory for each: a folder may hold millions.
+#[derive(Debug, Default)]
+struct Pictures {
+    /// All paths below the folder, one behind the other, with `/` between folders.
+    paths: String,
+    entries: Vec<Entry>,
+}
+
+/// A picture in the list.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    /// Where its path starts.
+    start: usize,
+    /// Bytes of its path.
+    length: u32,
+    label: Option<Label>,
+    /// How many were found before it.
+    found: u32,
+}
+
+/// A label, kept as one more than it is, so that no label takes no room.
+#[derive(Debug, Clone, Copy)]
+struct Label(std::num::NonZeroU32);
+
+impl Label {
+    fn new(value: u32) -> Option<Self> {
+        value.checked_add(1).and_then(std::num::NonZeroU32::new).map(Self)
+    }
+
+    fn get(self) -> u32 {
+        self.0.get() - 1
+    }
+}
+
+impl Pictures {
+    fn push(&mut self, path: &str) {
+        let (start, found) = (self.paths.len(), self.entries.len() as u32);
+        self.paths.push_str(path);
+        self.entries.push(Entry { start, length: path.len() as u32, label: None, found });
+    }
+
+    fn path(&self, entry: &Entry) -> &str {
+        &self.paths[entry.start..][..entry.length as usize]
+    }
+
+    fn sort(&mut self) {
+        let Self { paths, entries } = self;
+        let path = |entry: &Entry| &paths[entry.start..][..entry.length as usize];
+        entries.sort_unstable_by(|a, b| path(a).cmp(path(b)));
+    }
 }
 
 #[derive(Debug)]
 enum Store {
     Directory(PathBuf),
-    Archive(Vec<u8>),
+    /// All encoded pictures, and where each lies, in the order in which they were found.
+    Archive(Vec<u8>, Vec<Range<usize>>),
 }
 
 /// What was found, before it is put in order.
 #[derive(Default)]
 struct Found {
-    pictures: Vec<Picture>,
+    pictures: Pictures,
     top_folders: BTreeSet<String>,
     ignored: usize,
 }
@@ -70,8 +115,7 @@ impl ImageFolder {
             list(&root, "", &mut found)?;
             (found, Store::Directory(root))
         } else {
-            let (found, bytes) = read_archive(path, subfolder, limits)?;
-            (found, Store::Archive(bytes))
+            read_archive(path, subfolder, limits)?
         };
         let (pictures, classes, ignored) = arrange(&place, found, labels)?;
         Ok(Self { pictures, classes, ignored, store, limits: *limits })
@@ -107,7 +151,7 @@ fn list(folder: &Path, prefix: &str, found: &mut Found) -> Result<()> {
             }
             list(&entry.path(), &format!("{prefix}{name}/"), found)?;
         } else if metadata.is_file() && is_picture_name(&name) && file_name.to_str().is_some() {
-            found.pictures.push(Picture { path: format!("{prefix}{name}"), bytes: 0..0, label: None });
+            found.pictures.push(&format!("{prefix}{name}"));
         } else {
             found.ignored += 1;
         }
@@ -115,9 +159,9 @@ fn list(folder: &Path, prefix: &str, found: &mut Found) -> Result<()> {
     Ok(())
 }
 
-fn read_archive(path: &Path, subfolder: Option<&str>, limits: &Limits) -> Result<(Found, Vec<u8>)> {
+fn read_archive(path: &Path, subfolder: Option<&str>, limits: &Limits) -> Result<(Found, Store)> {
     let mut found = Found::default();
-    let mut bytes = Vec::new();
+    let (mut bytes, mut ranges) = (Vec::new(), Vec::new());
     for_each_entry(path, |entry| {
         let below = match subfolder {
             Some(folder) => entry.path.strip_prefix(folder).and_then(|rest| rest.strip_prefix('/')),
@@ -141,44 +185,46 @@ fn read_archive(path: &Path, subfolder: Option<&str>, limits: &Limits) -> Result
         limits.check_bytes(entry.size).map_err(|error| error.with_picture(&below))?;
         let start = bytes.len();
         entry.read_to(&mut bytes)?;
-        found.pictures.push(Picture { path: below, bytes: start..bytes.len(), label: None });
+        found.pictures.push(&below);
+        ranges.push(start..bytes.len());
         Ok(())
     })?;
     bytes.shrink_to_fit();
-    Ok((found, bytes))
+    Ok((found, Store::Archive(bytes, ranges)))
 }
 
 /// Sorts the pictures and gives them their labels: `(pictures, classes, ignored files)`.
-fn arrange(place: &str, found: Found, labels: FolderLabels) -> Result<(Vec<Picture>, Vec<String>, usize)> {
+fn arrange(place: &str, found: Found, labels: FolderLabels) -> Result<(Pictures, Vec<String>, usize)> {
     let Found { mut pictures, top_folders, ignored } = found;
-    if pictures.is_empty() {
+    if pictures.entries.is_empty() {
         return Err(DataError::NoPictures { place: place.to_owned(), ignored });
     }
-    pictures.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+    pictures.sort();
     let labelled = match labels {
         FolderLabels::None => false,
         FolderLabels::Folders => true,
-        FolderLabels::Auto => pictures.iter().any(|picture| picture.path.contains('/')),
+        FolderLabels::Auto => pictures.paths.contains('/'),
     };
     if !labelled {
         return Ok((pictures, Vec::new(), ignored));
     }
     let classes: Vec<String> = top_folders.into_iter().collect();
     let mut counts = vec![0_usize; classes.len()];
-    for picture in &mut pictures {
-        let class = picture
-            .path
+    let Pictures { paths, entries } = &mut pictures;
+    for picture in entries {
+        let path = &paths[picture.start..][..picture.length as usize];
+        let class = path
             .split_once('/')
             .and_then(|(top, _)| classes.binary_search_by(|class| class.as_str().cmp(top)).ok());
         let Some(class) = class else {
             return Err(DataError::MissingLabel {
                 place: place.to_owned(),
-                picture: picture.path.clone(),
+                picture: path.to_owned(),
                 hint: "move it into a class folder, or ask for no labels".to_owned(),
             });
         };
         counts[class] += 1;
-        picture.label = Some(class as u32);
+        picture.label = Label::new(class as u32);
     }
     if let Some(empty) = counts.iter().position(|&count| count == 0) {
         return Err(DataError::EmptyClass { place: place.to_owned(), class: classes[empty].clone() });
@@ -188,11 +234,11 @@ fn arrange(place: &str, found: Found, labels: FolderLabels) -> Result<(Vec<Pictu
 
 impl Dataset for ImageFolder {
     fn len(&self) -> usize {
-        self.pictures.len()
+        self.pictures.entries.len()
     }
 
     fn label(&self, index: usize) -> Option<u32> {
-        self.pictures.get(index)?.label
+        self.pictures.entries.get(index)?.label.map(Label::get)
     }
 
     fn classes(&self) -> &[String] {
@@ -200,7 +246,8 @@ impl Dataset for ImageFolder {
     }
 
     fn name(&self, index: usize) -> String {
-        self.pictures.get(index).map_or_else(|| index.to_string(), |picture| picture.path.clone())
+        let entry = self.pictures.entries.get(index);
+        entry.map_or_else(|| index.to_string(), |entry| self.pictures.path(entry).to_owned())
     }
 
     fn image(&self, index: usize) -> Result<Image> {
@@ -209,12 +256,15 @@ impl Dataset for ImageFolder {
 
     fn part(&self, index: usize, choose: &mut ChoosePart<'_>) -> Result<Part> {
         check_index(index, self.len())?;
-        let picture = &self.pictures[index];
+        let picture = &self.pictures.entries[index];
+        let path = self.pictures.path(picture);
         let decoded = match &self.store {
-            Store::Archive(bytes) => decode_part(&bytes[picture.bytes.clone()], &self.limits, choose),
-            Store::Directory(root) => decode_file(&root.join(&picture.path), &self.limits, choose),
+            Store::Archive(bytes, ranges) => {
+                decode_part(&bytes[ranges[picture.found as usize].clone()], &self.limits, choose)
+            }
+            Store::Directory(root) => decode_file(&root.join(path), &self.limits, choose),
         };
-        decoded.map_err(|error| error.with_picture(&picture.path))
+        decoded.map_err(|error| error.with_picture(path))
     }
 
     fn ignored_files(&self) -> usize {

@@ -12,7 +12,7 @@ use crate::stop::Stop;
 /// I = psi(k) + psi(N) - mean over i of ( psi(n_x(i) + 1) + psi(n_y(i) + 1) )
 /// ```
 ///
-/// with n_x(i) the samples whose x lies nearer to that of i than the k-th nearest sample does in both. Small k has little
+/// with `n_x(i)` the samples whose x lies nearer to that of i than the k-th nearest sample does in both. Small k has little
 /// bias and more noise; 3 is usual. The value can be slightly below 0. All pairs are compared: time grows with the
 /// square of the samples. Samples with equal values (counts, rounded numbers) break its assumption; add a little noise.
 ///
