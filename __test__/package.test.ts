@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 
@@ -36,8 +36,17 @@ describe('the packed main package', () => {
 
   it('has compiled code with its types, licence and README, and nothing else', () => {
     expect(files).toEqual(expect.arrayContaining(['LICENSE', 'README.md', 'package.json']))
-    const other = files.filter((path) => !/^dist\/.*(\.js|\.d\.ts)$/.test(path))
+    const other = files.filter((path) => !/^(dist\/.*(\.js|\.d\.ts)|models\/.*)$/.test(path))
     expect(other.sort()).toEqual(['LICENSE', 'README.md', 'native/index.cjs', 'package.json'])
+  })
+
+  it('has the card of the model that ships with it, and no other model', () => {
+    const models = files.filter((path) => path.startsWith('models/'))
+    expect(models).toContain('models/README.md')
+    for (const path of models) {
+      expect(path).toMatch(/^models\/(README\.md|tiny-cifar10\.safetensors)$/)
+      expect(statSync(`${root}/${path}`).size).toBeLessThanOrEqual(10e6)
+    }
   })
 
   it('states types first in every entry, which resolvers read in order', () => {

@@ -139,7 +139,7 @@ export declare function startEvaluation(model: NativeModel | null, request: stri
 /** `dimensions` are those of a sample of x and of y. */
 export declare function startInformation(request: string, x: Float32Array, y: Float32Array | null, labels: Uint32Array | null, dimensions: Array<number>): NativeJob | Failure
 
-export declare function startMeasure(model: NativeModel | null, request: string, data: NativeDataset, onEvent: (event: string) => void): NativeJob | Failure
+export declare function startMeasure(model: NativeModel | null, request: string, data: NativeDataset, gallery: NativeDataset | null, onEvent: (event: string) => void): NativeJob | Failure
 
 export declare function startPlan(request: string): NativeJob | Failure
 

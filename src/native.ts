@@ -139,6 +139,7 @@ export interface Addon {
     model: NativeModel | null,
     request: string,
     data: NativeDataset,
+    gallery: NativeDataset | null,
     onEvent: (event: string) => void,
   ): NativeJob | Failure
   startDuplicates(

@@ -1,6 +1,7 @@
 // Packs the main package and the platform packages whose binaries lie in native/: node tools/pack.mjs [--all]
 //
-// --all: for publishing; refuses unless every platform of napi.targets is there and below the size limit.
+// --all: for publishing; refuses unless every platform of napi.targets is there and below the size limit, and the model
+// that ships with the package is there. A model that is too large is refused in any case.
 // docs/design/packaging.md says why the platform packages enter the manifest here and not in the repository.
 import { copyFileSync, cpSync, existsSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -12,6 +13,9 @@ import { capture, root } from './lib/process.mjs'
 const OUT = join(root, 'npm')
 /** The registry refuses very large packages. */
 const MAX_PACKED_BYTES = 60e6
+/** The model that ships with the package, and the most that everybody who installs it may be made to fetch. */
+const MODEL = join(root, 'models', 'tiny-cifar10.safetensors')
+const MAX_MODEL_BYTES = 10e6
 
 function writePackage(folder, content) {
   mkdirSync(folder, { recursive: true })
@@ -74,6 +78,13 @@ const carried = platforms.filter(({ binary }) => existsSync(join(root, 'native',
 const absent = platforms.filter((platform) => !carried.includes(platform))
 if (carried.length === 0 || (values.all && absent.length)) {
   console.error(`pack: no binary in native/ for ${absent.map(({ name }) => name).join(', ')}`)
+  process.exit(1)
+}
+const modelBytes = existsSync(MODEL) ? statSync(MODEL).size : 0
+if (modelBytes > MAX_MODEL_BYTES || (values.all && modelBytes === 0)) {
+  console.error(
+    `pack: ${MODEL}: expected a file of at most ${MAX_MODEL_BYTES / 1e6} MB, got ${modelBytes} bytes`,
+  )
   process.exit(1)
 }
 rmSync(OUT, { recursive: true, force: true })

@@ -63,6 +63,8 @@ describe('expectPositionals', () => {
       'PICTURES... is missing',
     )
     expect(() => expectPositionals('embed', parse('m', 'a', 'b'), ['MODEL', 'PICTURES...'])).not.toThrow()
+    expect(() => expectPositionals('embed', parse('a'), ['[MODEL]', 'PICTURES...'])).not.toThrow()
+    expect(() => expectPositionals('embed', parse(), ['[MODEL]', 'PICTURES...'])).toThrow('PICTURES...')
     expect(() => expectPositionals('inspect', parse('m', 'a'), ['FILE'])).toThrow('unexpected argument "a"')
   })
 })

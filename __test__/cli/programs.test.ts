@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -119,6 +119,26 @@ describe('amdim train', () => {
     expect(jsonLines(resumed.out).at(-1)).toMatchObject({ cancelled: false, update: update + 2 })
   })
 
+  it('takes batches in parts, and keeps checkpoints of which the best is chosen', async () => {
+    const [data, out] = [pictures(), join(temporaryFolder(), 'run')]
+    const parts = ['--chunk-size', '4', '--statistics-frozen']
+    const keep = ['--checkpoint-minutes', '1e-9', '--keep-checkpoints', '2']
+    const args = ['train', '--data', data, ...TINY_FLAGS, ...parts, ...keep, '--updates', '3', '--out', out]
+    const ended = await runProgram(args)
+    expect(ended.code, ended.err).toBe(0)
+    const kept = readdirSync(out).filter((name) => name.startsWith('checkpoint-'))
+    expect(kept.sort()).toEqual(['checkpoint-0000000002.safetensors', 'checkpoint-0000000003.safetensors'])
+    const inspected = await runProgram(['inspect', join(out, kept[0] ?? ''), '--json'])
+    expect(JSON.parse(inspected.out)).toMatchObject({
+      config: { chunkSize: 4, statisticsFrozen: true },
+      position: { update: 2 },
+    })
+    const paths = kept.map((name) => join(out, name))
+    const measured = await runProgram(['measure', ...paths, '--data', data, '--json'])
+    expect(measured.code, measured.err).toBe(0)
+    expect(paths).toContain(JSON.parse(measured.out).best)
+  })
+
   it('names its own run folder', async () => {
     const cwd = temporaryFolder()
     const ended = await runProgram(
@@ -211,6 +231,19 @@ describe('with a model', () => {
     expect(missing).toMatchObject({ code: 2, err: expect.stringContaining('--out is missing') })
   })
 
+  it('amdim embed and classify take the model that ships where none is named', async () => {
+    const args = [pictures(), '--split', 'test', '--json']
+    const env = { AMDIM_PRETRAINED: model }
+    const embedded = await runProgram(['embed', ...args], { env })
+    expect(embedded).toMatchObject({ code: 0, out: (await runProgram(['embed', model, ...args])).out })
+    expect(embedded.err).toContain(`model: ${model}`)
+    const classified = await runProgram(['classify', ...args], { env })
+    expect(classified.err).toContain((await runProgram(['classify', model, ...args])).err)
+    const missing = await runProgram(['embed', ...args], { env: { AMDIM_PRETRAINED: 'nowhere.safetensors' } })
+    expect(missing.code).toBe(1)
+    expect(missing.err).toContain('nowhere.safetensors')
+  })
+
   it('amdim embed asks which split', async () => {
     const ended = await runProgram(['embed', model, pictures(), '--json'])
     expect(ended).toMatchObject({
@@ -240,6 +273,8 @@ describe('with a model', () => {
     ok(text)
     for (const part of ['RankMe', 'mAP', '% at 2', '6 pictures, 16 values each', `best by rankMe: ${model}`])
       expect(text.out).toContain(part)
+    const searched = await runProgram([...common, '--gallery', pictures(), '--json'])
+    expect(JSON.parse(searched.out).models[0].report.retrieval).toMatchObject({ queries: 6, gallery: 16 })
     const json = await runProgram([...common, '--by', 'nmi', '--json', '--quiet'])
     expect(json).toMatchObject({ code: 0, err: '' })
     const { best, by, models } = JSON.parse(json.out)

@@ -68,6 +68,7 @@ describe('amdim', () => {
     [['train', '--data', 'x', '--preset', 'cifar11'], 'preset: expected one of tiny, cifar10'],
     [['train', '--data', 'x', 'y'], 'unexpected argument "y"'],
     [['embed', 'model.safetensors'], 'PICTURES... is missing'],
+    [['classify', 'model.safetensors'], 'PICTURES... is missing'],
     [['embed'], 'PICTURES... is missing'],
     [
       ['embed', 'model', 'pictures', '--out', 'a.csv'],

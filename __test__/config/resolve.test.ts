@@ -201,6 +201,12 @@ describe('a bad configuration', () => {
       { objective: { terms: ['1->5', '1->9'] } },
       `objective.terms.1: expected sides of the encoder's maps (1, 5, 7), got "1->9"`,
     ],
+    ['parts larger than the batch', { chunkSize: 65 }, 'chunkSize: expected at most batchSize (64), got 65'],
+    [
+      'a part of one picture',
+      { batchSize: 5, chunkSize: 2 },
+      'chunkSize: expected a number by which a batch of 5 falls into parts of 2 or more, got 2',
+    ],
     [
       'a term that is none',
       { objective: { terms: ['1-5'] } },

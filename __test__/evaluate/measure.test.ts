@@ -32,6 +32,20 @@ describe('measure', () => {
     expect(new Set(progress)).toContain('alignment')
   })
 
+  it('looks for classes in a gallery', async () => {
+    using data = await colours(6)
+    using gallery = await colours(20)
+    const { retrieval } = await measure('rawPixels', { data, gallery, measures: ['retrieval'] })
+    expect(retrieval).toMatchObject({ meanAveragePrecision: 1, queries: 6, leftOut: 0, gallery: 20 })
+    using unlabelled = await fromArrays(new Uint8Array(4 * 3072), [4, 32, 32, 3])
+    const refused = (options: Partial<MeasureOptions>) => measure('rawPixels', { data, ...options })
+    await expect(refused({ gallery: unlabelled, measures: ['retrieval'] })).rejects.toMatchObject({
+      code: 'AMDIM_DATA',
+      message: expect.stringContaining('gallery: expected'),
+    })
+    await expect(refused({ gallery })).rejects.toThrow('gallery: expected none without')
+  })
+
   it('has the same values each time, with any number of threads', async () => {
     using model = await AmdimModel.create({ config: TINY, device: 'cpu' })
     using data = await colours(30)

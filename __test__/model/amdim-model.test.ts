@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { AmdimModel, type EmbedInput, fromArrays, inspect } from '../../src/index.js'
+import { pretrainedPath } from '../../src/model/pretrained.js'
 import { noisyPixels, temporaryFolder, write, writePictures } from '../support/folder.js'
 import { encodePng } from '../support/png.js'
 import { colours, TINY } from '../support/tiny.js'
@@ -42,6 +43,22 @@ describe('save and load', () => {
     expect(loaded.config).toEqual(model.config)
     expect((await loaded.embed(pictures)).data).toEqual((await model.embed(pictures)).data)
     expect(await inspect(path)).toEqual(loaded.info())
+  })
+
+  it('load the model that ships with the package, or that of AMDIM_PRETRAINED', async () => {
+    const path = join(temporaryFolder(), 'model.safetensors')
+    onTestFinished(() => void vi.unstubAllEnvs())
+    vi.stubEnv('AMDIM_PRETRAINED', path)
+    await expect(AmdimModel.pretrained()).rejects.toMatchObject({ code: 'AMDIM_IO' })
+    await (await create()).save(path)
+    using model = await AmdimModel.pretrained({ device: 'cpu' })
+    expect(model.info()).toEqual(await inspect(path))
+    vi.stubEnv('AMDIM_PRETRAINED', '')
+    expect(pretrainedPath(path)).toBe(path)
+    const none = join(temporaryFolder(), 'none.safetensors')
+    expect(() => pretrainedPath(none)).toThrow(
+      expect.objectContaining({ code: 'AMDIM_IO', details: { path: none } }),
+    )
   })
 
   it('replace a file whole and leave nothing beside it', async () => {

@@ -18,6 +18,8 @@ export interface ProgramOptions {
   cwd?: string
   uid?: number
   gid?: number
+  /** Variables beside those of this process. */
+  env?: Record<string, string>
   /** Called with everything on standard error and output so far, for tests that act while it runs. */
   onOutput?: (text: string, kill: (signal: NodeJS.Signals) => void) => void
 }
@@ -32,12 +34,12 @@ export async function runProgram(args: readonly string[], options: ProgramOption
 export function runAny(
   program: string,
   args: readonly string[],
-  { onOutput, ...options }: ProgramOptions = {},
+  { onOutput, env, ...options }: ProgramOptions = {},
 ): Promise<Ended> {
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, {
       ...options,
-      env: { ...process.env, NO_COLOR: '1' },
+      env: { ...process.env, NO_COLOR: '1', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     let [out, err] = ['', '']

@@ -8,7 +8,7 @@ export const EXIT = { ok: 0, failure: 1, usage: 2, interrupted: 130 } as const
 /** A command of `amdim`. */
 export interface Command {
   name: string
-  /** Arguments that are not flags, in their order; the last may be repeated if it ends in `...`. */
+  /** Arguments that are not flags, in their order; one in brackets may be left out, the last repeated if it ends in `...`. */
   positionals: readonly string[]
   /** What it does, for its help. */
   description: string

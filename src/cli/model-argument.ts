@@ -1,5 +1,5 @@
 import { AmdimModel, type ModelOptions } from '../index.js'
-import { PRETRAINED } from '../model/pretrained.js'
+import { pretrainedPath } from '../model/pretrained.js'
 import type { Terminal } from './terminal.js'
 import { UsageError } from './usage-error.js'
 
@@ -12,10 +12,12 @@ export function modelAndPictures(positionals: readonly string[], terminal: Termi
   const isModel = first.endsWith('.safetensors')
   if (isModel && rest.length === 0)
     throw new UsageError('PICTURES... is missing', `usage: ${MODEL_AND_PICTURES.join(' ')}`)
-  if (!isModel) terminal.note(`model: ${PRETRAINED}, which ships with the package`)
   return {
-    load: (options: ModelOptions) =>
-      isModel ? AmdimModel.load(first, options) : AmdimModel.pretrained(options),
+    load: async (options: ModelOptions) => {
+      if (isModel) return AmdimModel.load(first, options)
+      terminal.note(`model: ${pretrainedPath()}`)
+      return AmdimModel.pretrained(options)
+    },
     pictures: isModel ? rest : [...positionals],
   }
 }

@@ -44,7 +44,7 @@ export async function openPictures(command: string, paths: string[], line: Comma
   if (path === undefined || second !== undefined)
     throw new UsageError(
       'PICTURES: expected one data set, or picture files only',
-      `see amdim ${command} --help`,
+      `MODEL is a file named *.safetensors; see amdim ${command} --help`,
     )
   return openSplit(path, textOf(line, 'split'))
 }

@@ -34,7 +34,7 @@ export const measureSchema = z.strictObject({
   onBadImage,
   maxPictures: field(
     z.int().min(2).nullable().default(10_000),
-    'most pictures, drawn by the seed: pairs of them are counted, so time grows with their square; null: all',
+    'most pictures, and most of the gallery, drawn by the seed: pairs of them are counted, so time grows with their square; null: all',
     'max-pictures',
   ),
 })

@@ -60,7 +60,7 @@ export const runSchema = z.strictObject({
   ),
   keepCheckpoints: field(
     z.int().min(0).max(100_000).default(0),
-    'how many of the newest checkpoints are also kept, as checkpoint-UPDATE.safetensors',
+    'how many of the last checkpoints are kept beside the newest, as checkpoint-UPDATE.safetensors; 0: none',
     'keep-checkpoints',
   ),
   logEverySteps: field(count().default(20), 'updates between step events', 'log-every-steps'),

@@ -311,7 +311,9 @@ export const configSchema = z
     if (augment.evalResize !== null && augment.evalResize < augment.pixels)
       mismatch(['augment', 'evalResize'], `expected at least augment.pixels (${augment.pixels})`)
     const { batchSize, chunkSize } = config
-    if (chunkSize !== null && Math.floor(batchSize / Math.ceil(batchSize / chunkSize)) < 2)
+    if (chunkSize !== null && chunkSize > batchSize)
+      mismatch(['chunkSize'], `expected at most batchSize (${batchSize})`)
+    else if (chunkSize !== null && Math.floor(batchSize / Math.ceil(batchSize / chunkSize)) < 2)
       mismatch(
         ['chunkSize'],
         `expected a number by which a batch of ${batchSize} falls into parts of 2 or more`,

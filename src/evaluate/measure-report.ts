@@ -27,16 +27,18 @@ export interface RecallAt {
   recall: number
 }
 
-/** How well pictures find those of their class among all others, by cosine similarity. */
+/** How well pictures find those of their class among all others, or in a gallery, by cosine similarity. */
 export interface Retrieval {
   /** Mean average precision, 0..1. */
   meanAveragePrecision: number
   /** Share of pictures with one of their class among the `k` nearest, 0..1. */
   recall: RecallAt[]
-  /** Pictures that had another of their class to find. */
+  /** Pictures that had one of their class to find. */
   queries: number
-  /** Pictures alone in their class. */
+  /** Pictures with none of their class to find. */
   leftOut: number
+  /** Pictures of the gallery; `null` where all others were searched. */
+  gallery: number | null
 }
 
 /** How far clusters, found without labels, are the classes. */

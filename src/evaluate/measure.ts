@@ -1,5 +1,6 @@
 import type { AugmentConfig, DeepPartial, MeasurePlan } from '../config/types.js'
 import { assertKnownKeys } from '../config/validate-keys.js'
+import type { Dataset } from '../data/dataset.js'
 import { type DatasetInput, OpenedDatasets } from '../data/open-dataset.js'
 import { AmdimError, invalidArgument } from '../errors.js'
 import { AmdimModel } from '../model/amdim-model.js'
@@ -15,6 +16,13 @@ export type MeasureName = MeasurePlan['measures'][number]
 export interface MeasureOptions {
   /** The pictures; of a path with two splits the test split is taken. */
   data: DatasetInput
+  /**
+   * Retrieval: the pictures, with labels, that those of `data` search; of a path with two splits the training split is
+   * taken. Classes are matched by name.
+   *
+   * @default the other pictures of `data`
+   */
+  gallery?: DatasetInput
   /**
    * Which measures.
    *
@@ -60,8 +68,8 @@ export interface MeasureOptions {
    */
   onBadImage?: 'error' | 'skip'
   /**
-   * Use only this many pictures, drawn by the seed; `null` for all. Pairs of pictures are counted, so time grows with
-   * the square.
+   * Use only this many pictures, and as many of the gallery, drawn by the seed; `null` for all. Pairs of pictures are
+   * counted, so time grows with the square.
    *
    * @default 10000
    */
@@ -77,8 +85,8 @@ export interface MeasureOptions {
  * picture are, how evenly pictures are spread; with labels, how well they find and cluster their class.
  *
  * @param model - a model, or `rawPixels` for the pixels themselves
- * @throws {@link AmdimError} `AMDIM_INVALID_ARGUMENT` for a bad option, `AMDIM_DATA` for pictures without the labels that
- *   a measure needs, `AMDIM_CANCELLED` when the signal aborts
+ * @throws {@link AmdimError} `AMDIM_INVALID_ARGUMENT` for a bad option or a gallery without `retrieval`, `AMDIM_DATA` for
+ *   pictures without the labels that a measure needs, `AMDIM_CANCELLED` when the signal aborts
  * @example
  * ```ts
  * import { AmdimModel, measure } from 'amdim';
@@ -100,23 +108,21 @@ export async function measure(
   try {
     const { train, test } = await opened.splits('data', options.data)
     const data = test ?? train
-    if (needsLabels(request) && !data.labelled)
-      throw new AmdimError(
-        'AMDIM_DATA',
-        `data: expected pictures with labels for retrieval and clustering, ${data.description} has none`,
-        { name: 'data' },
-      )
+    const gallery =
+      options.gallery === undefined ? null : (await opened.splits('gallery', options.gallery)).train
+    if (needsLabels(request)) assertLabelled('data', data)
+    if (gallery !== null) assertLabelled('gallery', gallery)
     const native = model === 'rawPixels' ? null : model.native
     const onEvent = (event: string) => options.onProgress?.(JSON.parse(event) as EvaluateProgress)
     const text = JSON.stringify({ ...request, augment })
-    const started = addon().startMeasure(native, text, data.native, onEvent)
+    const started = addon().startMeasure(native, text, data.native, gallery?.native ?? null, onEvent)
     return JSON.parse(await resultOf(started, options.signal)) as MeasureReport
   } finally {
     opened.dispose()
   }
 }
 
-const OWN_KEYS = ['data', 'augment', 'signal', 'onProgress']
+const OWN_KEYS = ['data', 'gallery', 'augment', 'signal', 'onProgress']
 
 /** The measures with every default filled in. */
 export async function resolveMeasures(options: MeasureOptions): Promise<MeasurePlan> {
@@ -129,6 +135,15 @@ export async function resolveMeasures(options: MeasureOptions): Promise<MeasureP
   return validate(
     measureSchema,
     Object.fromEntries(Object.entries(options).filter(([key]) => keys.includes(key))),
+  )
+}
+
+function assertLabelled(name: string, dataset: Dataset): void {
+  if (dataset.labelled) return
+  throw new AmdimError(
+    'AMDIM_DATA',
+    `${name}: expected pictures with labels for retrieval and clustering, ${dataset.description} has none`,
+    { name },
   )
 }
 

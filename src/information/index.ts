@@ -4,6 +4,7 @@
  *
  * @packageDocumentation
  */
+export { AmdimError, type AmdimErrorCode, type ErrorDetails } from '../errors.js'
 export type { Features } from '../evaluate/search.js'
 export {
   type BinningOptions,

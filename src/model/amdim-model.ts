@@ -186,9 +186,18 @@ export class AmdimModel {
 
   /**
    * The model that ships with the package: the preset `tiny` trained on the pictures of CIFAR-10, without their labels.
-   * `models/README.md` says how, and what it is good for.
+   * `models/README.md` says how, and what it is good for. The environment variable `AMDIM_PRETRAINED` names another file
+   * to take in its place.
    *
    * @throws {@link AmdimError} `AMDIM_IO` when the file is not in the installed package
+   * @example
+   * ```ts
+   * import { AmdimModel } from 'amdim';
+   *
+   * using model = await AmdimModel.pretrained();
+   * const { data, shape } = await model.embed('photos');
+   * console.log(shape, data);
+   * ```
    */
   static async pretrained(options: ModelOptions = {}): Promise<AmdimModel> {
     return AmdimModel.load(pretrainedPath(), options)

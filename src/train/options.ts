@@ -19,7 +19,8 @@ export type Transform = (image: PixelImage) => PixelImage
 
 /**
  * Options of {@link trainAmdim}. The settings of {@link RunSettings} may be given too: `device`, `executor`, `precision`,
- * `threads`, `loaderThreads`, `prefetch`, `onBadImage`, `checkpointMinutes`, `keepCheckpoints`, `logEverySteps`, `onlineEvaluateEpochs`.
+ * `threads`, `loaderThreads`, `prefetch`, `onBadImage`, `checkpointMinutes`, `keepCheckpoints`, `logEverySteps`,
+ * `onlineEvaluateEpochs`.
  */
 export interface TrainOptions extends Partial<RunSettings> {
   /** The pictures: a data set, the path of one ({@link openDataset}), or one for each split. */
@@ -46,7 +47,7 @@ export interface TrainOptions extends Partial<RunSettings> {
   seed?: number
   /**
    * Folder that the run writes: `config.json`, `metrics.jsonl`, `checkpoint.safetensors`, `model.safetensors`,
-   * `result.json`.
+   * `result.json`, and the checkpoints that `keepCheckpoints` asks for.
    *
    * @default a new `runs/<date>-<preset>`; with `resume` the folder of the checkpoint
    */

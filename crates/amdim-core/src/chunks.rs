@@ -19,12 +19,14 @@ pub(crate) fn largest(batch: usize, most: Option<usize>) -> usize {
 /// Checks the size of parts.
 ///
 /// # Errors
-/// [`Error::InvalidArgument`] for fewer than two pictures a part.
+/// [`Error::InvalidArgument`] for more pictures a part than the batch has, or fewer than two.
 pub fn check_chunk_size(batch: usize, chunk_size: Option<usize>) -> Result<()> {
     let Some(most) = chunk_size else { return Ok(()) };
-    if most < 2 || parts(batch, most).any(|part| part.len() < 2) {
-        let expected =
-            format!("null, or a number by which a batch of {batch} falls into parts of 2 or more pictures");
+    if most > batch || most < 2 || parts(batch, most).any(|part| part.len() < 2) {
+        let expected = format!(
+            "null, or a number of at most {batch} by which a batch of {batch} falls into parts of 2 or more \
+             pictures"
+        );
         return Err(Error::argument("chunkSize", expected, most));
     }
     Ok(())
@@ -36,7 +38,7 @@ mod tests {
 
     #[test]
     fn parts_are_even_and_cover_the_batch() {
-        for (batch, most) in [(10, 4), (10, 10), (10, 64), (7, 3), (64, 16), (2, 2)] {
+        for (batch, most) in [(10, 4), (10, 10), (7, 3), (64, 16), (2, 2)] {
             let all: Vec<_> = parts(batch, most).collect();
             assert_eq!(all.iter().flat_map(Clone::clone).collect::<Vec<_>>(), (0..batch).collect::<Vec<_>>());
             let sizes: Vec<usize> = all.iter().map(Range::len).collect();
@@ -45,7 +47,7 @@ mod tests {
             assert_eq!(largest(batch, Some(most)), *greatest);
             check_chunk_size(batch, Some(most)).unwrap();
         }
-        for (batch, most) in [(3, 2), (4, 1), (4, 0)] {
+        for (batch, most) in [(3, 2), (4, 1), (4, 0), (10, 11)] {
             assert_eq!(check_chunk_size(batch, Some(most)).unwrap_err().code(), "AMDIM_INVALID_ARGUMENT");
         }
         check_chunk_size(3, None).unwrap();

@@ -60,7 +60,7 @@ impl ModelConfig {
     /// [`Error::InvalidArgument`] for a configuration that makes no network.
     pub fn describe(&self) -> Result<Network> {
         let encoder = self.encoder.describe()?;
-        if self.mixture.is_none() && self.infomax.is_none() {
+        if self.is_encoder_alone() {
             return Ok(encoder);
         }
         let maps = encoder.outputs.clone();
@@ -81,6 +81,11 @@ impl ModelConfig {
             outputs.extend(heads.extend(&mut builder, &maps)?);
         }
         Ok(builder.finish(outputs))
+    }
+
+    /// Whether nothing is added to the encoder.
+    fn is_encoder_alone(&self) -> bool {
+        self.mixture.is_none() && self.infomax.is_none()
     }
 }
 
@@ -148,7 +153,8 @@ impl Model {
     pub fn new(config: ModelConfig, seed: u64, mut placement: Placement) -> Result<Self> {
         placement.precision = placement.precision.resolve(placement.executor, &placement.device)?;
         let encoder = Arc::new(config.encoder.describe()?);
-        let network = Arc::new(config.describe()?);
+        let network =
+            if config.is_encoder_alone() { Arc::clone(&encoder) } else { Arc::new(config.describe()?) };
         let scales = Scale::all_of(&encoder);
         let (dtype, device) = (placement.dtype, &placement.device);
         let drawn = parameters::draw(&network.parameters, &mut Stream::new(seed, Purpose::InitEncoder, 0));

@@ -148,6 +148,17 @@ fn with_frozen_statistics_they_equal_the_plain_step() {
     }
 }
 
+/// Both executors derive through a batch norm whose statistics are constants in the same way.
+#[test]
+fn with_frozen_statistics_the_executors_agree() {
+    for case in cases() {
+        let [candle, cpu] = [ExecutorKind::Candle, ExecutorKind::Cpu]
+            .map(|executor| compute(&mut case.learner((executor, DType::F64), None, true), DType::F64));
+        assert_near(&cpu.0, &candle.0, 1e-10, "gradient of the encoder");
+        assert_near(&[cpu.2], &[candle.2], 1e-12, "loss");
+    }
+}
+
 /// Each part normalises by itself, as each of several devices does; the running statistics move once a part and view.
 #[test]
 fn with_batch_statistics_each_part_has_its_own() {

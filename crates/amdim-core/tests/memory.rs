@@ -25,14 +25,15 @@ static ALONE: Mutex<()> = Mutex::new(());
 const BOOKKEEPING: usize = 192 << 10;
 
 fn learner(executor: ExecutorKind, precision: Precision, encoder: EncoderConfig) -> Learner {
-    mixing_learner(executor, precision, encoder, false)
+    learner_of(executor, precision, encoder, false, None)
 }
 
-fn mixing_learner(
+fn learner_of(
     executor: ExecutorKind,
     precision: Precision,
     encoder: EncoderConfig,
     mixes: bool,
+    chunk_size: Option<usize>,
 ) -> Learner {
     let shape = mixes.then_some(MixtureShape { components: 4, hidden_units: 40 });
     let config =
@@ -55,7 +56,7 @@ fn mixing_learner(
         model,
         StepConfig {
             method: MethodConfig::Amdim,
-            chunk_size: None,
+            chunk_size,
             statistics_frozen: false,
             objective,
             optimizer,
@@ -74,21 +75,24 @@ fn pictures(batch: usize, size: usize) -> ([Tensor; 2], Vec<i64>) {
 #[test]
 fn a_step_holds_what_was_foretold() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    for (precision, encoder, mixes) in [
-        (Precision::F32, encoder(32, false), false),
-        (Precision::F32, encoder(32, true), false),
-        (Precision::Bf16, encoder(32, false), false),
-        (Precision::Bf16, encoder(64, true), false),
-        (Precision::F32, resnet(ResNetDepth::ResNet18, 32), false),
-        (Precision::Bf16, resnet(ResNetDepth::ResNet50, 128), false),
-        (Precision::F32, encoder(32, false), true),
-        (Precision::Bf16, encoder(32, false), true),
+    for (precision, encoder, mixes, chunk_size) in [
+        (Precision::F32, encoder(32, false), false, None),
+        (Precision::F32, encoder(32, true), false, None),
+        (Precision::Bf16, encoder(32, false), false, None),
+        (Precision::Bf16, encoder(64, true), false, None),
+        (Precision::F32, resnet(ResNetDepth::ResNet18, 32), false, None),
+        (Precision::Bf16, resnet(ResNetDepth::ResNet50, 128), false, None),
+        (Precision::F32, encoder(32, false), true, None),
+        (Precision::Bf16, encoder(32, false), true, None),
+        (Precision::F32, encoder(32, true), false, Some(16)),
+        (Precision::Bf16, encoder(32, false), true, Some(16)),
     ] {
-        let (what, size) = (format!("{precision}, {encoder:?}, mixture {mixes}"), encoder.encoder_size());
+        let what = format!("{precision}, {encoder:?}, mixture {mixes}, parts of {chunk_size:?}");
+        let size = encoder.encoder_size();
         // So many more that vectors, which at least double, grow to just what is needed.
         let [few, many] = [8, 64].map(|batch| (batch, pictures(batch, size)));
         let before = ALLOCATOR.held();
-        let mut learner = mixing_learner(ExecutorKind::Cpu, precision, encoder, mixes);
+        let mut learner = learner_of(ExecutorKind::Cpu, precision, encoder, mixes, chunk_size);
         let mut held = [&few, &many].map(|(batch, ([first, second], labels))| {
             let foretold = learner.memory(*batch).unwrap();
             learner.step([first, second], labels, 1e-3).unwrap();

@@ -14,7 +14,8 @@
 //!
 //! With labels:
 //!
-//! - [`retrieval`]: mean average precision and recall of pictures that search for their class.
+//! - [`retrieval`]: mean average precision and recall of pictures that search for their class among themselves;
+//!   [`gallery_retrieval`]: in another set.
 //! - [`KMeans`] and [`Agreement`]: clusters found without labels, and how far they are the classes.
 //! - [`PairedTest`]: whether two classifiers differ on the same pictures.
 //!
@@ -88,7 +89,7 @@ pub use linear::{LinearConfig, LinearProbe, LinearProgress};
 pub use paired::{PairedConfig, PairedTest};
 pub use rank_me::rank_me;
 pub use report::{ClassAccuracy, Report};
-pub use retrieval::{Retrieval, retrieval};
+pub use retrieval::{LabelledFeatures, Retrieval, gallery_retrieval, retrieval};
 pub use scatter::Scatter;
 pub use spectrum::Spectrum;
 pub use stop::{Stop, never};

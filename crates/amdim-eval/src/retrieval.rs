@@ -1,4 +1,4 @@
-//! How well pictures of a class find each other.
+//! How well pictures find those of their class.
 
 use rayon::prelude::*;
 
@@ -11,18 +11,27 @@ use crate::stop::{Stop, check};
 /// Queries that one task ranks.
 const TILE: usize = 128;
 
-/// How well each picture finds those of its class among all others.
+/// How well each picture finds those of its class among all others, or in a gallery.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Retrieval {
-    /// Mean over queries of the average precision: the mean, over the others of the class, of the share of the class
-    /// among all that are ranked up to there. 0..1; at chance about the share of the class.
+    /// Mean over queries of the average precision: the mean, over those of the class, of the share of the class among
+    /// all that are ranked up to there. 0..1; at chance about the share of the class.
     pub mean_average_precision: f64,
     /// For each `k` asked for: share of queries with one of their class among the `k` nearest, 0..1.
     pub recall: Vec<f64>,
-    /// Pictures that had another of their class to find.
+    /// Pictures that had one of their class to find.
     pub queries: usize,
-    /// Pictures alone in their class, which are no queries.
+    /// Pictures with none of their class to find, which are no queries.
     pub left_out: usize,
+}
+
+/// Pictures that search or are searched in: their features, and a label for each.
+#[derive(Debug, Clone, Copy)]
+pub struct LabelledFeatures<'a> {
+    /// `[pictures, dim]`
+    pub features: Features<'a>,
+    /// `[pictures]`
+    pub labels: Labels<'a>,
 }
 
 /// Takes each picture as query and ranks all others by cosine similarity, exactly; of equally near ones the lower index
@@ -46,50 +55,90 @@ pub fn retrieval(
     ks: &[usize],
     stop: Stop<'_>,
 ) -> Result<Retrieval> {
-    let (rows, dim) = (features.rows(), features.dim());
-    check_count("labels", rows, labels.count())?;
+    let own = LabelledFeatures { features, labels };
+    search(own, own, true, ks, stop)
+}
+
+/// Takes each picture of `queries` as query and ranks all of `gallery`, another set of pictures; else as [`retrieval`].
+///
+/// Labels of both are in one numbering of classes; the gallery may have further classes.
+///
+/// # Errors
+/// - [`EvalError::Shape`]: another number of labels than pictures, or of values a picture or of classes in the gallery
+/// - [`EvalError::EmptySet`]: no query has one of its class in the gallery
+/// - [`EvalError::InvalidArgument`]: a `k` of 0
+/// - [`EvalError::Cancelled`]
+pub fn gallery_retrieval(
+    queries: LabelledFeatures<'_>,
+    gallery: LabelledFeatures<'_>,
+    ks: &[usize],
+    stop: Stop<'_>,
+) -> Result<Retrieval> {
+    check_count("values of a gallery picture", queries.features.dim(), gallery.features.dim())?;
+    check_count("classes of the gallery", queries.labels.classes(), gallery.labels.classes())?;
+    search(queries, gallery, false, ks, stop)
+}
+
+/// Ranks the gallery for each query; with `same_set` both are the same pictures, and none is ranked for itself.
+fn search(
+    queries: LabelledFeatures<'_>,
+    gallery: LabelledFeatures<'_>,
+    same_set: bool,
+    ks: &[usize],
+    stop: Stop<'_>,
+) -> Result<Retrieval> {
+    let (rows, dim) = (gallery.features.rows(), gallery.features.dim());
+    check_count("labels", queries.features.rows(), queries.labels.count())?;
+    check_count("labels", rows, gallery.labels.count())?;
     if ks.contains(&0) {
         let expected = "at least 1".to_owned();
         return Err(EvalError::InvalidArgument { name: "recallAt", expected, actual: "0".to_owned() });
     }
-    let units = unit_rows(features.values(), dim);
+    let units = unit_rows(queries.features.values(), dim);
     let blocks: Vec<Block> =
-        features.values().par_chunks(BASE_BLOCK * dim).map(|rows| Block::new(rows, dim)).collect();
-    let counts = labels.histogram();
+        gallery.features.values().par_chunks(BASE_BLOCK * dim).map(|rows| Block::new(rows, dim)).collect();
+    let counts = gallery.labels.histogram();
     let ranked: Vec<Vec<Query>> = units
         .par_chunks(TILE * dim)
         .enumerate()
         .map_init(
             || (vec![0.0; TILE * rows], vec![0.0; TILE * BASE_BLOCK], Vec::with_capacity(rows)),
-            |(similarities, scratch, order), (tile, queries)| {
+            |(similarities, scratch, order), (tile, units)| {
                 for (i, block) in blocks.iter().enumerate() {
                     check(stop)?;
-                    block.similarities(queries, scratch, |query, row| {
+                    block.similarities(units, scratch, |query, row| {
                         similarities[query * rows + i * BASE_BLOCK..][..row.len()].copy_from_slice(row);
                     });
                 }
                 let of = |(i, similarities): (usize, &[f32])| {
                     let query = tile * TILE + i;
-                    let wanted = counts[labels.values()[query] as usize] - 1;
-                    (wanted > 0).then(|| rank(query, similarities, labels.values(), wanted, order))
+                    let label = queries.labels.values()[query];
+                    let wanted = counts[label as usize] - usize::from(same_set);
+                    let itself = same_set.then_some(query);
+                    (wanted > 0)
+                        .then(|| rank(label, itself, similarities, gallery.labels.values(), wanted, order))
                 };
-                let rows = similarities.chunks_exact(rows).take(queries.len() / dim);
+                let rows = similarities.chunks_exact(rows).take(units.len() / dim);
                 Ok(rows.enumerate().filter_map(of).collect())
             },
         )
         .collect::<Result<_>>()?;
     let found: Vec<Query> = ranked.into_iter().flatten().collect();
     if found.is_empty() {
-        return Err(EvalError::EmptySet { what: "pictures with another of their class" });
+        let what = if same_set {
+            "pictures with another of their class"
+        } else {
+            "pictures with one of their class in the gallery"
+        };
+        return Err(EvalError::EmptySet { what });
     }
-    let queries = found.len();
-    let share = |k: usize| found.iter().filter(|query| query.first <= k).count() as f64 / queries as f64;
+    let count = found.len();
+    let share = |k: usize| found.iter().filter(|query| query.first <= k).count() as f64 / count as f64;
     Ok(Retrieval {
-        mean_average_precision: found.iter().map(|query| query.average_precision).sum::<f64>()
-            / queries as f64,
+        mean_average_precision: found.iter().map(|query| query.average_precision).sum::<f64>() / count as f64,
         recall: ks.iter().map(|&k| share(k)).collect(),
-        queries,
-        left_out: rows - queries,
+        queries: count,
+        left_out: queries.features.rows() - count,
     })
 }
 
@@ -100,15 +149,22 @@ struct Query {
     first: usize,
 }
 
-/// Ranks all others; `wanted` of them are of the class. `order` is scratch.
-fn rank(query: usize, similarities: &[f32], labels: &[u32], wanted: usize, order: &mut Vec<u64>) -> Query {
+/// Ranks all but the query itself; `wanted` of them are of its class, `label`. `order` is scratch.
+fn rank(
+    label: u32,
+    itself: Option<usize>,
+    similarities: &[f32],
+    labels: &[u32],
+    wanted: usize,
+    order: &mut Vec<u64>,
+) -> Query {
     order.clear();
-    let keys = similarities.iter().enumerate().filter(|&(index, _)| index != query);
+    let keys = similarities.iter().enumerate().filter(|&(index, _)| Some(index) != itself);
     order.extend(keys.map(|(index, &x)| u64::from(descending(x)) << 32 | index as u64));
     order.sort_unstable();
     let (mut hits, mut sum, mut first) = (0, 0.0, 0);
     for (at, key) in order.iter().enumerate() {
-        if labels[*key as u32 as usize] != labels[query] {
+        if labels[*key as u32 as usize] != label {
             continue;
         }
         hits += 1;
@@ -178,6 +234,35 @@ mod tests {
         }
         assert!((found.mean_average_precision - precision).abs() < 1e-4, "{found:?} against {precision}");
         assert!((found.recall[0] - first_hits as f64 / rows as f64).abs() < 1e-9, "{found:?}");
+    }
+
+    /// One picture a class and query would be enough to find; the gallery has more, and a class of its own.
+    #[test]
+    fn in_a_gallery_ranks_are_known_too() {
+        let unit = |angles: &[f32]| -> Vec<f32> {
+            angles.iter().flat_map(|a| [a.to_radians().cos(), a.to_radians().sin()]).collect()
+        };
+        let labelled = |values: &'static [f32], labels: &'static [u32]| LabelledFeatures {
+            features: Features::new("features", values, 2).unwrap(),
+            labels: Labels::new(labels, 4).unwrap(),
+        };
+        let of = |angles: &[f32], labels| labelled(unit(angles).leak(), labels);
+        // The query at 0 ranks b a c a, that at 90 is b: a c a b; the last has none of its class to find.
+        let queries = of(&[0.0, 90.0, 45.0], &[0, 1, 3]);
+        let gallery = of(&[10.0, 20.0, 40.0, 60.0], &[1, 0, 2, 0]);
+        let found = gallery_retrieval(queries, gallery, &[1, 2, 4], never()).unwrap();
+        let [of_first, of_second] = [f64::midpoint(1.0 / 2.0, 2.0 / 4.0), 1.0 / 4.0];
+        let wanted = f64::midpoint(of_first, of_second);
+        assert!((found.mean_average_precision - wanted).abs() < 1e-12, "{found:?}");
+        assert_eq!(found.recall, [0.0, 0.5, 1.0]);
+        assert_eq!((found.queries, found.left_out), (2, 1));
+        // A query that is in the gallery finds itself.
+        let same = gallery_retrieval(queries, queries, &[1], never()).unwrap();
+        assert_eq!((same.mean_average_precision, same.queries), (1.0, 3));
+        let strangers = of(&[10.0], &[2]);
+        assert_eq!(gallery_retrieval(queries, strangers, &[1], never()).unwrap_err().code(), "AMDIM_DATA");
+        let wide = LabelledFeatures { features: Features::new("wide", &[1.0; 3], 3).unwrap(), ..strangers };
+        assert_eq!(gallery_retrieval(queries, wide, &[1], never()).unwrap_err().code(), "AMDIM_SHAPE");
     }
 
     #[test]

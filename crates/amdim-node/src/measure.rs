@@ -15,29 +15,32 @@ use crate::job::{NativeJob, promise};
 use crate::model::{NativeModel, lock};
 
 #[napi(ts_args_type = "model: NativeModel | null, request: string, data: NativeDataset, \
-                       onEvent: (event: string) => void")]
+                       gallery: NativeDataset | null, onEvent: (event: string) => void")]
 pub fn start_measure(
     model: Option<&NativeModel>,
     request: String,
     data: &NativeDataset,
+    gallery: Option<&NativeDataset>,
     on_event: Listener<String>,
 ) -> Either<NativeJob, Failure> {
-    either(begin_measure(model, &request, data, on_event))
+    either(begin_measure(model, &request, data, gallery, on_event))
 }
 
 fn begin_measure(
     model: Option<&NativeModel>,
     request: &str,
     data: &NativeDataset,
+    gallery: Option<&NativeDataset>,
     on_event: Listener<String>,
 ) -> Result<NativeJob, Failure> {
     let model = model.map(NativeModel::shared).transpose()?;
     let request: MeasureRequest = from_json("request", request)?;
     let dataset = data.pictures()?.dataset;
+    let gallery = gallery.map(|gallery| Ok::<_, Failure>(gallery.pictures()?.dataset)).transpose()?;
     NativeJob::telling("amdim-measure", on_event, move |tell, cancel| {
         let mut model = model.as_ref().map(lock);
         let model = model.as_mut().map(|model| &mut model.model);
-        json(&measure(model, &request, &dataset, tell, cancel)?)
+        json(&measure(model, &request, &dataset, gallery.as_ref(), tell, cancel)?)
     })
 }
 

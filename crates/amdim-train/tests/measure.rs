@@ -37,7 +37,7 @@ fn of(
     dataset: &Arc<dyn Dataset>,
 ) -> Result<MeasureResult> {
     let model = model.map(|trained| &mut trained.model);
-    measure(model, &measure_request(changes), dataset, &mut |_| (), &AtomicBool::new(false))
+    measure(model, &measure_request(changes), dataset, None, &mut |_| (), &AtomicBool::new(false))
 }
 
 fn model() -> TrainedModel {
@@ -58,6 +58,29 @@ fn two_kinds_of_pictures_are_found_again() {
     let share = spectrum.eigenvalues[0] / spectrum.eigenvalues.iter().sum::<f64>();
     assert!(share > 0.9 && spectrum.axes90 == 1, "{share}");
     assert!(found.rank_me.unwrap() > 1.0 && found.uniformity.unwrap() < 0.0);
+}
+
+#[test]
+fn pictures_are_looked_for_in_a_gallery() {
+    let (queries, gallery) = (halves(9, 1), halves(30, 2));
+    let of = |changes: &[(&str, Value)], gallery: &Arc<dyn Dataset>| {
+        let request = measure_request(changes);
+        measure(None, &request, &queries, Some(gallery), &mut |_| (), &AtomicBool::new(false))
+    };
+    let found = of(&[], &gallery).unwrap();
+    let retrieval = found.retrieval.unwrap();
+    assert_eq!((found.pictures, retrieval.gallery), (9, Some(30)));
+    assert_eq!((retrieval.queries, retrieval.left_out, retrieval.mean_average_precision), (9, 0, 1.0));
+    let few = of(&[("/maxPictures", json!(4))], &gallery).unwrap();
+    assert_eq!((few.pictures, few.retrieval.unwrap().gallery), (4, Some(4)));
+    // Its classes are matched by name, and it may have others.
+    let side = SIDE as u32;
+    let pixels = (0..4).flat_map(picture).collect();
+    let others: Arc<dyn Dataset> =
+        Arc::new(ArrayDataset::new(pixels, 4, side, side, 1, Some(vec![5, 1, 5, 7])).unwrap());
+    let odd = of(&[], &others).unwrap().retrieval.unwrap();
+    assert_eq!((odd.queries, odd.left_out, odd.gallery), (4, 5, Some(4)));
+    assert_eq!(code(of(&[("/measures", json!(["rankMe"]))], &gallery)).0, "AMDIM_INVALID_ARGUMENT");
 }
 
 #[test]
@@ -109,7 +132,7 @@ fn what_cannot_be_measured_is_an_error() {
     assert_eq!(code(of(None, &[("/clustering/clusters", json!(7))], &dataset)).0, "AMDIM_INVALID_ARGUMENT");
     let wide = [("/augment/pixels", json!(64))];
     assert_eq!(code(of(Some(&mut model()), &wide, &dataset)).0, "AMDIM_INVALID_ARGUMENT");
-    let cancelled = measure(None, &measure_request(&[]), &dataset, &mut |_| (), &AtomicBool::new(true));
+    let cancelled = measure(None, &measure_request(&[]), &dataset, None, &mut |_| (), &AtomicBool::new(true));
     assert_eq!(code(cancelled).0, "AMDIM_CANCELLED");
 }
 

@@ -62,6 +62,38 @@ fn a_resumed_run_equals_the_uninterrupted_one_bit_for_bit() {
 }
 
 #[test]
+fn the_last_checkpoints_are_kept_over_sessions_and_can_be_resumed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, again) = (folder.path().join("first"), folder.path().join("again"));
+    let mut request = request(&[
+        ("/output", json!(first)),
+        ("/checkpointMinutes", json!(1e-9)),
+        ("/keepCheckpoints", json!(3)),
+        ("/config/length", json!({ "updates": 5 })),
+    ]);
+    let kept = || -> Vec<u64> {
+        let updates =
+            (0..20).filter(|update| first.join(format!("checkpoint-{update:010}.safetensors")).exists());
+        updates.collect()
+    };
+    run(&request, data()).0.unwrap();
+    assert_eq!(kept(), [3, 4, 5]);
+    request.resume = Some(first.join("checkpoint.safetensors"));
+    request.config.length = amdim_train::config::Length::Updates(7);
+    run(&request, data()).0.unwrap();
+    assert_eq!(kept(), [5, 6, 7]);
+    // One of them leads to the same end, in a folder of its own.
+    request.resume = Some(first.join("checkpoint-0000000005.safetensors"));
+    assert_eq!(code(run(&request, data()).0).0, "AMDIM_INVALID_ARGUMENT");
+    request.output = Some(again.clone());
+    request.keep_checkpoints = 0;
+    run(&request, data()).0.unwrap();
+    assert_eq!(numbers(&first), numbers(&again));
+    assert_eq!(kept(), [5, 6, 7]);
+    assert!(!again.join("checkpoint-0000000007.safetensors").exists());
+}
+
+#[test]
 fn lines_after_the_checkpoint_are_not_told_twice() {
     let folder = tempfile::tempdir().unwrap();
     let mut request = request(&[("/output", json!(folder.path())), ("/logEverySteps", json!(1))]);

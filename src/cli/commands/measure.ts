@@ -18,6 +18,12 @@ import { flagsOf, optionsFrom } from '../schema-flags.js'
 const FLAGS: Flag[] = [
   { name: 'data', value: 'PATH', description: 'pictures to measure on; the test split, where there are two' },
   {
+    name: 'gallery',
+    value: 'PATH',
+    description:
+      'retrieval: pictures to search in; the training split, where there are two; default: the others of --data',
+  },
+  {
     name: 'by',
     value: 'rankMe|effectiveRank|uniformity|alignmentUniformity|meanAveragePrecision|nmi',
     description: 'what the best of several models has most of; the last two need labels',
@@ -46,6 +52,7 @@ export const command: Command = {
     'examples:',
     '  amdim measure runs/first/model.safetensors --data photos',
     '  amdim measure runs/*/model.safetensors --data photos --by alignmentUniformity --json',
+    '  amdim measure runs/first/model.safetensors --data queries --gallery album --by meanAveragePrecision',
   ],
   async run(line, terminal) {
     const data = requiredText('measure', line, 'data', 'photos')
@@ -54,6 +61,7 @@ export const command: Command = {
     const selection = await selectModel(line.positionals, {
       data,
       ...(optionsFrom(await schemaFlags(), line) as Partial<SelectOptions>),
+      ...given('gallery', line),
       ...(given('by', line) as { by?: Criterion }),
       place: placeOf(line),
       signal: interrupt.signal,

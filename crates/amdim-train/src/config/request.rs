@@ -47,7 +47,7 @@ pub struct TrainRequest {
     pub keep_head: bool,
     /// Minutes between checkpoints, above 0; none: only at the end.
     pub checkpoint_minutes: Option<f64>,
-    /// How many of the newest checkpoints are also kept under names of their own; 0: none.
+    /// How many of the last checkpoints are kept beside the newest; 0: none, and those of earlier sessions are left.
     pub keep_checkpoints: usize,
     /// Updates between step events, at least 1.
     pub log_every_steps: u64,

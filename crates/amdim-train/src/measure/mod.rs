@@ -12,14 +12,15 @@ use amdim_core::model::Model;
 use amdim_data::dataset::Subset;
 use amdim_data::{Dataset, Loader, LoaderOptions};
 use amdim_eval::{
-    Agreement, Features, KMeans, KMeansConfig, Labels, Scatter, Spectrum, Stop, alignment, rank_me,
-    retrieval, uniformity,
+    Agreement, Features, KMeans, KMeansConfig, LabelledFeatures, Labels, Scatter, Spectrum, Stop, alignment,
+    gallery_retrieval, rank_me, retrieval, uniformity,
 };
 use amdim_random::{Purpose, Stream};
 
 use crate::config::{Measure, MeasureRequest};
 use crate::embed::some_indices;
 use crate::evaluate::{EvaluateEvent, check_input};
+use crate::event::Skipped;
 use crate::features::{Encoded, Pictures, Reader, encode};
 use crate::labels::LabelMap;
 use crate::place::on_threads;
@@ -29,26 +30,31 @@ pub use report::{ClusteringReport, MeasureResult, RecallReport, RetrievalReport,
 
 /// Measures the features of the pictures of one data set; without a model those are the normalised pixels.
 ///
+/// The retrieval searches the other pictures of the data set, or those of `gallery`, of which `maxPictures` holds too.
 /// The two views of the alignment are the training views of the request's `augment`; all other measures see test views.
 /// Pictures of the last, incomplete batch have no part in the alignment.
 ///
 /// # Errors
-/// - `AMDIM_INVALID_ARGUMENT`: an option out of range, more clusters than pictures
+/// - `AMDIM_INVALID_ARGUMENT`: an option out of range, more clusters than pictures, a gallery without the retrieval
 /// - `AMDIM_DATA`: fewer than two pictures; with measures that need labels: a picture without one, fewer than two
-///   classes, no two pictures of one class
+///   classes, no two pictures of one class, or none of a picture's class in the gallery
 /// - the errors of the pictures; `AMDIM_CANCELLED` once `cancel` is set
 pub fn measure(
     model: Option<&mut Model>,
     request: &MeasureRequest,
     dataset: &Arc<dyn Dataset>,
+    gallery: Option<&Arc<dyn Dataset>>,
     events: &mut (dyn FnMut(&EvaluateEvent) + Send),
     cancel: &AtomicBool,
 ) -> Result<MeasureResult> {
     request.validate()?;
+    if gallery.is_some() && !request.has(Measure::Retrieval) {
+        return Err(RunError::argument("gallery", "none without the measure retrieval", "a data set"));
+    }
     if let Some(model) = &model {
         check_input(model, &request.augment)?;
     }
-    let measuring = Measuring { model, request, dataset, events, cancel, seconds: BTreeMap::new() };
+    let measuring = Measuring { model, request, dataset, gallery, events, cancel, seconds: BTreeMap::new() };
     on_threads(request.threads, || measuring.run())
 }
 
@@ -56,6 +62,7 @@ struct Measuring<'a> {
     model: Option<&'a mut Model>,
     request: &'a MeasureRequest,
     dataset: &'a Arc<dyn Dataset>,
+    gallery: Option<&'a Arc<dyn Dataset>>,
     events: &'a mut (dyn FnMut(&EvaluateEvent) + Send),
     cancel: &'a AtomicBool,
     seconds: BTreeMap<&'static str, f64>,
@@ -64,9 +71,14 @@ struct Measuring<'a> {
 impl Measuring<'_> {
     fn run(mut self) -> Result<MeasureResult> {
         let request = self.request;
-        let picked = self.pick()?;
-        let labels = if request.needs_labels() { self.labels(&picked)? } else { BTreeMap::new() };
-        let encoded = self.timed("encode", |run, _| run.encode(&picked))?;
+        let dataset = self.dataset.as_ref();
+        let picked = self.pick(dataset, 0)?;
+        let labels = if request.needs_labels() {
+            labels_of("data", dataset, dataset.classes(), &picked)?
+        } else {
+            BTreeMap::new()
+        };
+        let encoded = self.timed("encode", |run, _| run.encode("encode", dataset, &picked))?;
         let features = Features::new("features", &encoded.values, encoded.dim)?;
         let mut result = MeasureResult {
             pictures: encoded.indices.len(),
@@ -91,13 +103,18 @@ impl Measuring<'_> {
             result.alignment = Some(self.timed("alignment", |run, _| run.align(&encoded.indices))?);
         }
         if request.needs_labels() {
-            let kept: Vec<u32> = encoded.indices.iter().map(|index| labels[index]).collect();
-            let labels = Labels::new(&kept, self.dataset.classes().len())?;
+            let kept = kept_labels(&labels, &encoded);
+            let labels = Labels::new(&kept, dataset.classes().len())?;
             if request.has(Measure::Retrieval) {
-                let ranks = &request.recall_at;
-                let found =
-                    self.timed("retrieval", |_, stop| Ok(retrieval(features, labels, ranks, stop)?))?;
-                result.retrieval = Some(RetrievalReport::new(found, ranks));
+                let found = if let Some(gallery) = self.gallery {
+                    self.search(gallery.as_ref(), features, &kept, &mut result.skipped)?
+                } else {
+                    let ranks = &request.recall_at;
+                    let found =
+                        self.timed("retrieval", |_, stop| Ok(retrieval(features, labels, ranks, stop)?))?;
+                    RetrievalReport::new(found, ranks, None)
+                };
+                result.retrieval = Some(found);
             }
             if request.has(Measure::Clustering) {
                 let config = self.clusters(labels);
@@ -110,16 +127,38 @@ impl Measuring<'_> {
         Ok(result)
     }
 
-    /// All pictures, or the first `maxPictures` of a permutation that the seed fixes.
-    fn pick(&self) -> Result<Vec<u32>> {
-        let stream = Stream::new(self.request.seed, Purpose::Measured, 0);
-        some_indices(self.dataset.as_ref(), self.request.max_pictures, stream)
+    /// The retrieval in a gallery, which may have classes that the queries, with `labels`, do not have.
+    fn search(
+        &mut self,
+        gallery: &dyn Dataset,
+        queries: Features<'_>,
+        labels: &[u32],
+        skipped: &mut Vec<Skipped>,
+    ) -> Result<RetrievalReport> {
+        let mut classes = self.dataset.classes().to_vec();
+        let further = gallery.classes().iter().filter(|class| !self.dataset.classes().contains(class));
+        classes.extend(further.cloned());
+        let picked = self.pick(gallery, 1)?;
+        let own = labels_of("gallery", gallery, &classes, &picked)?;
+        let encoded = self.timed("gallery", |run, _| run.encode("gallery", gallery, &picked))?;
+        let kept = kept_labels(&own, &encoded);
+        let queries = LabelledFeatures { features: queries, labels: Labels::new(labels, classes.len())? };
+        let searched = LabelledFeatures {
+            features: Features::new("features of the gallery", &encoded.values, encoded.dim)?,
+            labels: Labels::new(&kept, classes.len())?,
+        };
+        let ranks = &self.request.recall_at;
+        let found =
+            self.timed("retrieval", |_, stop| Ok(gallery_retrieval(queries, searched, ranks, stop)?))?;
+        let size = encoded.indices.len();
+        skipped.extend(encoded.skipped);
+        Ok(RetrievalReport::new(found, ranks, Some(size)))
     }
 
-    /// The label of each picture.
-    fn labels(&self, indices: &[u32]) -> Result<BTreeMap<u32, u32>> {
-        let map = LabelMap::new("data", self.dataset.as_ref(), self.dataset.classes());
-        indices.iter().map(|&index| Ok((index, map.require(index)?))).collect()
+    /// All pictures, or the first `maxPictures` of a permutation that the seed and the number of the set fix.
+    fn pick(&self, dataset: &dyn Dataset, set: u64) -> Result<Vec<u32>> {
+        let stream = Stream::new(self.request.seed, Purpose::Measured, set);
+        some_indices(dataset, self.request.max_pictures, stream)
     }
 
     fn clusters(&self, labels: Labels<'_>) -> KMeansConfig {
@@ -132,10 +171,10 @@ impl Measuring<'_> {
         }
     }
 
-    fn encode(&mut self, indices: &[u32]) -> Result<Encoded> {
+    fn encode(&mut self, stage: &'static str, dataset: &dyn Dataset, indices: &[u32]) -> Result<Encoded> {
         let request = self.request;
         let pictures = Pictures {
-            dataset: self.dataset.as_ref(),
+            dataset,
             indices,
             augment: &request.augment,
             batch: request.batch_size,
@@ -144,7 +183,7 @@ impl Measuring<'_> {
         };
         let events = &mut self.events;
         let total = indices.len();
-        let mut progress = |done| events(&EvaluateEvent { stage: "encode", done, total });
+        let mut progress = |done| events(&EvaluateEvent { stage, done, total });
         let reader = Reader::of(self.model.as_deref_mut(), Scale::GLOBAL.into());
         encode(reader, &pictures, &mut progress, self.cancel)
     }
@@ -202,4 +241,20 @@ impl Measuring<'_> {
         self.seconds.insert(stage, began.elapsed().as_secs_f64());
         result
     }
+}
+
+/// The label of each picture, in the numbering of `classes`; `set` names the data set in errors.
+fn labels_of(
+    set: &'static str,
+    dataset: &dyn Dataset,
+    classes: &[String],
+    indices: &[u32],
+) -> Result<BTreeMap<u32, u32>> {
+    let map = LabelMap::new(set, dataset, classes);
+    indices.iter().map(|&index| Ok((index, map.require(index)?))).collect()
+}
+
+/// The labels of those that could be encoded.
+fn kept_labels(labels: &BTreeMap<u32, u32>, encoded: &Encoded) -> Vec<u32> {
+    encoded.indices.iter().map(|index| labels[index]).collect()
 }

@@ -78,10 +78,12 @@ pub struct RetrievalReport {
     pub mean_average_precision: f64,
     /// Recall at each rank asked for.
     pub recall: Vec<RecallReport>,
-    /// Pictures that had another of their class to find.
+    /// Pictures that had one of their class to find.
     pub queries: usize,
-    /// Pictures alone in their class.
+    /// Pictures with none of their class to find.
     pub left_out: usize,
+    /// Pictures of the gallery; none where all others were searched.
+    pub gallery: Option<usize>,
 }
 
 /// Recall at one rank.
@@ -94,13 +96,14 @@ pub struct RecallReport {
 }
 
 impl RetrievalReport {
-    pub(super) fn new(found: Retrieval, ranks: &[usize]) -> Self {
+    pub(super) fn new(found: Retrieval, ranks: &[usize], gallery: Option<usize>) -> Self {
         let recall = ranks.iter().zip(found.recall).map(|(&k, recall)| RecallReport { k, recall });
         Self {
             mean_average_precision: found.mean_average_precision,
             recall: recall.collect(),
             queries: found.queries,
             left_out: found.left_out,
+            gallery,
         }
     }
 }

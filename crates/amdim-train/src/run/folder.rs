@@ -5,19 +5,23 @@
 //! | `config.json` | the request as resolved | at the start of each session, aside and renamed |
 //! | `metrics.jsonl` | every event, one JSON object a line | line by line |
 //! | `checkpoint.safetensors` | newest state, optimiser included | aside and renamed |
-//! | `checkpoint-UPDATE.safetensors` | the newest states, where some are kept | with the newest one, which it is |
+//! | `checkpoint-UPDATE.safetensors` | the last few states, where they are kept | as another name of the newest one |
 //! | `model.safetensors` | weights and configuration | at the end, aside and renamed |
 //! | `result.json` | what the run came to | at the end, aside and renamed |
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use amdim_core::checkpoint::write_aside;
+use amdim_core::checkpoint::{write_aside, write_aside_with};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::{Result, RunError};
+
+/// Name of a kept checkpoint before and behind the number of its update, of 10 digits: names sort as numbers.
+const KEPT: &str = "checkpoint-";
+const EXTENSION: &str = ".safetensors";
 
 /// An opened run folder.
 #[derive(Debug)]
@@ -31,7 +35,7 @@ impl RunFolder {
     /// from `resume` after `update` updates (later lines of its metrics are removed).
     ///
     /// # Errors
-    /// [`RunError::RunFolderTaken`] if it holds another run's checkpoint; [`RunError::Io`].
+    /// [`RunError::RunFolderTaken`] if it holds another run's checkpoint, or a kept one of it; [`RunError::Io`].
     pub(crate) fn open(path: &Path, resume: Option<&Path>, update: u64) -> Result<Self> {
         let io = |path: &Path| {
             let path = path.to_owned();
@@ -40,8 +44,11 @@ impl RunFolder {
         fs::create_dir_all(path).map_err(io(path))?;
         let checkpoint = checkpoint_path(path);
         let own = is_same_file(&checkpoint, resume);
-        if !own && checkpoint.try_exists().map_err(io(&checkpoint))? {
-            return Err(RunError::RunFolderTaken { path: checkpoint });
+        if !own {
+            let newest = checkpoint.try_exists().map_err(io(&checkpoint))?.then_some(checkpoint);
+            if let Some(path) = newest.or(kept_checkpoints(path)?.pop()) {
+                return Err(RunError::RunFolderTaken { path });
+            }
         }
         let metrics_path = path.join("metrics.jsonl");
         let kept = if own { kept_lines(&metrics_path, update)? } else { String::new() };
@@ -60,33 +67,25 @@ impl RunFolder {
         checkpoint_path(&self.path)
     }
 
-    /// Keeps the newest checkpoint, of this update, under a name of its own beside the others, and removes all but the
-    /// newest `count` of them; with 0 nothing is kept or removed.
-    pub(crate) fn keep_checkpoint(&self, update: u64, count: usize) -> Result<()> {
-        if count == 0 {
+    /// Keeps the newest checkpoint, that of `update`, under its number too, and of all that are kept the last `most`;
+    /// older ones are removed once it is there. With 0 nothing is kept or removed.
+    ///
+    /// The number is a second name of the same file, which takes no space until the newest is another one; where a disk
+    /// has no second names, or the number is taken, it is a copy.
+    ///
+    /// # Errors
+    /// [`RunError::Io`].
+    pub(crate) fn keep_checkpoint(&self, update: u64, most: usize) -> Result<()> {
+        if most == 0 {
             return Ok(());
         }
-        let io = |path: &Path| {
-            let path = path.to_owned();
-            move |source| RunError::Io { path, source }
-        };
-        let kept = self.path.join(format!("{KEPT_PREFIX}{update:010}{KEPT_SUFFIX}"));
-        match fs::remove_file(&kept) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(io(&kept)(error)),
-            _ => {}
+        let (newest, kept) = (self.checkpoint(), self.path.join(format!("{KEPT}{update:010}{EXTENSION}")));
+        if fs::hard_link(&newest, &kept).is_err() {
+            write_aside_with(&kept, |file| io::copy(&mut File::open(&newest)?, file).map(drop))?;
         }
-        // A second name costs no room until the newest is replaced; some file systems have none.
-        if fs::hard_link(self.checkpoint(), &kept).is_err() {
-            let bytes = fs::read(self.checkpoint()).map_err(io(&self.checkpoint()))?;
-            write_aside(&kept, &bytes)?;
-        }
-        let entries = fs::read_dir(&self.path).map_err(io(&self.path))?;
-        let name_of = |entry: std::io::Result<fs::DirEntry>| entry.ok()?.file_name().into_string().ok();
-        let mut names: Vec<String> = entries.filter_map(name_of).filter(|name| is_kept(name)).collect();
-        names.sort_unstable();
-        for name in &names[..names.len().saturating_sub(count)] {
-            let path = self.path.join(name);
-            fs::remove_file(&path).map_err(io(&path))?;
+        let all = kept_checkpoints(&self.path)?;
+        for path in &all[..all.len().saturating_sub(most)] {
+            fs::remove_file(path).map_err(|source| RunError::Io { path: path.clone(), source })?;
         }
         Ok(())
     }
@@ -114,17 +113,27 @@ impl RunFolder {
     }
 }
 
-const KEPT_PREFIX: &str = "checkpoint-";
-const KEPT_SUFFIX: &str = ".safetensors";
-
-/// Whether a file is a kept checkpoint, by its name.
-fn is_kept(name: &str) -> bool {
-    let update = name.strip_prefix(KEPT_PREFIX).and_then(|rest| rest.strip_suffix(KEPT_SUFFIX));
-    update.is_some_and(|update| !update.is_empty() && update.bytes().all(|byte| byte.is_ascii_digit()))
-}
-
 fn checkpoint_path(folder: &Path) -> PathBuf {
     folder.join("checkpoint.safetensors")
+}
+
+/// The checkpoints that a folder keeps under the numbers of their updates, ascending.
+fn kept_checkpoints(folder: &Path) -> Result<Vec<PathBuf>> {
+    let read = || -> io::Result<Vec<(u64, PathBuf)>> {
+        let mut found = vec![];
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let digits = name.to_str().and_then(|name| name.strip_prefix(KEPT)?.strip_suffix(EXTENSION));
+            if let Some(update) = digits.and_then(|digits| digits.parse().ok()) {
+                found.push((update, entry.path()));
+            }
+        }
+        found.sort_unstable();
+        Ok(found)
+    };
+    let found = read().map_err(|source| RunError::Io { path: folder.into(), source })?;
+    Ok(found.into_iter().map(|(_, path)| path).collect())
 }
 
 fn is_same_file(path: &Path, other: Option<&Path>) -> bool {
@@ -183,22 +192,27 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_checkpoints_are_kept() {
-        let folder = tempfile::tempdir().unwrap();
-        let run = RunFolder::open(folder.path(), None, 0).unwrap();
-        fs::write(folder.path().join("checkpoint-old.safetensors"), "not ours").unwrap();
-        for update in [5, 40, 300, 300] {
-            fs::write(folder.path().join("new"), format!("{update}")).unwrap();
-            fs::rename(folder.path().join("new"), run.checkpoint()).unwrap();
-            run.keep_checkpoint(update, 2).unwrap();
+    fn the_last_checkpoints_are_kept_under_their_numbers() {
+        let place = tempfile::tempdir().unwrap();
+        let run = place.path().join("run");
+        let folder = RunFolder::open(&run, None, 0).unwrap();
+        // Names that look similar are not touched; a number may be written again.
+        for other in ["checkpoint-7.safetensors.bak", "checkpoint-best.safetensors", "model-1.safetensors"] {
+            fs::write(run.join(other), other).unwrap();
         }
-        let read = |name: &str| fs::read_to_string(folder.path().join(name)).ok();
-        assert_eq!(read("checkpoint-0000000005.safetensors"), None);
-        assert_eq!(read("checkpoint-0000000040.safetensors").as_deref(), Some("40"));
-        assert_eq!(read("checkpoint-0000000300.safetensors").as_deref(), Some("300"));
-        assert_eq!(read("checkpoint-old.safetensors").as_deref(), Some("not ours"));
-        run.keep_checkpoint(300, 0).unwrap();
-        assert_eq!(read("checkpoint-0000000040.safetensors").as_deref(), Some("40"));
+        for update in [9, 10, 10, 123_456_789] {
+            write_aside(&folder.checkpoint(), format!("state {update}").as_bytes()).unwrap();
+            folder.keep_checkpoint(update, 2).unwrap();
+        }
+        let kept = kept_checkpoints(&run).unwrap();
+        let texts: Vec<String> = kept.iter().map(|path| fs::read_to_string(path).unwrap()).collect();
+        assert_eq!(texts, ["state 10", "state 123456789"]);
+        assert_eq!(kept[0].file_name().unwrap(), "checkpoint-0000000010.safetensors");
+        folder.keep_checkpoint(11, 0).unwrap();
+        assert_eq!(fs::read_dir(&run).unwrap().count(), 2 + 3 + 2, "newest, metrics, the others, those kept");
+        // They are a run that could be lost, too.
+        fs::remove_file(folder.checkpoint()).unwrap();
+        assert!(matches!(RunFolder::open(&run, None, 0).unwrap_err(), RunError::RunFolderTaken { .. }));
     }
 
     #[test]

@@ -52,7 +52,8 @@ pub(crate) fn request_json() -> Value {
         },
         "preset": null, "device": "cpu", "executor": "candle", "precision": "auto", "threads": 1, "loaderThreads": 1,
         "prefetch": 2, "onBadImage": "error", "output": null, "resume": null, "initialWeights": null,
-        "keepHead": false, "checkpointMinutes": null, "logEverySteps": 2, "onlineEvaluateEpochs": null,
+        "keepHead": false, "checkpointMinutes": null, "keepCheckpoints": 0, "logEverySteps": 2,
+        "onlineEvaluateEpochs": null,
     })
 }
 
@@ -76,7 +77,7 @@ pub(crate) fn request(changes: &[(&str, Value)]) -> TrainRequest {
 /// What `evaluate` is asked for, with changes by JSON pointer.
 pub(crate) fn evaluate_request(changes: &[(&str, Value)]) -> EvaluateRequest {
     let mut json = json!({
-        "augment": augment_json(), "heads": ["linear", "mlp", "knn"],
+        "augment": augment_json(), "heads": ["linear", "mlp", "knn"], "layer": "global",
         "linear": { "method": "lbfgs", "l2": 1e-4, "maxIterations": 100, "tolerance": 1e-5 },
         "classifierTask": { "protocol": "corrected", "epochs": 30, "milestones": [20], "decay": 0.2,
             "learningRate": 2e-2, "batchSize": 8, "augmentTrain": false, "hiddenUnits": 8, "dropout": 0.1,
