@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import {
   binnedEntropy,
   binnedMutualInformation,
+  edgeMutualInformation,
   kdeEntropy,
   kdeInformation,
   knnMutualInformation,
@@ -29,6 +30,7 @@ describe('estimators of continuous samples', () => {
   it('find about the information of normal variables', async () => {
     expect(Math.abs((await knnMutualInformation(x, y)) - truth)).toBeLessThan(0.08)
     expect(Math.abs((await binnedMutualInformation(x, y, { bins: 12 })) - truth)).toBeLessThan(0.12)
+    expect(Math.abs((await edgeMutualInformation(x, y)) - truth)).toBeLessThan(0.1)
   })
 
   it('answer in the unit that is asked for, whatever the number of threads', async () => {
@@ -56,6 +58,8 @@ describe('estimators of continuous samples', () => {
     ['too few bins', () => binnedEntropy(x, { bins: 1 }), 'AMDIM_INVALID_ARGUMENT'],
     ['no variance', () => kdeEntropy(x, { noiseVariance: 0 }), 'AMDIM_INVALID_ARGUMENT'],
     ['a k of all samples', () => knnMutualInformation(x, y, { k: 1500 }), 'AMDIM_INVALID_ARGUMENT'],
+    ['too small an ensemble', () => edgeMutualInformation(x, y, { ensemble: 2 }), 'AMDIM_INVALID_ARGUMENT'],
+    ['no whole seed', () => edgeMutualInformation(x, y, { seed: 0.5 }), 'AMDIM_INVALID_ARGUMENT'],
     ['an unknown option', () => knnMutualInformation(x, y, { K: 3 } as never), 'AMDIM_INVALID_ARGUMENT'],
     ['a label that is none', () => kdeInformation(x, new Array(1500).fill(-1)), 'AMDIM_INVALID_ARGUMENT'],
     ['another number of labels', () => kdeInformation(x, [1]), 'AMDIM_SHAPE'],

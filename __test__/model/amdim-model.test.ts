@@ -1,10 +1,11 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import { AmdimModel, type EmbedInput, fromArrays, inspect } from '../../src/index.js'
+import { AmdimModel, type EmbedInput, fromArrays, inspect, openDataset } from '../../src/index.js'
 import { pretrainedPath } from '../../src/model/pretrained.js'
 import { noisyPixels, temporaryFolder, write, writePictures } from '../support/folder.js'
 import { encodePng } from '../support/png.js'
+import { SAMPLE } from '../support/sample.js'
 import { colours, TINY } from '../support/tiny.js'
 
 const create = (seed = 1) => AmdimModel.create({ config: { ...TINY, seed }, device: 'cpu', threads: 2 })
@@ -59,6 +60,19 @@ describe('save and load', () => {
     expect(() => pretrainedPath(none)).toThrow(
       expect.objectContaining({ code: 'AMDIM_IO', details: { path: none } }),
     )
+  })
+
+  it('knows the classes of CIFAR-10, as its card says', async () => {
+    const { train, test } = await openDataset(SAMPLE)
+    onTestFinished(() => {
+      train.dispose()
+      test?.dispose()
+    })
+    using model = await AmdimModel.pretrained({ device: 'cpu' })
+    const found = await model.classify(test ?? train)
+    const hits = [...found.labels].filter((label, i) => found.classes[label] === found.top(i)[0]?.name)
+    expect(found.length).toBe(1000)
+    expect(hits.length / found.length).toBeGreaterThan(0.75)
   })
 
   it('replace a file whole and leave nothing beside it', async () => {

@@ -10,6 +10,8 @@ export {
   type BinningOptions,
   binnedEntropy,
   binnedMutualInformation,
+  type EdgeInformationOptions,
+  edgeMutualInformation,
   type InformationBounds,
   type KdeOptions,
   type KnnInformationOptions,

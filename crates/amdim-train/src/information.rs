@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use amdim_eval::Features;
 use amdim_eval::information::{
-    Bounds, binned_entropy, binned_mutual_information, kde_entropy, kde_information, knn_mutual_information,
+    Bounds, Edge, binned_entropy, binned_mutual_information, edge_mutual_information, kde_entropy,
+    kde_information, knn_mutual_information,
 };
 use serde::{Deserialize, Serialize};
 
@@ -51,6 +52,15 @@ pub enum Question {
     KnnInformation {
         /// Which neighbour, at least 1.
         k: usize,
+    },
+    /// Mutual information of x and y by an ensemble of dependence graphs.
+    EdgeInformation {
+        /// Estimates that are combined, at least 3.
+        ensemble: usize,
+        /// Most dimensions of a variable before it is projected, at least 1.
+        projections: usize,
+        /// Seed of shifts and directions.
+        seed: u64,
     },
 }
 
@@ -120,6 +130,10 @@ fn answer(question: Question, variables: &Variables<'_>, cancel: &AtomicBool) ->
         Question::KnnInformation { k } => {
             let y = y()?;
             value(knn_mutual_information(x, Features::new("y", y.values, y.dimensions)?, k, &stop)?)
+        }
+        Question::EdgeInformation { ensemble, projections, seed } => {
+            let (y, edge) = (y()?, Edge { ensemble, projections, seed });
+            value(edge_mutual_information(x, Features::new("y", y.values, y.dimensions)?, edge, &stop)?)
         }
     })
 }

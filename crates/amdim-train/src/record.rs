@@ -21,7 +21,7 @@ pub struct RunRecord {
     pub version: String,
     /// What the numbers depend on.
     pub config: AmdimConfig,
-    /// The rest of the request: where and how it was computed. None for a model that was never trained.
+    /// The rest of the request: how it was computed; of paths the last part alone. None for a model that was never trained.
     pub options: Option<Value>,
     /// What computed it; none for a model that was never trained.
     #[serde(default)]
@@ -76,6 +76,16 @@ impl RunRecord {
         let mut options = serde_json::to_value(request).map_err(RunError::internal)?;
         if let Value::Object(fields) = &mut options {
             fields.shift_remove("config");
+            // Files are given away; where they lay is nobody's business.
+            for (name, path) in [
+                ("output", &request.output),
+                ("resume", &request.resume),
+                ("initialWeights", &request.initial_weights),
+            ] {
+                let name_alone =
+                    path.as_ref().and_then(|path| path.file_name()).map(|name| name.to_string_lossy());
+                fields[name] = name_alone.map_or(Value::Null, |name| Value::String(name.into_owned()));
+            }
         }
         Ok(Self {
             version: VERSION.into(),

@@ -64,6 +64,8 @@ fn a_run_tells_its_events_and_writes_its_folder() {
     assert_eq!(model.info().unwrap(), info);
     let record = Checkpoint::read(&output.join("checkpoint.safetensors")).unwrap().header.run;
     assert_eq!(record["options"]["device"], "cpu");
+    // Weights are given away; where they were made stays at home.
+    assert_eq!(record["options"]["output"], output.file_name().unwrap().to_str().unwrap());
     assert_eq!(record["data"]["pictures"], 18);
     // Nothing is left beside the files.
     assert_eq!(fs::read_dir(&output).unwrap().count(), 5);

@@ -1,6 +1,7 @@
 //! Entropy and mutual information of continuous samples, without a trained critic. One estimator a file; all in nats.
 
 mod binning;
+mod edge;
 mod kde;
 mod knn;
 
@@ -11,6 +12,7 @@ use crate::features::Features;
 use crate::stop::{Stop, check};
 
 pub use binning::{Binned, binned_entropy, binned_mutual_information};
+pub use edge::{Edge, edge_mutual_information};
 pub use kde::{Bounds, kde_entropy, kde_information};
 pub use knn::knn_mutual_information;
 
