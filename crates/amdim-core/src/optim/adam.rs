@@ -1,5 +1,6 @@
 //! Adam over one flat parameter vector.
 
+use std::iter;
 use std::ops::Range;
 
 use amdim_cpu::adam::{AdamStep, adam_update};
@@ -137,8 +138,9 @@ impl Adam {
         // Copies: a checkpoint that is being written may hold the old ones.
         let [mut moved, mut mean, mut square] =
             [values.to_vec1::<T>()?, self.mean.to_vec1::<T>()?, self.square.to_vec1::<T>()?];
+        let length = moved.len();
         let used = match mask {
-            None => vec![0..moved.len()],
+            None => iter::once(0..length).collect(),
             Some(mask) => with_slice(mask, |mask: &[T]| Ok(ranges_of_ones(mask)))?,
         };
         let (pool, kernel) = (Pool::new(1)?, Kernel::selected()?);
@@ -146,7 +148,6 @@ impl Adam {
             adam_update(&pool, kernel, &step, [&mut moved, &mut mean, &mut square], gradient, &used);
             Ok(())
         })?;
-        let length = moved.len();
         self.mean = Tensor::from_vec(mean, length, &Device::Cpu)?;
         self.square = Tensor::from_vec(square, length, &Device::Cpu)?;
         Ok(Tensor::from_vec(moved, length, &Device::Cpu)?)

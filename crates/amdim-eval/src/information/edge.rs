@@ -140,7 +140,9 @@ impl Variable {
 fn counted([x, y]: [Vec<u32>; 2]) -> f64 {
     let counts = |bins: &[u32]| {
         let mut counts = vec![0.0f64; bins.iter().max().map_or(0, |&most| most as usize + 1)];
-        bins.iter().for_each(|&bin| counts[bin as usize] += 1.0);
+        for &bin in bins {
+            counts[bin as usize] += 1.0;
+        }
         counts
     };
     let (of_x, of_y) = (counts(&x), counts(&y));
