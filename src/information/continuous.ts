@@ -107,7 +107,7 @@ interface Answer {
  * @throws {@link AmdimError} `AMDIM_INVALID_ARGUMENT` for fewer than 2 bins, `AMDIM_NON_FINITE` for NaN
  */
 export async function binnedEntropy(x: Features, options: BinningOptions = {}): Promise<number> {
-  const { bins = 30, ...rest } = known(options, 'bins', 'binnedEntropy')
+  const { bins = 30, ...rest } = known(options, ['bins'], 'binnedEntropy')
   return value(await ask({ name: 'binnedEntropy', bins }, { x }, rest), rest)
 }
 
@@ -124,7 +124,7 @@ export async function binnedMutualInformation(
   y: Features,
   options: BinningOptions = {},
 ): Promise<number> {
-  const { bins = 30, ...rest } = known(options, 'bins', 'binnedMutualInformation')
+  const { bins = 30, ...rest } = known(options, ['bins'], 'binnedMutualInformation')
   return value(await ask({ name: 'binnedInformation', bins }, { x, y }, rest), rest)
 }
 
@@ -136,7 +136,7 @@ export async function binnedMutualInformation(
  * @throws {@link AmdimError} `AMDIM_INVALID_ARGUMENT` for a variance that is not above 0, `AMDIM_NON_FINITE` for NaN
  */
 export async function kdeEntropy(x: Features, options: KdeOptions = {}): Promise<InformationBounds> {
-  const { noiseVariance = 0.1, ...rest } = known(options, 'noiseVariance', 'kdeEntropy')
+  const { noiseVariance = 0.1, ...rest } = known(options, ['noiseVariance'], 'kdeEntropy')
   const { bounds } = await ask({ name: 'kdeEntropy', noiseVariance }, { x }, rest)
   return boundsIn(bounds ?? [Number.NaN, Number.NaN], rest.unit)
 }
@@ -154,7 +154,7 @@ export async function kdeInformation(
   labels: ArrayLike<number> | null = null,
   options: KdeOptions = {},
 ): Promise<LayerInformation> {
-  const { noiseVariance = 0.1, ...rest } = known(options, 'noiseVariance', 'kdeInformation')
+  const { noiseVariance = 0.1, ...rest } = known(options, ['noiseVariance'], 'kdeInformation')
   const question = { name: 'kdeInformation', noiseVariance }
   const { bounds, labelBounds } = await ask(question, { x: activations, labels }, rest)
   return {
@@ -186,7 +186,7 @@ export async function knnMutualInformation(
   y: Features,
   options: KnnInformationOptions = {},
 ): Promise<number> {
-  const { k = 3, ...rest } = known(options, 'k', 'knnMutualInformation')
+  const { k = 3, ...rest } = known(options, ['k'], 'knnMutualInformation')
   return value(await ask({ name: 'knnInformation', k }, { x, y }, rest), rest)
 }
 
@@ -211,8 +211,8 @@ export async function edgeMutualInformation(
   return value(await ask(question, { x, y }, rest), rest)
 }
 
-function known<T extends SampleOptions>(options: T, own: string | string[], name: string): T {
-  assertKnownKeys(options, ['unit', 'threads', 'signal', ...[own].flat()], name)
+function known<T extends SampleOptions>(options: T, own: readonly string[], name: string): T {
+  assertKnownKeys(options, ['unit', 'threads', 'signal', ...own], name)
   inUnit(0, options.unit)
   return options
 }

@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use amdim_cpu::CpuNetwork;
-use amdim_cpu::adam::{AdamStep, adam_update, gradient_norm};
+use amdim_cpu::adam::{adam_update, gradient_norm};
 use amdim_cpu::classifiers::{ClassifierSettings, HeadReport, LabelledRows, OnlineClassifiers};
 use amdim_cpu::nce::{Nce, NceConfig, NceMixture, NceReport, NceTerm};
 use amdim_kernels::{Bf16, Kernel, Pool, Stored};
@@ -23,6 +23,7 @@ use crate::loss::{ObjectiveConfig, SourcePositions, Term};
 use crate::model::Model;
 use crate::nn::{Classifiers, draw_mask};
 use crate::optim::{Adam, AdamConfig, clip_factor};
+use crate::parameters::used_ranges;
 use crate::step_memory::StepMemory;
 use crate::train_state::TrainState;
 use crate::train_step::{
@@ -109,15 +110,15 @@ struct Learnt {
 impl Learnt {
     fn new(parameters: &[Parameter]) -> Self {
         let length = parameters.last().map_or(0, |parameter| parameter.range().end);
-        let mut used: Vec<Range<usize>> = vec![];
-        for range in parameters.iter().filter(|parameter| parameter.used).map(Parameter::range) {
-            match used.last_mut() {
-                Some(last) if last.end == range.start => last.end = range.end,
-                _ => used.push(range),
-            }
-        }
         let zeros = || vec![0.0; length];
-        Self { values: zeros(), gradient: zeros(), mean: zeros(), square: zeros(), steps: 0, used }
+        Self {
+            values: zeros(),
+            gradient: zeros(),
+            mean: zeros(),
+            square: zeros(),
+            steps: 0,
+            used: used_ranges(parameters),
+        }
     }
 
     fn load(&mut self, values: &Tensor, adam: &Adam) -> Result<()> {
@@ -141,8 +142,7 @@ impl Learnt {
 
     fn update(&mut self, pool: &Pool, kernel: Kernel, rate: f64, config: &AdamConfig, gradient_factor: f64) {
         self.steps += 1;
-        let AdamConfig { beta1, beta2, epsilon, weight_decay, .. } = *config;
-        let step = AdamStep { rate, beta1, beta2, epsilon, weight_decay, gradient_factor, step: self.steps };
+        let step = config.step(rate, gradient_factor, self.steps);
         let state = [&mut self.values[..], &mut self.mean[..], &mut self.square[..]];
         adam_update(pool, kernel, &step, state, &self.gradient, &self.used);
     }

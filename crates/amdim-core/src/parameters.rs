@@ -1,5 +1,7 @@
 //! Named tensors inside one flat vector, and back.
 
+use std::ops::Range;
+
 use amdim_network::{Init, Parameter};
 use candle_core::{DType, Device, Tensor, Var, backprop::GradStore};
 
@@ -63,9 +65,34 @@ pub fn flat_gradient(leaves: &[Var], parameters: &[Parameter], gradients: &GradS
     Ok(Tensor::cat(&parts, 0)?)
 }
 
-/// A flat mask `[parameter_len]`: 1 where the parameter is read by a forward pass, 0 elsewhere.
-pub fn used_mask(parameters: &[Parameter], dtype: DType, device: &Device) -> Result<Tensor> {
-    let values: Vec<f32> =
-        parameters.iter().flat_map(|p| std::iter::repeat_n(f32::from(u8::from(p.used)), p.len())).collect();
-    crate::tensors::from_slice(&values, &[values.len()], dtype, device)
+/// Which numbers of a flat vector a forward pass reads; the optimiser leaves the others alone.
+pub struct Used {
+    /// Where they are, ascending; neighbours are one range.
+    pub ranges: Vec<Range<usize>>,
+    /// `[parameter_len]`: 1 for them, 0 for the others.
+    pub mask: Tensor,
+}
+
+impl Used {
+    /// Those of `parameters`, with a mask of this type and device.
+    pub fn of(parameters: &[Parameter], dtype: DType, device: &Device) -> Result<Self> {
+        let ranges = used_ranges(parameters);
+        let mut mask = vec![0.0; parameters.last().map_or(0, |parameter| parameter.range().end)];
+        for range in &ranges {
+            mask[range.clone()].fill(1.0);
+        }
+        Ok(Self { mask: crate::tensors::from_slice(&mask, &[mask.len()], dtype, device)?, ranges })
+    }
+}
+
+/// Where in the flat vector the parameters are that a forward pass reads, ascending; neighbours are one range.
+pub(crate) fn used_ranges(parameters: &[Parameter]) -> Vec<Range<usize>> {
+    let mut used: Vec<Range<usize>> = vec![];
+    for range in parameters.iter().filter(|parameter| parameter.used).map(Parameter::range) {
+        match used.last_mut() {
+            Some(last) if last.end == range.start => last.end = range.end,
+            _ => used.push(range),
+        }
+    }
+    used
 }

@@ -16,9 +16,10 @@ use crate::method::{self, Method, MethodConfig, View};
 use crate::model::Model;
 use crate::nn::{ClassifierPass, Mode};
 use crate::optim::{Adam, AdamConfig, clip_factor, norm};
+use crate::parameters::Used;
 use crate::step_memory::StepMemory;
 use crate::train_state::TrainState;
-use crate::{Error, Result, parameters, tensors};
+use crate::{Error, Result, tensors};
 
 /// Name of the encoder's group of parameters in the optimiser.
 pub(crate) const ENCODER: &str = "encoder";
@@ -69,7 +70,7 @@ pub struct Learner {
     method: Option<Box<dyn Method>>,
     state: TrainState,
     /// Which parameters a forward pass reads; needed without a fast step.
-    used: Option<Tensor>,
+    used: Option<Used>,
     fast: Option<Box<dyn FastStep>>,
     newest: Newest,
     update: u64,
@@ -225,8 +226,8 @@ impl Learner {
         }
         let fast = if method.is_some() { None } else { cpu_step::build(&model, &config)? };
         let placement = model.placement();
-        let mask = || parameters::used_mask(&model.network().parameters, placement.dtype, &placement.device);
-        let used = if fast.is_some() { None } else { Some(mask()?) };
+        let read = || Used::of(&model.network().parameters, placement.dtype, &placement.device);
+        let used = if fast.is_some() { None } else { Some(read()?) };
         Ok(Self { model, config, method, state, used, fast, newest: Newest::Model, update: 0 })
     }
 

@@ -1,7 +1,6 @@
 //! Adam over one flat parameter vector.
 
-use std::iter;
-use std::ops::Range;
+use std::slice;
 
 use amdim_cpu::adam::{AdamStep, adam_update};
 use amdim_kernels::{Kernel, Pool};
@@ -9,6 +8,7 @@ use candle_core::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::executor::{Element, with_slice};
+use crate::parameters::Used;
 use crate::{Error, Result, tensors};
 
 /// Settings of [`Adam`].
@@ -61,6 +61,12 @@ impl AdamConfig {
         }
         Ok(())
     }
+
+    /// Update `step` (from 1) at the scheduled learning rate `rate`, as `amdim-cpu` takes it.
+    pub(crate) fn step(&self, rate: f64, gradient_factor: f64, step: u64) -> AdamStep {
+        let Self { beta1, beta2, epsilon, weight_decay, .. } = *self;
+        AdamStep { rate, beta1, beta2, epsilon, weight_decay, gradient_factor, step }
+    }
 }
 
 /// State of Adam for one flat vector (Kingma, Ba 2015, arXiv 1412.6980, algorithm 1; weight decay as in
@@ -89,82 +95,69 @@ impl Adam {
     /// values - rate / (1 - beta1^t) * mean / ( sqrt(square) / sqrt(1 - beta2^t) + epsilon )
     /// ```
     ///
-    /// `mask` (`[len]`, 0 or 1) leaves parameters alone that no forward pass reads. `rate` is the scheduled learning
-    /// rate.
+    /// The mask is 0 for what is not in `used`, and 1 everywhere without it. `rate` is the scheduled learning rate.
     pub fn update(
         &mut self,
         values: &Tensor,
         gradient: &Tensor,
-        mask: Option<&Tensor>,
+        used: Option<&Used>,
         rate: f64,
         config: &AdamConfig,
     ) -> Result<Tensor> {
         tensors::expect_shape("gradient", gradient, values.dims())?;
         self.steps += 1;
+        let step = config.step(rate, 1.0, self.steps);
         match (values.device(), values.dtype()) {
-            (Device::Cpu, DType::F32) => {
-                return self.update_slices::<f32>(values, gradient, mask, rate, config);
-            }
-            (Device::Cpu, DType::F64) => {
-                return self.update_slices::<f64>(values, gradient, mask, rate, config);
-            }
-            _ => {}
+            (Device::Cpu, DType::F32) => self.update_slices::<f32>(values, gradient, used, &step),
+            (Device::Cpu, DType::F64) => self.update_slices::<f64>(values, gradient, used, &step),
+            _ => self.update_tensors(values, gradient, used, &step),
         }
-        let mut g = (gradient + (values * config.weight_decay)?)?;
-        if let Some(mask) = mask {
-            g = (g * mask)?;
-        }
-        self.mean = ((&self.mean * config.beta1)? + (&g * (1.0 - config.beta1))?)?;
-        self.square = ((&self.square * config.beta2)? + (g.sqr()? * (1.0 - config.beta2))?)?;
-        let t = self.steps as f64;
-        let (correction1, correction2) = (1.0 - config.beta1.powf(t), 1.0 - config.beta2.powf(t));
-        let deviation = ((self.square.sqrt()? / correction2.sqrt())? + config.epsilon)?;
-        let step = ((&self.mean / deviation)? * (rate / correction1))?;
-        Ok((values - step)?)
     }
 
-    /// The same on processors in one pass over memory, where tensors would take a dozen.
+    /// On any device.
+    fn update_tensors(
+        &mut self,
+        values: &Tensor,
+        gradient: &Tensor,
+        used: Option<&Used>,
+        step: &AdamStep,
+    ) -> Result<Tensor> {
+        let mut g = (gradient + (values * step.weight_decay)?)?;
+        if let Some(used) = used {
+            g = (g * &used.mask)?;
+        }
+        self.mean = ((&self.mean * step.beta1)? + (&g * (1.0 - step.beta1))?)?;
+        self.square = ((&self.square * step.beta2)? + (g.sqr()? * (1.0 - step.beta2))?)?;
+        let t = step.step as f64;
+        let (correction1, correction2) = (1.0 - step.beta1.powf(t), 1.0 - step.beta2.powf(t));
+        let deviation = ((self.square.sqrt()? / correction2.sqrt())? + step.epsilon)?;
+        let moves = ((&self.mean / deviation)? * (step.rate / correction1))?;
+        Ok((values - moves)?)
+    }
+
+    /// On processors in one pass over memory, where tensors take a dozen.
     fn update_slices<T: Element>(
         &mut self,
         values: &Tensor,
         gradient: &Tensor,
-        mask: Option<&Tensor>,
-        rate: f64,
-        config: &AdamConfig,
+        used: Option<&Used>,
+        step: &AdamStep,
     ) -> Result<Tensor> {
-        let AdamConfig { beta1, beta2, epsilon, weight_decay, .. } = *config;
-        let step =
-            AdamStep { rate, beta1, beta2, epsilon, weight_decay, gradient_factor: 1.0, step: self.steps };
         // Copies: a checkpoint that is being written may hold the old ones.
         let [mut moved, mut mean, mut square] =
             [values.to_vec1::<T>()?, self.mean.to_vec1::<T>()?, self.square.to_vec1::<T>()?];
         let length = moved.len();
-        let used = match mask {
-            None => iter::once(0..length).collect(),
-            Some(mask) => with_slice(mask, |mask: &[T]| Ok(ranges_of_ones(mask)))?,
-        };
+        let all = 0..length;
+        let ranges = used.map_or(slice::from_ref(&all), |used| &used.ranges);
         let (pool, kernel) = (Pool::new(1)?, Kernel::selected()?);
         with_slice(gradient, |gradient: &[T]| {
-            adam_update(&pool, kernel, &step, [&mut moved, &mut mean, &mut square], gradient, &used);
+            adam_update(&pool, kernel, step, [&mut moved, &mut mean, &mut square], gradient, ranges);
             Ok(())
         })?;
         self.mean = Tensor::from_vec(mean, length, &Device::Cpu)?;
         self.square = Tensor::from_vec(square, length, &Device::Cpu)?;
         Ok(Tensor::from_vec(moved, length, &Device::Cpu)?)
     }
-}
-
-/// Where a mask is not 0.
-fn ranges_of_ones<T: Element>(mask: &[T]) -> Vec<Range<usize>> {
-    let zero = T::default();
-    let mut at = 0;
-    mask.chunk_by(|a, b| (*a == zero) == (*b == zero))
-        .map(|run| {
-            at += run.len();
-            (run[0] != zero, at - run.len()..at)
-        })
-        .filter_map(|(used, range)| used.then_some(range))
-        .collect()
 }
 
 /// Euclidean norm of a flat gradient.
@@ -179,7 +172,7 @@ pub fn clip_factor(norm: f64, limit: Option<f64>) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use candle_core::Device;
+    use amdim_network::{Init, Parameter};
 
     use super::*;
 
@@ -216,13 +209,44 @@ mod tests {
         }
     }
 
+    /// A parameter a number, used or not.
+    fn used<const N: usize>(marks: [bool; N], dtype: DType) -> Used {
+        let parameter = |(offset, used)| Parameter {
+            name: format!("p{offset}"),
+            shape: vec![1],
+            offset,
+            init: Init::Constant(0.0),
+            used,
+        };
+        let parameters: Vec<Parameter> = marks.into_iter().enumerate().map(parameter).collect();
+        Used::of(&parameters, dtype, &Device::Cpu).unwrap()
+    }
+
+    /// What devices compute, and what processors do in one pass.
+    #[test]
+    fn tensors_and_slices_move_alike() {
+        let tensor = |values: [f64; 3]| Tensor::new(&values, &Device::Cpu).unwrap();
+        let mut values = [tensor([1.0, -2.0, 0.5]), tensor([1.0, -2.0, 0.5])];
+        let used = used([true, false, true], DType::F64);
+        let mut adams = [Adam::new(&values[0]).unwrap(), Adam::new(&values[0]).unwrap()];
+        for t in 1..=4 {
+            let gradient = tensor([t as f64, 3.0, -0.1 * t as f64]);
+            let step = config().step(0.1, 1.0, t);
+            values[0] = adams[0].update_slices::<f64>(&values[0], &gradient, Some(&used), &step).unwrap();
+            values[1] = adams[1].update_tensors(&values[1], &gradient, Some(&used), &step).unwrap();
+            let [a, b] = [&values[0], &values[1]].map(|values| values.to_vec1::<f64>().unwrap());
+            assert!(a.iter().zip(&b).all(|(a, b)| (a - b).abs() < 1e-12), "{a:?} {b:?}");
+            assert_eq!((a[1], b[1]), (-2.0, -2.0));
+        }
+    }
+
     #[test]
     fn masked_parameters_stay() {
         let values = Tensor::new(&[1.0f32, 1.0], &Device::Cpu).unwrap();
         let gradient = Tensor::new(&[0.5f32, 0.5], &Device::Cpu).unwrap();
-        let mask = Tensor::new(&[0.0f32, 1.0], &Device::Cpu).unwrap();
+        let used = used([false, true], DType::F32);
         let moved =
-            Adam::new(&values).unwrap().update(&values, &gradient, Some(&mask), 0.1, &config()).unwrap();
+            Adam::new(&values).unwrap().update(&values, &gradient, Some(&used), 0.1, &config()).unwrap();
         let moved = moved.to_vec1::<f32>().unwrap();
         assert_eq!(moved[0], 1.0);
         assert!(moved[1] < 1.0);

@@ -1,8 +1,7 @@
 //! Entropy and mutual information by bins of equal width.
 
-use std::collections::HashMap;
-
 use super::check_rows;
+use super::symbols::{entropies_of_both, entropy, numbered};
 use crate::error::{EvalError, Result};
 use crate::features::Features;
 
@@ -34,8 +33,7 @@ pub fn binned_entropy(x: Features<'_>, bins: usize) -> Result<f64> {
 pub fn binned_mutual_information(x: Features<'_>, y: Features<'_>, bins: usize) -> Result<Binned> {
     check_rows(x, y)?;
     let (x, y) = (symbols(x, bins)?, symbols(y, bins)?);
-    let both: Vec<(u32, u32)> = x.iter().copied().zip(y.iter().copied()).collect();
-    let entropies = [entropy(&x), entropy(&y), entropy(&both)];
+    let entropies = entropies_of_both(&x, &y);
     let mutual_information = (entropies[0] + entropies[1] - entropies[2]).max(0.0);
     Ok(Binned { entropies, mutual_information })
 }
@@ -60,28 +58,7 @@ fn symbols(x: Features<'_>, bins: usize) -> Result<Vec<u32>> {
         // The largest value belongs to the last bin.
         ((share * bins as f64) as u32).min(bins as u32 - 1)
     };
-    let mut known: HashMap<Vec<u32>, u32> = HashMap::new();
-    let numbers = (0..x.rows()).map(|row| {
-        let key: Vec<u32> = x.row(row).iter().zip(&ranges).map(bin).collect();
-        let next = known.len() as u32;
-        *known.entry(key).or_insert(next)
-    });
-    Ok(numbers.collect())
-}
-
-/// Entropy of symbols by their frequencies, summed in the order in which they first occur.
-fn entropy<T: Eq + std::hash::Hash + Copy>(symbols: &[T]) -> f64 {
-    let mut places: HashMap<T, usize> = HashMap::new();
-    let mut counts: Vec<f64> = vec![];
-    for &symbol in symbols {
-        let place = *places.entry(symbol).or_insert(counts.len());
-        if place == counts.len() {
-            counts.push(0.0);
-        }
-        counts[place] += 1.0;
-    }
-    let total = symbols.len() as f64;
-    -counts.iter().map(|count| count / total * (count / total).ln()).sum::<f64>()
+    Ok(numbered((0..x.rows()).map(|row| x.row(row).iter().zip(&ranges).map(bin).collect::<Vec<u32>>())))
 }
 
 #[cfg(test)]

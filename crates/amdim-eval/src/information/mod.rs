@@ -4,6 +4,7 @@ mod binning;
 mod edge;
 mod kde;
 mod knn;
+mod symbols;
 
 use rayon::prelude::*;
 
