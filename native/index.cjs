@@ -851,6 +851,7 @@ module.exports.selfTest = nativeBinding.selfTest
 module.exports.startDuplicates = nativeBinding.startDuplicates
 module.exports.startEstimate = nativeBinding.startEstimate
 module.exports.startEvaluation = nativeBinding.startEvaluation
+module.exports.startGan = nativeBinding.startGan
 module.exports.startInformation = nativeBinding.startInformation
 module.exports.startMeasure = nativeBinding.startMeasure
 module.exports.startPlan = nativeBinding.startPlan

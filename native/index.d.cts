@@ -136,6 +136,9 @@ export declare function startEstimate(request: string, x: Float32Array, y: Float
 
 export declare function startEvaluation(model: NativeModel | null, request: string, train: NativeDataset, test: NativeDataset, onEvent: (event: string) => void): NativeJob | Failure
 
+/** `dimensions` are those of a sample. */
+export declare function startGan(request: string, samples: Float32Array, dimensions: number, onEvent: (event: string) => void): NativeJob | Failure
+
 /** `dimensions` are those of a sample of x and of y. */
 export declare function startInformation(request: string, x: Float32Array, y: Float32Array | null, labels: Uint32Array | null, dimensions: Array<number>): NativeJob | Failure
 

@@ -92,6 +92,11 @@ export {
   findDuplicates,
 } from './evaluate/duplicates.js'
 export { type EvaluateOptions, type EvaluateProgress, evaluate, type Head } from './evaluate/evaluate.js'
+export {
+  type InformationPlaneOptions,
+  informationPlane,
+  type PlanePoint,
+} from './evaluate/information-plane.js'
 export { type MeasureName, type MeasureOptions, measure } from './evaluate/measure.js'
 export type {
   ClusterAgreement,
@@ -111,6 +116,7 @@ export {
 } from './evaluate/select.js'
 export { EXPERIMENTS, type ExperimentName } from './experiment/catalogue.js'
 export type {
+  Curve,
   DataName,
   DryRunResult,
   ExperimentScale,
@@ -146,6 +152,7 @@ export {
   estimateMutualInformation,
   type MutualInformationEstimate,
 } from './information/estimate.js'
+export { type GanOptions, type GanOutcome, type GanProgress, trainGan } from './information/gan.js'
 export {
   AmdimModel,
   type ClassifyOptions,
@@ -170,6 +177,7 @@ export type {
   NormedConvolutionDescription,
   ProjectionDescription,
   ResidualBlockDescription,
+  TanhDescription,
   WindowDescription,
 } from './model/description.js'
 export { Embedding, type SkippedPicture } from './model/embedding.js'

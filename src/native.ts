@@ -135,6 +135,12 @@ export interface Addon {
     dimensions: number[],
     onEvent: (event: string) => void,
   ): NativeJob | Failure
+  startGan(
+    request: string,
+    samples: Float32Array,
+    dimensions: number,
+    onEvent: (event: string) => void,
+  ): NativeJob | Failure
   startMeasure(
     model: NativeModel | null,
     request: string,

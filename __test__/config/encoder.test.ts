@@ -19,6 +19,7 @@ describe('an encoder of another kind', () => {
       blockDepth: null,
       batchNorm: true,
       localMaps: [4, 8],
+      activation: null,
     })
     expect(config.objective.terms).toEqual(['1->4', '1->8', '4->4'])
     expect(resolveSources({ base: config })).toEqual(config)
@@ -73,6 +74,10 @@ describe('an encoder of another kind', () => {
     ],
     [{ encoder: { localMaps: [4, 8] } }, 'encoder.localMaps: expected null with kind amdim'],
     [{ encoder: { blockDepth: null } }, 'encoder.blockDepth: expected a number with kind amdim'],
+    [{ encoder: { activation: 'relu' } }, 'encoder.activation: expected null with kind amdim'],
+    [{ encoder: { kind: 'mlp', activation: null } }, 'encoder.activation: expected relu or tanh'],
+    [{ encoder: { kind: 'mlp', batchNorm: true } }, 'encoder.batchNorm: expected false with kind mlp'],
+    [{ encoder: { kind: 'mlp', blockDepth: null } }, 'encoder.blockDepth: expected a number with kind mlp'],
     [{ encoder: { kind: 'resnet19' as 'resnet18' } }, 'encoder.kind: expected one of amdim, resnet18'],
     [
       { encoder: { kind: 'resnet18' }, objective: { terms: ['1->5'] } },
@@ -99,5 +104,6 @@ describe('the maps known before a model is made', () => {
 
   it('are those that the paper compares', () => {
     expect(usualTerms({ kind: 'amdim', localMaps: null, encoderSize: 32 })).toEqual(['1->5', '1->7', '5->5'])
+    expect(usualTerms({ kind: 'mlp', localMaps: null, encoderSize: 32 })).toEqual(['1->1'])
   })
 })

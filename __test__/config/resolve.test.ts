@@ -22,6 +22,7 @@ describe('resolveConfig', () => {
       blockDepth: 3,
       batchNorm: false,
       localMaps: null,
+      activation: null,
     })
     expect(config.objective).toEqual({
       scoreClip: 20,

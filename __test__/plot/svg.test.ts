@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { dotPlot } from '../../src/plot/dot-plot.js'
+import { pathPlot } from '../../src/plot/path-plot.js'
 import { escapeText, ticks } from '../../src/plot/svg.js'
 
 describe('ticks', () => {
@@ -39,5 +40,39 @@ describe('dotPlot', () => {
 
   it('is empty but whole without values', () => {
     expect(dotPlot('none', [], [])).toMatch(/^<svg.*<\/svg>\n$/s)
+  })
+})
+
+describe('pathPlot', () => {
+  it('draws a path a curve, in one colour a name, each with a large dot at its end', () => {
+    const points: [number, number][] = [
+      [1, 0.5],
+      [3, 2],
+      [2, 1],
+    ]
+    const panel = (title: string) => ({
+      title,
+      paths: [
+        { name: 'a<b', points },
+        { name: 'other', points },
+      ],
+    })
+    const svg = pathPlot('Plane', { x: 'x', y: 'y' }, [panel('one'), panel('two')])
+    expect(svg.match(/<polyline/g)).toHaveLength(4)
+    expect(svg.match(/r="4.5"/g)).toHaveLength(4 + 2)
+    expect(svg).toContain('a&lt;b')
+    const [first] = [...svg.matchAll(/<polyline points="([^"]*)"/g)].map(([, corners = '']) =>
+      corners.split(' ').map((corner) => corner.split(',').map(Number) as [number, number]),
+    )
+    const [from, top, end] = first as [[number, number], [number, number], [number, number]]
+    expect(from[0]).toBeLessThan(end[0])
+    expect(end[0]).toBeLessThan(top[0])
+    // Up is less in pictures.
+    expect(from[1]).toBeGreaterThan(end[1])
+    expect(end[1]).toBeGreaterThan(top[1])
+  })
+
+  it('is whole without paths', () => {
+    expect(pathPlot('Nothing', { x: 'x', y: 'y' }, [])).toContain('</svg>')
   })
 })

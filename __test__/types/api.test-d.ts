@@ -38,6 +38,8 @@ test('options', () => {
     | 'places205'
     | 'dim'
     | 'moco'
+    | 'vib'
+    | 'vae'
     | 'amdim-small'
     | 'amdim-medium'
     | 'amdim-large'

@@ -37,7 +37,7 @@ export async function resolveConfig({ preset, config }: ResolveConfigOptions = {
 /**
  * Which options a JSON schema describes: a run's configuration, the settings of a run, an evaluation plan, what a
  * prediction ({@link plan}) or a sheet ({@link augmentSheet}) is told beside the configuration, or how {@link measure},
- * {@link compareModels}, {@link findDuplicates} and {@link estimateMutualInformation} work.
+ * {@link compareModels}, {@link findDuplicates}, {@link estimateMutualInformation} and {@link trainGan} work.
  */
 export type SchemaName =
   | 'config'
@@ -49,6 +49,7 @@ export type SchemaName =
   | 'compare'
   | 'duplicates'
   | 'estimate'
+  | 'gan'
 
 /**
  * The JSON schema (draft 2020-12) of a set of options, with descriptions, ranges and defaults. The key `flag` is the
@@ -88,10 +89,12 @@ async function schemaOf(name: SchemaName) {
       return (await import('./measure-schema.js')).duplicatesSchema
     case 'estimate':
       return (await import('./estimate-schema.js')).estimateSchema
+    case 'gan':
+      return (await import('./gan-schema.js')).ganSchema
     default:
       throw invalidArgument(
         'name',
-        'one of config, run, evaluate, plan, sheet, measure, compare, duplicates, estimate',
+        'one of config, run, evaluate, plan, sheet, measure, compare, duplicates, estimate, gan',
         name,
       )
   }

@@ -11,11 +11,11 @@ export type MapLayer = 'global' | `local${number}`
  */
 export type Layer = MapLayer | 'mixture' | `posterior${number}` | InnerLayer
 
-/** A layer before the global vector, of encoders of kind `dim`: the last convolution's map, the fully connected layer. */
-export type InnerLayer = (typeof INNER_LAYERS)[number]
-
-/** The inner layers of encoders of kind `dim`. */
-export const INNER_LAYERS = ['conv', 'fc'] as const
+/**
+ * A layer before the global vector: of encoders of kind `dim` the last convolution's map and the fully connected layer,
+ * of kind `mlp` the hidden layers, `hidden1` the first.
+ */
+export type InnerLayer = 'conv' | 'fc' | `hidden${number}`
 
 /** Sides of the maps of a ResNet's stages, at every size of pictures. */
 export const STAGE_SIDES = [4, 8, 16, 32] as const
@@ -26,7 +26,8 @@ type Maps = Pick<EncoderConfig, 'kind' | 'localMaps' | 'encoderSize'>
 /** Sides of the encoder's maps, the global one first. */
 export function mapSides({ kind, localMaps, encoderSize }: Maps): number[] {
   if (kind === 'dim') return [1, encoderSize === 28 ? 7 : 8]
-  return kind === 'amdim' ? [1, 5, 7] : [1, ...(localMaps ?? [])]
+  if (kind === 'amdim') return [1, 5, 7]
+  return [1, ...(localMaps ?? [])]
 }
 
 /** Names of the encoder's maps, the global one first. */
@@ -37,7 +38,11 @@ export function layerNames(encoder: Maps): MapLayer[] {
 /** Names of a model's layers, the encoder's maps first. */
 export function modelLayers({ encoder, objective }: AmdimConfig): Layer[] {
   const maps = layerNames(encoder)
-  if (encoder.kind === 'dim') return [...maps, ...INNER_LAYERS]
+  if (encoder.kind === 'dim') return [...maps, 'conv', 'fc']
+  if (encoder.kind === 'mlp') {
+    const hidden = Array.from({ length: encoder.blockDepth ?? 0 }, (_, i): Layer => `hidden${i + 1}`)
+    return [...maps, ...hidden]
+  }
   if (objective.mixture === null) return maps
   const sides = mapSides(encoder).filter((side) => side > 1)
   return [...maps, 'mixture', ...sides.map((side): Layer => `posterior${side}`)]
@@ -48,8 +53,12 @@ export function termSides(term: string): number[] {
   return term.split('->').map(Number)
 }
 
-/** The paper's terms on the two coarsest local maps: from the global vector to both, and the coarsest to itself. */
+/**
+ * The paper's terms on the two coarsest local maps: from the global vector to both, and the coarsest to itself. Without
+ * local maps the vector is compared with that of the other view.
+ */
 export function usualTerms(encoder: Maps): string[] {
-  const [coarsest = 1, ...finer] = mapSides(encoder).slice(1)
+  const [coarsest, ...finer] = mapSides(encoder).slice(1)
+  if (coarsest === undefined) return ['1->1']
   return [...[coarsest, ...finer.slice(0, 1)].map((side) => `1->${side}`), `${coarsest}->${coarsest}`]
 }

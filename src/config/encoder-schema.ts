@@ -12,17 +12,32 @@ interface KindDefaults {
   blockDepth: number | null
   batchNorm: boolean
   localMaps: (typeof STAGE_SIDES)[number][] | null
+  activation: 'relu' | 'tanh' | null
 }
 
-const RESNET: KindDefaults = { baseWidth: 64, blockDepth: null, batchNorm: true, localMaps: [4, 8] }
+const RESNET: KindDefaults = {
+  baseWidth: 64,
+  blockDepth: null,
+  batchNorm: true,
+  localMaps: [4, 8],
+  activation: null,
+}
 
 /** The kinds, each with its defaults. */
 export const ENCODER_KINDS = {
-  amdim: { baseWidth: 32, blockDepth: 3, batchNorm: false, localMaps: null },
+  amdim: { baseWidth: 32, blockDepth: 3, batchNorm: false, localMaps: null, activation: null },
   resnet18: RESNET,
   resnet34: RESNET,
   resnet50: RESNET,
-  dim: { baseWidth: 64, embeddingDim: 64, blockDepth: null, batchNorm: true, localMaps: null },
+  dim: {
+    baseWidth: 64,
+    embeddingDim: 64,
+    blockDepth: null,
+    batchNorm: true,
+    localMaps: null,
+    activation: null,
+  },
+  mlp: { baseWidth: 1024, blockDepth: 2, batchNorm: false, localMaps: null, activation: 'relu' },
 } satisfies Record<string, KindDefaults>
 
 /** Name of a kind. */
@@ -33,22 +48,32 @@ const { amdim } = ENCODER_KINDS
 /** Dimensions of an embedding of most kinds. */
 const EMBEDDING_DIM = 256
 
+/** Sides of the pictures, where they are others than usual. */
+const SIZES: Partial<Record<EncoderKind, number[]>> = { dim: [28, 32, 64], mlp: [28, 32, 64, 128] }
+
+/** Why a kind has no choice of local maps. */
+const FIXED_MAPS: Partial<Record<EncoderKind, string>> = {
+  amdim: 'whose maps are 5x5 and 7x7',
+  dim: 'which has one local map',
+  mlp: 'which has no local map',
+}
+
 const options = z
   .strictObject({
     kind: field(
-      z.enum(['amdim', 'resnet18', 'resnet34', 'resnet50', 'dim']).default('amdim'),
-      "the authors' encoders, torchvision's residual networks, or the convolutional networks of Deep InfoMax",
+      z.enum(['amdim', 'resnet18', 'resnet34', 'resnet50', 'dim', 'mlp']).default('amdim'),
+      "the authors' encoders, torchvision's residual networks, the convolutional networks of Deep InfoMax, or fully connected layers",
       'encoder-kind',
     ),
     encoderSize: field(
       z.literal([28, 32, 64, 128]).default(32),
-      'side of the pictures that the encoder takes, in pixels: 32, 64 or 128; 28, 32 or 64 with kind dim',
+      'side of the pictures that the encoder takes, in pixels: 32, 64 or 128; 28, 32 or 64 with kind dim; any of them with kind mlp',
       'encoder-size',
     ),
     inputChannels: field(z.literal([1, 3]).default(3), 'channels of a picture: 1 gray, 3 RGB'),
     baseWidth: field(
       count().max(4096).default(amdim.baseWidth),
-      'channels of the first layers (the paper: ndf); by default 64 with the other kinds',
+      'channels of the first layers (the paper: ndf); by default 64 with the other kinds; mlp: units of a hidden layer, by default 1024',
       'base-width',
     ),
     embeddingDim: field(
@@ -58,12 +83,12 @@ const options = z
     ),
     blockDepth: field(
       count().max(64).nullable().default(amdim.blockDepth),
-      'amdim: residual layers a block (n_depth); null with the other kinds, whose depth is fixed',
+      'amdim: residual layers a block (n_depth); mlp: hidden layers, by default 2; null with the other kinds, whose depth is fixed',
       'block-depth',
     ),
     batchNorm: field(
       z.boolean().default(amdim.batchNorm),
-      'batch norm inside the encoder (use_bn); the other kinds always have it',
+      'batch norm inside the encoder (use_bn); the other kinds always have it, mlp never',
       'batch-norm',
     ),
     localMaps: field(
@@ -72,24 +97,33 @@ const options = z
         .min(1)
         .nullable()
         .default(amdim.localMaps),
-      'ResNets: sides of the maps that are projected and compared, by default 4,8; null with amdim, which has 5 and 7, and dim, which has one',
+      'ResNets: sides of the maps that are projected and compared, by default 4,8; null with amdim, which has 5 and 7, dim, which has one, and mlp, which has none',
       'local-maps',
     ),
+    activation: field(
+      z.enum(['relu', 'tanh']).nullable().default(amdim.activation),
+      'mlp: what follows a hidden layer, by default relu; null with the other kinds',
+      'activation',
+    ),
   })
-  .superRefine(({ kind, encoderSize, blockDepth, batchNorm, localMaps }, context) => {
+  .superRefine(({ kind, encoderSize, blockDepth, batchNorm, localMaps, activation }, context) => {
     const wrong = (option: string, expected: string) =>
       context.addIssue({ code: 'custom', path: [option], message: `expected ${expected}` })
-    const sizes = kind === 'dim' ? [28, 32, 64] : [32, 64, 128]
+    const sizes = SIZES[kind] ?? [32, 64, 128]
     if (!sizes.includes(encoderSize)) wrong('encoderSize', `one of ${sizes.join(', ')} with kind ${kind}`)
-    if (kind === 'amdim') {
-      if (blockDepth === null) wrong('blockDepth', 'a number with kind amdim')
-      if (localMaps !== null) wrong('localMaps', 'null with kind amdim, whose maps are 5x5 and 7x7')
-      return
+    if (kind === 'amdim' || kind === 'mlp') {
+      if (blockDepth === null) wrong('blockDepth', `a number with kind ${kind}`)
+    } else {
+      if (blockDepth !== null) wrong('blockDepth', `null with kind ${kind}, which has a depth of its own`)
+      if (!batchNorm) wrong('batchNorm', `true with kind ${kind}, which always has it`)
     }
-    if (blockDepth !== null) wrong('blockDepth', `null with kind ${kind}, which has a depth of its own`)
-    if (!batchNorm) wrong('batchNorm', `true with kind ${kind}, which always has it`)
-    if (kind === 'dim') {
-      if (localMaps !== null) wrong('localMaps', 'null with kind dim, which has one local map')
+    if (kind === 'mlp') {
+      if (batchNorm) wrong('batchNorm', 'false with kind mlp, which never has it')
+      if (activation === null) wrong('activation', 'relu or tanh with kind mlp')
+    } else if (activation !== null) wrong('activation', `null with kind ${kind}`)
+    const fixedMaps = FIXED_MAPS[kind]
+    if (fixedMaps !== undefined) {
+      if (localMaps !== null) wrong('localMaps', `null with kind ${kind}, ${fixedMaps}`)
     } else if (localMaps === null) wrong('localMaps', `a list of sides with kind ${kind}`)
     else if (localMaps.some((side, i) => i > 0 && side <= (localMaps[i - 1] ?? 0)))
       wrong('localMaps', 'ascending sides')

@@ -1,4 +1,4 @@
-/** How an encoder learns from views: the methods beside AMDIM's objective, each with its options. */
+/** How an encoder learns: the methods beside AMDIM's objective, each with its options. */
 import { z } from 'zod'
 import { count, field, group, nonNegative, positive } from './field.js'
 
@@ -8,12 +8,12 @@ export const BOUNDS = ['jsd', 'info-nce', 'dv', 'nwj', 'rkl', 'h2', 'x2', 'gan']
 /** What scores pairs. */
 export const CRITICS = ['dot', 'bilinear', 'separable', 'concatenated'] as const
 
-/** Ways to learn from views. */
-export const METHODS = ['amdim', 'dim', 'moco'] as const
+/** Ways to learn. */
+export const METHODS = ['amdim', 'dim', 'moco', 'vib', 'vae'] as const
 
 export const method = field(
   z.enum(METHODS).default('amdim'),
-  'amdim: the multiscale objective; dim: Deep InfoMax; moco: momentum contrast, or in-batch InfoNCE',
+  'amdim: the multiscale objective; dim: Deep InfoMax; moco: momentum contrast, or in-batch InfoNCE; vib: the deep variational information bottleneck, from labels; vae: autoencoders',
   'method',
 )
 
@@ -79,4 +79,32 @@ export const moco = group(
     ),
   },
   'momentum contrast (He et al. 2020, arXiv 1911.05722), where method is moco',
+)
+
+export const vib = group(
+  {
+    beta: field(
+      nonNegative().nullable().default(1e-3),
+      'weight of what the code holds of the picture; null: a code without noise, the deterministic baseline',
+      'vib-beta',
+    ),
+    dropout: field(
+      z.number().min(0).lt(1).default(0),
+      'dropout on the code, on its way to the decoder',
+      'vib-dropout',
+    ),
+  },
+  'the deep variational information bottleneck (Alemi et al. 2017, arXiv 1612.00410), where method is vib',
+)
+
+export const vae = group(
+  {
+    beta: field(
+      nonNegative().nullable().default(1),
+      'weight of what the code holds of the picture; null: a code without noise, the plain autoencoder',
+      'vae-beta',
+    ),
+    units: field(count().max(65_536).default(512), "units of the decoder's two hidden layers", 'vae-units'),
+  },
+  'autoencoders (Kingma, Welling 2014, arXiv 1312.6114; beta-VAE: Higgins et al. 2017), where method is vae',
 )

@@ -78,7 +78,31 @@ const dim: ConfigOverrides = {
   schedule: { warmupUpdates: 0 },
 }
 
+const vae: ConfigOverrides = { ...dim, method: 'vae' }
+
 const moco: ConfigOverrides = { method: 'moco' }
+
+/** The paper's MNIST run: pixels in -1..1, 784-1024-1024-256, batches of 100. */
+const vib: ConfigOverrides = {
+  method: 'vib',
+  encoder: {
+    kind: 'mlp',
+    encoderSize: 28,
+    inputChannels: 1,
+    baseWidth: 1024,
+    embeddingDim: 256,
+    blockDepth: 2,
+    batchNorm: false,
+    localMaps: null,
+    activation: 'relu',
+  },
+  objective: { terms: ['1->1'] },
+  optimizer: { learningRate: 1e-4, beta1: 0.5, weightDecay: 0 },
+  augment: { ...NO_AUGMENTATION, pixels: 28, channels: 1, mean: [0.5], std: [0.5] },
+  schedule: { kind: 'cosine', warmupUpdates: 0 },
+  batchSize: 100,
+  length: { epochs: 200 },
+}
 
 const TASK_300 = { epochs: 120, milestones: [80, 110] }
 const TASK_IMAGENET = { epochs: 30, milestones: [15, 25] }
@@ -156,6 +180,18 @@ export const PRESETS: Readonly<Record<PresetName, Preset>> = {
     config: moco,
     classifierTask: TASK_300,
   },
+  vae: {
+    description: "variational autoencoder with Deep InfoMax's encoder, 32 pixels, 30 minutes",
+    classes: 10,
+    config: vae,
+    classifierTask: TASK_300,
+  },
+  vib: {
+    description: 'deep variational information bottleneck on MNIST, from labels, 200 epochs',
+    classes: 10,
+    config: vib,
+    classifierTask: TASK_300,
+  },
   'amdim-small': {
     description: "the paper's small encoder on ImageNet at 128 pixels, 50 epochs",
     classes: 1000,
@@ -176,9 +212,12 @@ export const PRESETS: Readonly<Record<PresetName, Preset>> = {
   },
 }
 
+/** Methods that have a preset of their name. */
+const METHODS_WITH_PRESET = ['dim', 'moco', 'vib', 'vae'] as const
+
 /** The preset that a run of a method starts from where none is named. */
 export function usualPreset(method: string | undefined): PresetName {
-  return method === 'dim' || method === 'moco' ? method : 'tiny'
+  return METHODS_WITH_PRESET.find((name) => name === method) ?? 'tiny'
 }
 
 /**

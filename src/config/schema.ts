@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { mapSides, termSides } from './encoder-maps.js'
 import { encoder } from './encoder-schema.js'
 import { count, field, group, nonNegative, positive, probability } from './field.js'
-import { dim, method, moco } from './method-schema.js'
+import { dim, method, moco, vae, vib } from './method-schema.js'
 import { policy } from './policy-schema.js'
 
 const term = z
@@ -113,8 +113,16 @@ const classifiers = group(
     dropout: field(z.number().min(0).lt(1).default(0.2), 'dropout on input and hidden layer of the MLP'),
     logitClip: field(positive().default(10), 'logits are soft-clipped to +-this'),
     logitPenalty: field(nonNegative().default(1e-3), 'weight of the mean squared logit'),
+    labelSmoothing: field(
+      z.number().min(0).lt(1).default(0),
+      "share of a label's weight that all classes get alike",
+    ),
+    confidencePenalty: field(
+      nonNegative().default(0),
+      "weight of the predictions' entropy, which is subtracted from the loss",
+    ),
   },
-  'online classifiers on detached features; they never move the encoder',
+  'online classifiers; they move the encoder in a supervised run and, the linear one, with method vib',
 )
 
 const ratioRange = z
@@ -223,6 +231,8 @@ export const configSchema = z
     objective,
     dim,
     moco,
+    vib,
+    vae,
     optimizer,
     schedule,
     classifiers,
@@ -274,7 +284,7 @@ export const configSchema = z
     if (isAmdim && encoder.kind === 'dim')
       mismatch(
         ['method'],
-        'expected dim or moco with encoder.kind dim, whose maps are not projected to one width',
+        'expected another with encoder.kind dim, whose maps are not projected to one width',
       )
     if (config.method === 'dim') {
       const { globalWeight, localWeight, priorWeight, coordinateWeight, negatives } = config.dim
@@ -285,6 +295,10 @@ export const configSchema = z
     }
     if (config.method === 'moco' && 2 * config.moco.shuffleGroups > config.batchSize)
       mismatch(['moco', 'shuffleGroups'], 'expected at least 2 pictures of a batch in each group')
+    if (config.method === 'dim' && sides.length < 2)
+      mismatch(['method'], `expected another with encoder.kind ${encoder.kind}, which has no local map`)
+    if (config.method === 'vib' && !config.classifiers.enabled)
+      mismatch(['classifiers', 'enabled'], 'expected true with method vib, whose decoder is among them')
     if (isAmdim)
       for (const [i, term] of objective.terms.entries())
         if (!termSides(term).every((side) => sides.includes(side)))

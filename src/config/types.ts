@@ -2,6 +2,7 @@
 import type { z } from 'zod'
 import type { estimateSchema } from './estimate-schema.js'
 import type { evaluateSchema } from './evaluate-schema.js'
+import type { ganSchema } from './gan-schema.js'
 import type { compareSchema, duplicatesSchema, measureSchema } from './measure-schema.js'
 import type { runSchema } from './run-schema.js'
 import type { configSchema } from './schema.js'
@@ -36,6 +37,9 @@ export type EvaluationPlan = z.output<typeof evaluateSchema>
 /** How mutual information is estimated, with every default filled in. */
 export type EstimatePlan = z.output<typeof estimateSchema>
 
+/** How a generative adversarial network is trained, with every default filled in. */
+export type GanPlan = z.output<typeof ganSchema>
+
 /** What is measured of features, with every default filled in. */
 export type MeasurePlan = z.output<typeof measureSchema>
 
@@ -55,6 +59,8 @@ export type PresetName =
   | 'places205'
   | 'dim'
   | 'moco'
+  | 'vib'
+  | 'vae'
   | 'amdim-small'
   | 'amdim-medium'
   | 'amdim-large'

@@ -12,6 +12,9 @@ export type ExperimentName =
   | 'negatives'
   | 'moco'
   | 'mine'
+  | 'mine-gan'
+  | 'vib'
+  | 'information-plane'
 
 // Loaded when asked for: an experiment brings presets and schemas with it.
 const CATALOGUE = {
@@ -47,6 +50,18 @@ const CATALOGUE = {
   mine: {
     summary: 'mutual information of correlated normal variables by MINE, beside the truth (its figure 1)',
     load: async () => (await import('./mine.js')).mine,
+  },
+  'mine-gan': {
+    summary: 'a GAN on 25 normal distributions with and without MINE (its section 5.1)',
+    load: async () => (await import('./mine-gan.js')).mineGan,
+  },
+  vib: {
+    summary: 'the deep variational information bottleneck on MNIST (its table 1 and figure 1)',
+    load: async () => (await import('./vib.js')).deepVib,
+  },
+  'information-plane': {
+    summary: 'what layers share with picture and label over training, tanh against ReLU',
+    load: async () => (await import('./information-plane.js')).plane,
   },
 } as const satisfies Record<ExperimentName, { summary: string; load: () => Promise<Experiment> }>
 

@@ -4,8 +4,8 @@ import type { Experiment, ExperimentScale, Measure } from './experiment.js'
 
 /** The paper's sizes are those of the preset but for the batch and the length; a CPU's are smaller. */
 const SCALED: Record<ExperimentScale, ConfigOverrides> = {
-  tiny: { encoder: { baseWidth: 32 }, dim: { units: 256 }, length: { epochs: 10 } },
-  paper: { dim: { units: 2048 }, length: { epochs: 1000 } },
+  tiny: { encoder: { baseWidth: 32 }, dim: { units: 256 }, vae: { units: 256 }, length: { epochs: 10 } },
+  paper: { dim: { units: 2048 }, vae: { units: 2048 }, length: { epochs: 1000 } },
 }
 
 const LOCAL = { globalWeight: 0, localWeight: 1, priorWeight: 0.1 }
@@ -31,6 +31,9 @@ const ROWS: readonly { name: string; title: string; config: ConfigOverrides }[] 
     title: 'DIM(L), InfoNCE, coordinate task',
     config: { dim: { ...LOCAL, bound: 'info-nce', coordinateWeight: 1 } },
   },
+  { name: 'ae', title: 'autoencoder', config: { method: 'vae', vae: { beta: null } } },
+  { name: 'vae', title: 'VAE', config: { method: 'vae', vae: { beta: 1 } } },
+  { name: 'beta-vae', title: 'beta-VAE, beta 4', config: { method: 'vae', vae: { beta: 4 } } },
   { name: 'supervised', title: 'supervised', config: { supervised: true } },
 ]
 

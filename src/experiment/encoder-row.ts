@@ -36,10 +36,15 @@ export interface EncoderRow {
   /** Values laid over the preset, the later over the earlier. */
   readonly config: readonly ConfigOverrides[]
   readonly heads: readonly HeadsOn[]
+  /** The measure that is the error, 0..1, of the run's own linear classifier on the test pictures of `data`. */
+  readonly ownError?: string
+  /** Measures of parts of the loss, by the name of the part: their means over the last steps of the run, in nats. */
+  readonly parts?: Readonly<Record<string, string>>
 }
 
 /** The row as an experiment runs it. */
-export function encoderRow({ name, title, data, preset, config, heads }: EncoderRow): Row {
+export function encoderRow(row: EncoderRow): Row {
+  const { name, title, data, preset, config, heads, ownError, parts = {} } = row
   const overrides = config.reduce<ConfigOverrides>(
     (all, more) => mergeOverrides(all, more) as ConfigOverrides,
     {},
@@ -52,7 +57,7 @@ export function encoderRow({ name, title, data, preset, config, heads }: Encoder
     data: [...new Set([data, ...heads.map((head) => head.data)])],
     settings: { data, config: resolved, heads },
     async run(job) {
-      const { model, pairs, seconds } = await trained(
+      const { model, pairs, seconds, terms } = await trained(
         await job.data(data),
         preset,
         { ...resolved, seed: job.seed },
@@ -61,6 +66,9 @@ export function encoderRow({ name, title, data, preset, config, heads }: Encoder
       try {
         const measures: Record<string, number> = {}
         for (const head of heads) Object.assign(measures, await testHeads(model, head, job))
+        if (ownError !== undefined) measures[ownError] = await errorOfOwn(model, data, job)
+        for (const [part, measure] of Object.entries(parts))
+          if (terms[part] !== undefined) measures[measure] = terms[part]
         return { measures, pairs, trainMinutes: seconds / 60 } satisfies RowResult
       } finally {
         model.dispose()
@@ -70,7 +78,7 @@ export function encoderRow({ name, title, data, preset, config, heads }: Encoder
   }
 }
 
-type Trained = { model: AmdimModel; pairs: number; seconds: number }
+type Trained = { model: AmdimModel; pairs: number; seconds: number; terms: Record<string, number> }
 
 /** Trains, goes on with what an earlier attempt has left, or takes what it has finished. */
 async function trained(
@@ -90,8 +98,8 @@ async function trained(
     signal,
   })
   for await (const event of run) onEvent(event)
-  const { cancelled, model, pairs, seconds } = await run
-  if (!cancelled) return { model, pairs, seconds }
+  const { cancelled, model, pairs, seconds, metrics } = await run
+  if (!cancelled) return { model, pairs, seconds, terms: metrics.step?.terms ?? {} }
   model.dispose()
   throw new AmdimError('AMDIM_CANCELLED', 'the experiment was cancelled; its finished rows are kept')
 }
@@ -107,10 +115,11 @@ async function finishedRun(folder: string, config: AmdimConfig): Promise<Trained
     string,
   ]
   if (!existsSync(model) || !existsSync(result)) return null
-  const { cancelled, pairs, seconds } = JSON.parse(await readFile(result, 'utf8'))
+  const { cancelled, pairs, seconds, lastStep } = JSON.parse(await readFile(result, 'utf8'))
   if (cancelled) return null
   const found = await AmdimModel.load(model)
-  if (settingsHash(found.config) === settingsHash(config)) return { model: found, pairs, seconds }
+  if (settingsHash(found.config) === settingsHash(config))
+    return { model: found, pairs, seconds, terms: lastStep?.terms ?? {} }
   found.dispose()
   throw new AmdimError(
     'AMDIM_INVALID_ARGUMENT',
@@ -142,8 +151,20 @@ async function testHeads(model: AmdimModel, { data, measures, options }: HeadsOn
   )
 }
 
+/** Share of the test pictures that the linear classifier which learnt beside the encoder gets wrong. */
+export async function errorOfOwn(model: AmdimModel, data: DataName, job: Job): Promise<number> {
+  const { test } = await job.data(data)
+  if (test === null)
+    throw new AmdimError('AMDIM_DATA', `data: ${data} has no test split, which the classifier is tested on`)
+  const { threads } = job.settings
+  const found = await model.classify(test, { ...(threads !== undefined && { threads }), signal: job.signal })
+  const isWrong = (label: number, i: number) => test.classes[label] !== found.top(i)[0]?.name
+  const labelled = Array.from(found.labels.keys()).filter((i) => (found.labels[i] ?? -1) >= 0)
+  return labelled.filter((i) => isWrong(found.labels[i] as number, i)).length / labelled.length
+}
+
 /** One update on a few pictures; their number is all that differs from the row. */
-async function oneStep(
+export async function oneStep(
   row: { name: string; data: DataName; config: AmdimConfig },
   { folder, data, settings, signal }: DryRunJob,
 ): Promise<DryRunResult> {

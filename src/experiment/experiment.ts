@@ -18,12 +18,26 @@ export interface Measure {
   readonly title: string
   /** Whether it is a share, 0..1, which people read as percent. */
   readonly isShare: boolean
+  /** Digits behind the point in tables; 1 of a share, 3 of another number, where it is missing. */
+  readonly digits?: number
+}
+
+/** A path through the plane of an experiment, of points in the order of the run. */
+export interface Curve {
+  /** What it is of. */
+  readonly name: string
+  /** Updates after which the points were taken. */
+  readonly updates: readonly number[]
+  /** The points. */
+  readonly points: readonly (readonly [x: number, y: number])[]
 }
 
 /** What a row gave under one seed. */
 export interface RowResult {
   /** Values by the name of their measure; a row may lack some. */
   readonly measures: Readonly<Record<string, number>>
+  /** Paths, of experiments that have a plane. */
+  readonly curves?: readonly Curve[]
   /** Pairs of views seen in training. */
   readonly pairs: number
   /** Minutes of training, evaluation excluded. */
@@ -95,6 +109,8 @@ export interface Experiment {
   readonly description: string
   /** What is measured, in the order of the table's columns; the first is drawn first. */
   readonly measures: readonly Measure[]
+  /** Axes of the plane that the curves of its rows are drawn in, in place of the measures. */
+  readonly plane?: { readonly x: string; readonly y: string }
   /** Its rows at a scale. */
   rows(scale: ExperimentScale): Promise<readonly Row[]>
 }

@@ -51,10 +51,11 @@ export function cell(measure: Measure, summary: Summary | undefined): string {
 }
 
 /** `61.3 ± 0.4`, shares in percent; nothing where there is no summary. */
-export function meanAndSpread({ isShare }: Measure, summary: Summary | undefined): string {
+export function meanAndSpread(measure: Measure, summary: Summary | undefined): string {
   if (summary === undefined) return ''
   const { mean, std } = summary
-  const [scale, digits] = isShare ? [100, 1] : [1, 3]
+  const [scale, usual] = measure.isShare ? [100, 1] : [1, 3]
+  const { digits = usual } = measure
   const spread = std === null ? '' : ` ± ${(std * scale).toFixed(digits)}`
   return `${(mean * scale).toFixed(digits)}${spread}`
 }

@@ -1,5 +1,6 @@
 import { estimateMutualInformation } from '../information/estimate.js'
 import type { Experiment, ExperimentScale, Row } from './experiment.js'
+import { normals } from './normals.js'
 
 /** Correlations of a component of x with that of y. */
 const CORRELATIONS = [-0.99, -0.9, -0.7, -0.5, -0.3, -0.1, 0, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99]
@@ -67,18 +68,6 @@ function correlated(count: number, dimensions: number, rho: number, seed: number
   const x = Float32Array.from({ length: count * dimensions }, next)
   const rest = Math.sqrt(1 - rho * rho)
   return [x, x.map((value) => rho * value + rest * next())] as const
-}
-
-/** Standard normal numbers (Box and Muller) from a 32-bit generator (mulberry32). */
-function normals(seed: number): () => number {
-  let state = seed >>> 0
-  const uniform = () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let t = Math.imul(state ^ (state >>> 15), state | 1)
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
-    return (((t ^ (t >>> 14)) >>> 0) + 0.5) / 2 ** 32
-  }
-  return () => Math.sqrt(-2 * Math.log(uniform())) * Math.cos(2 * Math.PI * uniform())
 }
 
 /** MINE on normal variables, whose mutual information is known. */

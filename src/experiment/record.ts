@@ -62,6 +62,8 @@ export interface ExperimentRecord {
   machine: Record<string, string | number>
   /** What is measured. */
   measures: readonly Measure[]
+  /** Axes of the plane of its curves, where it has such. */
+  plane?: Experiment['plane']
   /** Rows with results, in the experiment's order. */
   rows: RowRecord[]
 }
@@ -83,10 +85,21 @@ function sorted(value: unknown): unknown {
 
 /** The record as it is before anything was run. */
 export function emptyRecord(
-  { name, title, description, measures }: Experiment,
+  { name, title, description, measures, plane }: Experiment,
   scale: ExperimentScale,
 ): ExperimentRecord {
-  return { experiment: name, title, description, scale, command: '', machine: {}, measures, rows: [] }
+  const drawn = plane === undefined ? {} : { plane }
+  return {
+    experiment: name,
+    title,
+    description,
+    scale,
+    command: '',
+    machine: {},
+    measures,
+    ...drawn,
+    rows: [],
+  }
 }
 
 /** Adds a result to its row. */

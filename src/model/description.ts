@@ -123,6 +123,12 @@ export interface GlobalAverageDescription {
   kind: 'globalAverage'
 }
 
+/** Hyperbolic tangent of every value. */
+export interface TanhDescription {
+  /** Tells the kinds apart. */
+  kind: 'tanh'
+}
+
 /** What a node computes. */
 export type LayerDescription =
   | ConvolutionDescription
@@ -132,6 +138,7 @@ export type LayerDescription =
   | NormedConvolutionDescription
   | MaxPoolDescription
   | GlobalAverageDescription
+  | TanhDescription
 
 /** One layer in its place. */
 export interface NodeDescription {

@@ -84,6 +84,8 @@ export class EncoderLayers {
         return this.#maxPool(name, x, layer.window)
       case 'globalAverage':
         return this.#averagePool(name, x, { kernel: x.shape[1] ?? 1, stride: x.shape[1] ?? 1 })
+      case 'tanh':
+        return this.#add(this.#tf.layers.activation({ name: plain(name), activation: 'tanh' }), x)
       default: {
         const { kind } = layer as { kind: string }
         throw invalidArgument(

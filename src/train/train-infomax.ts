@@ -4,14 +4,15 @@ import type { TrainOptions } from './options.js'
 import { trainAmdim } from './train-amdim.js'
 import type { TrainingRun } from './training-run.js'
 
-/** A way to learn an encoder from views without labels. */
+/** A way to learn an encoder. */
 export type Method = AmdimConfig['method']
 
 /** Options of {@link trainInfomax}: those of {@link trainAmdim} and the method. */
 export interface InfomaxOptions extends TrainOptions {
   /**
    * `amdim`: the multiscale objective. `dim`: Deep InfoMax, whose settings are `config.dim`. `moco`: momentum contrast,
-   * whose settings are `config.moco`.
+   * whose settings are `config.moco`. `vib`: the deep variational information bottleneck, which learns from labels and
+   * whose settings are `config.vib`. `vae`: an autoencoder, whose settings are `config.vae`.
    *
    * @default 'amdim'; with `continueFrom` or `resume` that of the file
    */
@@ -22,7 +23,7 @@ export interface InfomaxOptions extends TrainOptions {
  * Trains an encoder by a method of the InfoMax family; everything but the loss is as with {@link trainAmdim}: data,
  * checkpoints and exact resume, events, evaluation, the model that comes out.
  *
- * Without a preset a run starts from that of its method: `tiny`, `dim` or `moco`.
+ * Without a preset a run starts from that of its method: `tiny`, `dim`, `moco`, `vib` or `vae`.
  *
  * @returns a handle to await, to iterate over, and to cancel
  * @throws {@link AmdimError} when awaited, as with {@link trainAmdim}

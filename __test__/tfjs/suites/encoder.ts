@@ -23,6 +23,10 @@ const resnet = (kind: 'resnet18' | 'resnet50', encoderSize: 32 | 64 | 128): Conf
   encoder: { kind, encoderSize, baseWidth: 4, embeddingDim: 32, localMaps: [4, 8] },
 })
 
+const perceptron = (activation: 'relu' | 'tanh'): ConfigOverrides => ({
+  encoder: { kind: 'mlp', encoderSize: 32, baseWidth: 8, embeddingDim: 6, activation },
+})
+
 /** Made-up pictures of an encoder's size. */
 function pictures(count: number, side: number, channels = 3) {
   const data = Uint8Array.from({ length: count * side * side * channels }, (_, i) => (i * 7919 + i * i) % 253)
@@ -49,6 +53,8 @@ export function describeEncoder(load: () => Promise<TensorFlow>): void {
       ['AMDIM with batch norm', 64, tiny(64, true), LAYERS],
       ['AMDIM', 128, tiny(128, false), LAYERS],
       ['AMDIM with batch norm', 128, tiny(128, true), LAYERS],
+      ['perceptron with ReLU', 32, perceptron('relu'), ['global']],
+      ['perceptron with tanh', 32, perceptron('tanh'), ['global']],
       ['ResNet-18', 32, resnet('resnet18', 32), STAGES],
       ['ResNet-18', 64, resnet('resnet18', 64), STAGES],
       ['ResNet-18', 128, resnet('resnet18', 128), STAGES],

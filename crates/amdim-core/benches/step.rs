@@ -43,6 +43,7 @@ fn classifiers() -> ClassifierConfig {
         dropout: 0.2,
         logit_clip: 10.0,
         logit_penalty: 1e-3,
+        ..ClassifierConfig::default()
     }
 }
 
@@ -80,6 +81,7 @@ fn step(c: &mut Criterion) {
             classes: 10,
             mixture: shape,
             infomax: None,
+            bottleneck: false,
         };
         let objective = ObjectiveConfig { mixture, ..objective() };
         let placement = Placement { executor, ..Placement::cpu(2) };

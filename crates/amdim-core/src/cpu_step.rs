@@ -177,6 +177,8 @@ impl Heads {
             classes: classifiers.classes(),
             logit_clip: config.logit_clip,
             logit_penalty: config.logit_penalty,
+            label_smoothing: config.label_smoothing,
+            confidence_penalty: config.confidence_penalty,
         };
         Ok(Self {
             classifiers: OnlineClassifiers::new(settings, kernel)?,

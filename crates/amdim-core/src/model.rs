@@ -11,7 +11,7 @@ use crate::checkpoint::Stored;
 use crate::encoder::{EncoderConfig, Features, InnerLayer, Scale};
 use crate::executor::{self, Executor, ExecutorKind, Pass, Precision};
 use crate::loss::{MOST_COMPONENTS, MOST_HIDDEN_UNITS};
-use crate::method::InfomaxHeads;
+use crate::method::{self, InfomaxHeads};
 use crate::nn::{ClassifierConfig, Classifiers};
 use crate::{Error, Result, parameters, tensors};
 use amdim_random::{Purpose, Stream};
@@ -40,6 +40,10 @@ pub struct ModelConfig {
     /// What Deep InfoMax adds to the encoder, where it is the method. Missing in files from before there were methods.
     #[serde(default)]
     pub infomax: Option<InfomaxHeads>,
+    /// Whether a head gives the spread of a stochastic code beside the vector, its mean (Deep VIB). Missing in files from
+    /// before there was that method.
+    #[serde(default)]
+    pub bottleneck: bool,
 }
 
 /// Size of the network that makes mixture features.
@@ -78,14 +82,21 @@ impl ModelConfig {
             outputs.push(builder.mixture(MIXTURE_PREFIX, maps[0], components, hidden_units)?);
         }
         if let Some(heads) = &self.infomax {
+            if maps.len() < 2 {
+                let expected = "a kind with a local map beside method dim";
+                return Err(Error::argument("encoder.kind", expected, "one without"));
+            }
             outputs.extend(heads.extend(&mut builder, &maps)?);
+        }
+        if self.bottleneck {
+            outputs.push(method::bottleneck::extend(&mut builder, maps[0])?);
         }
         Ok(builder.finish(outputs))
     }
 
     /// Whether nothing is added to the encoder.
     fn is_encoder_alone(&self) -> bool {
-        self.mixture.is_none() && self.infomax.is_none()
+        self.mixture.is_none() && self.infomax.is_none() && !self.bottleneck
     }
 }
 
@@ -311,10 +322,9 @@ impl Model {
         if let Some(mixture) = self.config.mixture.and_then(|_| added.next()) {
             features = features.with_mixture(mixture)?;
         }
-        match &self.config.infomax {
-            Some(heads) => Ok(features.with_heads(heads.names().zip(added).collect())),
-            None => Ok(features),
-        }
+        let infomax = self.config.infomax.iter().flat_map(InfomaxHeads::names);
+        let names = infomax.chain(self.config.bottleneck.then(method::bottleneck::head_name));
+        Ok(features.with_heads(names.zip(added).collect()))
     }
 
     /// Every tensor under its name in the reference's `state_dict`, as f32 (counters as i64).

@@ -538,7 +538,9 @@ impl Learner {
     fn by_method(&mut self, views: [&Tensor; 2], labels: &[i64]) -> Result<Computed> {
         let Some(method) = &mut self.method else { return Err(Error::internal("there is no method")) };
         let StepConfig { seed, chunk_size, .. } = self.config;
-        let batch = method::Batch { views, seed, update: self.update, chunk_size };
+        let pictures = views[0].dim(0)?;
+        let batch =
+            method::Batch { views, labels: &labels[..pictures], seed, update: self.update, chunk_size };
         let outcome = method.compute(&mut self.model, &batch, &self.state.carried)?;
         let seen = outcome.features.iter().map(Features::batch).sum();
         let classifier = self.classify(&outcome.features, &labels[..seen])?;

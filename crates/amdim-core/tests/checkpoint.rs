@@ -11,7 +11,7 @@ use amdim_core::encoder::InfomaxEncoder;
 use amdim_core::estimator::Bound;
 use amdim_core::executor::ExecutorKind;
 use amdim_core::loss::{ObjectiveConfig, Term};
-use amdim_core::method::{DimConfig, MethodConfig, MocoConfig};
+use amdim_core::method::{DimConfig, MethodConfig, MocoConfig, VaeConfig, VibConfig};
 use amdim_core::model::{Model, ModelConfig, Placement};
 use amdim_core::optim::{Adam, AdamConfig};
 use amdim_core::train_state::TrainState;
@@ -113,6 +113,7 @@ fn method_learner(method: MethodConfig) -> Learner {
         classes: 3,
         mixture: None,
         infomax,
+        bottleneck: method.is_stochastic(),
     };
     let model = Model::new(config, 5, Placement::cpu(2)).unwrap();
     let step = StepConfig { method, ..learner(ExecutorKind::Cpu).config().clone() };
@@ -133,7 +134,14 @@ fn so_does_one_of_any_method() {
     };
     let moco = MocoConfig { queue_size: Some(5), momentum: 0.9, temperature: 0.1, shuffle_groups: 1 };
     let in_batch = MocoConfig { queue_size: None, ..moco.clone() };
-    for method in [MethodConfig::Dim(dim), MethodConfig::Moco(moco), MethodConfig::Moco(in_batch)] {
+    let vib = VibConfig { beta: Some(0.1), dropout: 0.2 };
+    for method in [
+        MethodConfig::Dim(dim),
+        MethodConfig::Moco(moco),
+        MethodConfig::Moco(in_batch),
+        MethodConfig::Vib(vib),
+        MethodConfig::Vae(VaeConfig { beta: Some(2.0), units: 4 }),
+    ] {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("checkpoint.safetensors");
         let mut straight = method_learner(method.clone());
@@ -158,6 +166,7 @@ fn a_method_without_projected_maps_is_asked_for_by_name() {
         classes: 3,
         mixture: None,
         infomax: None,
+        bottleneck: false,
     };
     let mut objective = learner(ExecutorKind::Cpu).config().clone();
     objective.objective.terms = vec![Term::new(1, 8)];

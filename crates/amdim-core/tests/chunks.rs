@@ -7,7 +7,7 @@ use amdim_core::encoder::{EncoderConfig, InfomaxEncoder, ResNetDepth};
 use amdim_core::estimator::Bound;
 use amdim_core::executor::{ExecutorKind, Precision};
 use amdim_core::loss::{ObjectiveConfig, SourcePositions, Term};
-use amdim_core::method::{DimConfig, MethodConfig, MocoConfig};
+use amdim_core::method::{DimConfig, MethodConfig, MocoConfig, VaeConfig, VibConfig};
 use amdim_core::model::{Model, ModelConfig, Placement};
 use amdim_core::optim::AdamConfig;
 use amdim_core::train_step::{Learner, Learns, StepConfig};
@@ -39,6 +39,7 @@ impl Case {
             classes: 3,
             mixture: self.mixes.then(mixture_shape),
             infomax,
+            bottleneck: self.method.is_stochastic(),
         };
         let (executor, dtype) = place;
         let placement =
@@ -90,7 +91,15 @@ fn cases() -> Vec<Case> {
         Case { mixes: true, ..Case::amdim(encoder(32, true)) },
         Case::amdim(resnet(ResNetDepth::ResNet18, 32)),
         Case { learns: Learns::FromLabels, ..Case::amdim(encoder(32, true)) },
-        Case { method: MethodConfig::Dim(dim), ..Case::amdim(infomax.into()) },
+        Case { method: MethodConfig::Dim(dim), ..Case::amdim(infomax.clone().into()) },
+        Case {
+            method: MethodConfig::Vib(VibConfig { beta: Some(0.1), dropout: 0.3 }),
+            ..Case::amdim(infomax.clone().into())
+        },
+        Case {
+            method: MethodConfig::Vae(VaeConfig { beta: Some(2.0), units: 4 }),
+            ..Case::amdim(infomax.into())
+        },
         Case { method: MethodConfig::Moco(moco.clone()), ..Case::amdim(encoder(32, true)) },
         Case {
             method: MethodConfig::Moco(MocoConfig { queue_size: None, ..moco }),

@@ -43,6 +43,7 @@ fn learner_of(
         classes: 3,
         mixture: shape,
         infomax: None,
+        bottleneck: false,
     };
     let placement = Placement { device: Device::Cpu, dtype: DType::F32, executor, precision, threads: 2 };
     let mut model = Model::new(config, 5, placement).unwrap();

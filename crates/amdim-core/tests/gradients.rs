@@ -5,7 +5,9 @@ mod common;
 use amdim_core::encoder::{Features, Scale};
 use amdim_core::estimator::info_nce;
 use amdim_core::executor::ExecutorKind;
-use amdim_core::loss::{ObjectiveConfig, SourcePositions, clipped_cross_entropy, multiscale_loss};
+use amdim_core::loss::{
+    CrossEntropy, ObjectiveConfig, SourcePositions, clipped_cross_entropy, multiscale_loss,
+};
 use amdim_core::method::MethodConfig;
 use amdim_core::nn::{Classifiers, Mode};
 use amdim_core::optim::AdamConfig;
@@ -78,10 +80,13 @@ fn by_every_map(config: &ObjectiveConfig) {
 fn clipped_cross_entropy_by_its_logits() {
     let labels = [2, -1, 0, 1, 2];
     let at = values(15, 12.0, 4);
-    let loss = |x: &Tensor| clipped_cross_entropy(x, &labels, 10.0, 1e-3).unwrap().loss;
-    let leaf = Var::from_tensor(&reshaped(&at, &[5, 3])).unwrap();
-    let gradient = flat(loss(&leaf).backward().unwrap().get(&leaf).unwrap());
-    check_directions("cross-entropy", &at, &gradient, &mut |x| scalar(&loss(&reshaped(x, &[5, 3]))));
+    for (label_smoothing, confidence_penalty) in [(0.0, 0.0), (0.1, 0.0), (0.2, 0.7)] {
+        let config = CrossEntropy { clip: 10.0, penalty: 1e-3, label_smoothing, confidence_penalty };
+        let loss = |x: &Tensor| clipped_cross_entropy(x, &labels, &config).unwrap().loss;
+        let leaf = Var::from_tensor(&reshaped(&at, &[5, 3])).unwrap();
+        let gradient = flat(loss(&leaf).backward().unwrap().get(&leaf).unwrap());
+        check_directions("cross-entropy", &at, &gradient, &mut |x| scalar(&loss(&reshaped(x, &[5, 3]))));
+    }
 }
 
 #[test]

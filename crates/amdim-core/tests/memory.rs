@@ -36,8 +36,14 @@ fn learner_of(
     chunk_size: Option<usize>,
 ) -> Learner {
     let shape = mixes.then_some(MixtureShape { components: 4, hidden_units: 40 });
-    let config =
-        ModelConfig { encoder, classifiers: classifiers(), classes: 3, mixture: shape, infomax: None };
+    let config = ModelConfig {
+        encoder,
+        classifiers: classifiers(),
+        classes: 3,
+        mixture: shape,
+        infomax: None,
+        bottleneck: false,
+    };
     let placement = Placement { device: Device::Cpu, dtype: DType::F32, executor, precision, threads: 2 };
     let model = Model::new(config, 5, placement).unwrap();
     let sides: Vec<usize> = model.scales().iter().map(|scale| scale.side()).collect();

@@ -6,8 +6,8 @@ use amdim_core::encoder::{Features, ResNetDepth, Scale};
 use amdim_core::estimator::info_nce;
 use amdim_core::executor::{ExecutorKind, Precision};
 use amdim_core::loss::{
-    MultiscaleLoss, ObjectiveConfig, SourcePositions, Term, chance_level, clipped_cross_entropy,
-    multiscale_loss,
+    CrossEntropy, MultiscaleLoss, ObjectiveConfig, SourcePositions, Term, chance_level,
+    clipped_cross_entropy, multiscale_loss,
 };
 use candle_core::{DType, Device, Tensor, Var};
 use common::{
@@ -202,13 +202,34 @@ fn bad_objectives_and_batches_are_refused() {
 #[test]
 fn unlabelled_rows_do_not_count() {
     let logits = tensor(&[4, 3], 2.0, 2);
-    let labelled = clipped_cross_entropy(&logits.narrow(0, 0, 2).unwrap(), &[1, 2], 10.0, 0.0).unwrap();
-    let mixed = clipped_cross_entropy(&logits, &[1, 2, -1, -1], 10.0, 0.0).unwrap();
+    let plain = CrossEntropy { clip: 10.0, penalty: 0.0, label_smoothing: 0.0, confidence_penalty: 0.0 };
+    let labelled = clipped_cross_entropy(&logits.narrow(0, 0, 2).unwrap(), &[1, 2], &plain).unwrap();
+    let mixed = clipped_cross_entropy(&logits, &[1, 2, -1, -1], &plain).unwrap();
     assert_close(scalar(&mixed.loss), scalar(&labelled.loss));
     assert_eq!((mixed.labelled, mixed.correct), (2, labelled.correct));
-    assert_eq!(scalar(&clipped_cross_entropy(&logits, &[-1; 4], 10.0, 0.0).unwrap().loss), 0.0);
-    let error = clipped_cross_entropy(&logits, &[0, 1, 2, 3], 10.0, 0.0).unwrap_err();
+    assert_eq!(scalar(&clipped_cross_entropy(&logits, &[-1; 4], &plain).unwrap().loss), 0.0);
+    let error = clipped_cross_entropy(&logits, &[0, 1, 2, 3], &plain).unwrap_err();
     assert_eq!(error.code(), "AMDIM_INVALID_ARGUMENT");
+}
+
+/// Computed by hand from softmax probabilities.
+#[test]
+fn smoothing_and_confidence_penalty_are_those_of_the_definition() {
+    let logits = tensor(&[3, 4], 2.0, 6);
+    let labels = [2, -1, 0];
+    let (label_smoothing, confidence_penalty) = (0.2, 0.4);
+    let config = CrossEntropy { clip: 1e6, penalty: 0.0, label_smoothing, confidence_penalty };
+    let mut expected = 0.0;
+    for (row, label) in logits.to_vec2::<f64>().unwrap().into_iter().zip(labels) {
+        let sum: f64 = row.iter().map(|logit| logit.exp()).sum();
+        for (class, logit) in row.iter().enumerate().filter(|_| label >= 0) {
+            let probability = logit.exp() / sum;
+            let target = 0.05 + if class as i64 == label { 0.8 } else { 0.0 };
+            expected += (confidence_penalty * probability - target) * probability.ln() / 2.0;
+        }
+    }
+    let found = scalar(&clipped_cross_entropy(&logits, &labels, &config).unwrap().loss);
+    assert!((found - expected).abs() < 1e-6, "{found} {expected}");
 }
 
 /// Features, running statistics and parameter gradients of the two executors, for every encoder, size and option.

@@ -34,6 +34,10 @@ pub struct ClassifierSettings {
     pub logit_clip: f64,
     /// Weight of the mean squared logit.
     pub logit_penalty: f64,
+    /// Share of a label's weight that all classes get alike, `0..1`.
+    pub label_smoothing: f64,
+    /// Weight of the predictions' entropy, which is subtracted from the loss.
+    pub confidence_penalty: f64,
 }
 
 /// One classifier's numbers of a batch.
@@ -408,6 +412,7 @@ impl<R: Real> OnlineClassifiers<R> {
     /// Loss and hits; replaces the logits by the gradients of the loss.
     fn cross_entropy(&self, logits: &mut [R], labels: &[i64]) -> HeadReport {
         let ClassifierSettings { classes, logit_clip: clip, logit_penalty: penalty, .. } = self.settings;
+        let ClassifierSettings { label_smoothing, confidence_penalty, .. } = self.settings;
         let labelled = labels.iter().filter(|&&label| label >= 0).count();
         let mut report = HeadReport { labelled, ..HeadReport::default() };
         let (share, all) = (1.0 / labelled.max(1) as f64, logits.len() as f64);
@@ -415,21 +420,31 @@ impl<R: Real> OnlineClassifiers<R> {
             let clipped = |logit: R| clip * (logit.to_f64() / clip).tanh();
             let largest = row.iter().fold(f64::NEG_INFINITY, |largest, &logit| largest.max(clipped(logit)));
             let sum: f64 = row.iter().map(|&logit| (clipped(logit) - largest).exp()).sum();
+            let log_probability = |logit: R| clipped(logit) - largest - sum.ln();
+            let entropy = if confidence_penalty > 0.0 {
+                -row.iter().map(|&logit| log_probability(logit).exp() * log_probability(logit)).sum::<f64>()
+            } else {
+                0.0
+            };
             let mut best = 0;
             for (class, logit) in row.iter().enumerate() {
                 best = if *logit > row[best] { class } else { best };
             }
             report.correct += usize::from(label == best as i64);
+            report.loss -= if label >= 0 { share * confidence_penalty * entropy } else { 0.0 };
             for (class, logit) in row.iter_mut().enumerate() {
                 let (value, soft) = (logit.to_f64(), clipped(*logit));
                 report.loss += penalty * value * value / all;
                 let mut gradient = 2.0 * penalty * value / all;
                 if label >= 0 {
-                    let own = class as i64 == label;
-                    report.loss -= if own { share * (soft - largest - sum.ln()) } else { 0.0 };
+                    let own = f64::from(u8::from(class as i64 == label));
+                    let target = (1.0 - label_smoothing) * own + label_smoothing / classes as f64;
+                    let log = soft - largest - sum.ln();
+                    report.loss -= share * target * log;
                     let probability = (soft - largest).exp() / sum;
                     let slope = 1.0 - (soft / clip).powi(2);
-                    gradient += share * (probability - f64::from(u8::from(own))) * slope;
+                    let certain = confidence_penalty * probability * (log + entropy);
+                    gradient += share * (probability - target + certain) * slope;
                 }
                 *logit = R::from_f64(gradient);
             }

@@ -7,8 +7,15 @@ use amdim_cpu::classifiers::{ClassifierSettings, LabelledRows, OnlineClassifiers
 use amdim_kernels::{Kernel, Pool};
 use common::{Random, kernels, to_f32};
 
-const SETTINGS: ClassifierSettings =
-    ClassifierSettings { embedding: 5, hidden: 37, classes: 3, logit_clip: 2.0, logit_penalty: 0.1 };
+const SETTINGS: ClassifierSettings = ClassifierSettings {
+    embedding: 5,
+    hidden: 37,
+    classes: 3,
+    logit_clip: 2.0,
+    logit_penalty: 0.1,
+    label_smoothing: 0.15,
+    confidence_penalty: 0.3,
+};
 
 #[derive(Clone)]
 struct Problem {

@@ -5,7 +5,9 @@ mod interpreter;
 
 use std::collections::{BTreeSet, HashMap};
 
-use amdim_core::encoder::{AmdimEncoder, EncoderConfig, ResNetDepth, ResNetEncoder, Scale};
+use amdim_core::encoder::{
+    Activation, AmdimEncoder, EncoderConfig, MlpEncoder, ResNetDepth, ResNetEncoder, Scale,
+};
 use amdim_core::model::{Model, ModelConfig, Placement};
 use amdim_core::nn::ClassifierConfig;
 use amdim_core::tensors;
@@ -41,9 +43,10 @@ fn model(encoder: EncoderConfig) -> Model {
         dropout: 0.0,
         logit_clip: 10.0,
         logit_penalty: 0.0,
+        ..ClassifierConfig::default()
     };
     let mut model = Model::new(
-        ModelConfig { encoder, classifiers, classes: 0, mixture: None, infomax: None },
+        ModelConfig { encoder, classifiers, classes: 0, mixture: None, infomax: None, bottleneck: false },
         1,
         Placement::cpu(1),
     )
@@ -124,6 +127,21 @@ fn residual_networks_compute_what_our_executor_does() {
             local_maps: vec![4, 8],
         };
         assert_same(model(encoder.into()), &[("global", 0), ("local4", 1), ("local8", 2)]);
+    }
+}
+
+#[test]
+fn perceptrons_compute_what_our_executor_does() {
+    for activation in [Activation::Relu, Activation::Tanh] {
+        let encoder = MlpEncoder {
+            encoder_size: 28,
+            input_channels: 3,
+            hidden_units: 7,
+            hidden_layers: 2,
+            embedding_dim: 5,
+            activation,
+        };
+        assert_same(model(encoder.into()), &[("global", 0)]);
     }
 }
 

@@ -108,6 +108,11 @@ impl Builder {
         }
     }
 
+    /// Where a node takes its map from.
+    pub fn input(&self, node: usize) -> Source {
+        self.network.nodes[node].input
+    }
+
     /// Adds a convolution whose parameters are `NAME.weight` and, with `bias`, `NAME.bias`, drawn as PyTorch does
     /// by default (uniform, bound `1 / sqrt(fan_in)`).
     pub fn convolution(
@@ -276,6 +281,12 @@ impl Builder {
         let from = self.network.nodes[input].shape;
         let shape = MapShape { channels: from.channels, height: 1, width: 1 };
         self.node(name, Source::Node(input), Layer::GlobalAverage, shape)
+    }
+
+    /// Adds the hyperbolic tangent of every value, which has no parameters.
+    pub fn tanh(&mut self, name: &str, input: usize) -> usize {
+        let shape = self.network.nodes[input].shape;
+        self.node(name, Source::Node(input), Layer::Tanh, shape)
     }
 
     fn node(&mut self, name: &str, input: Source, layer: Layer, shape: MapShape) -> usize {

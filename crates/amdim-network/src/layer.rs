@@ -135,6 +135,8 @@ pub enum Layer {
     MaxPool(Window),
     /// Mean over all locations, a channel at a time: a 1x1 map.
     GlobalAverage,
+    /// Hyperbolic tangent of every value.
+    Tanh,
 }
 
 /// Convolution, optional bias, optional ReLU.

@@ -85,7 +85,7 @@ impl Network {
                 (len(layer.conv1) + len(layer.conv2) + len(layer.shortcut_weight)) * node.shape.locations()
             }
             Layer::NormedConvolution(layer) => len(layer.weight) * node.shape.locations(),
-            Layer::BatchNorm(_) | Layer::MaxPool(_) | Layer::GlobalAverage => 0,
+            Layer::BatchNorm(_) | Layer::MaxPool(_) | Layer::GlobalAverage | Layer::Tanh => 0,
             Layer::Mixture(layer) => len(layer.hidden_weight) + len(layer.weight),
         };
         self.nodes.iter().map(|node| products(node) as u64).sum()

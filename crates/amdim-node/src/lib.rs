@@ -16,6 +16,7 @@ pub mod embedding;
 pub mod estimate;
 pub mod evaluation;
 pub mod failure;
+pub mod gan;
 pub mod information;
 pub mod job;
 pub mod measure;

@@ -192,10 +192,12 @@ fn model(entry: &Entry, file: &TensorFile, setup: &Setup) -> Result<(Model, f64)
             dropout: 0.2,
             logit_clip: 10.0,
             logit_penalty: 1e-3,
+            ..ClassifierConfig::default()
         },
         classes,
         mixture: None,
         infomax: None,
+        bottleneck: false,
     };
     let placement = Placement {
         device: setup.device.clone(),

@@ -53,6 +53,10 @@ pub enum Purpose {
     Negatives = 20,
     /// Which patches of a sample are its views.
     Patches = 21,
+    /// Noise of stochastic codes.
+    Code = 22,
+    /// Dropout masks of codes.
+    CodeDropout = 23,
 }
 
 /// One stream of random numbers.

@@ -70,6 +70,7 @@ pub fn bench(request: &BenchRequest) -> Result<BenchResult> {
             classes: CLASSES,
             mixture: None,
             infomax: None,
+            bottleneck: false,
         };
         let model = Model::new(config, SEED, place)?;
         let executor = model.executor_name().to_owned();
@@ -179,6 +180,7 @@ pub(crate) fn reference_classifiers() -> ClassifierConfig {
         dropout: 0.2,
         logit_clip: 10.0,
         logit_penalty: 1e-3,
+        ..ClassifierConfig::default()
     }
 }
 

@@ -79,6 +79,7 @@ pub enum LayerDescription {
         window: WindowDescription,
     },
     GlobalAverage,
+    Tanh,
 }
 
 /// A sliding window and its border.
@@ -199,6 +200,7 @@ impl Names<'_> {
             },
             Layer::MaxPool(of) => LayerDescription::MaxPool { window: window(*of) },
             Layer::GlobalAverage => LayerDescription::GlobalAverage,
+            Layer::Tanh => LayerDescription::Tanh,
             Layer::Mixture(_) => unreachable!("mixture features are no part of an encoder"),
         }
     }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Result, RunError};
 
 /// A layer by its name: `global`, `localN`, `mixture` or `posteriorN`, N being the side of a local map; `conv` or `fc` of
-/// encoders of kind dim.
+/// encoders of kind dim, `hiddenN` of kind mlp.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Layer {
@@ -114,7 +114,7 @@ impl TryFrom<String> for Layer {
         if name == "mixture" {
             return Ok(Self::Mixture);
         }
-        if let Some(&layer) = InnerLayer::ALL.iter().find(|layer| layer.to_string() == name) {
+        if let Ok(layer) = name.parse() {
             return Ok(Self::Inner(layer));
         }
         match name.strip_prefix("posterior") {
@@ -137,6 +137,7 @@ mod tests {
             ("posterior5", Layer::Posterior(Scale::new(5))),
             ("conv", Layer::Inner(InnerLayer::Conv)),
             ("fc", Layer::Inner(InnerLayer::Fc)),
+            ("hidden12", Layer::Inner(InnerLayer::Hidden(12))),
         ] {
             assert_eq!(Layer::try_from(name.to_owned()).unwrap(), layer);
             assert_eq!(layer.to_string(), name);

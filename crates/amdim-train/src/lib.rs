@@ -41,6 +41,7 @@ pub mod evaluate;
 pub mod event;
 pub mod export;
 mod features;
+pub mod gan;
 pub mod information;
 mod labels;
 pub mod layer;

@@ -1,11 +1,12 @@
 //! Which encoder, in the one form that requests and files of weights have.
 
 use std::fmt;
+use std::str::FromStr;
 
 use amdim_network::Network;
 use serde::{Deserialize, Serialize};
 
-use super::{AmdimEncoder, InfomaxEncoder, ResNetDepth, ResNetEncoder};
+use super::{Activation, AmdimEncoder, InfomaxEncoder, MlpEncoder, ResNetDepth, ResNetEncoder, side_of};
 use crate::{Error, Result};
 
 /// An encoder: its kind with the options of that kind.
@@ -18,28 +19,42 @@ pub enum EncoderConfig {
     ResNet(ResNetEncoder),
     /// The convolutional encoders of Deep InfoMax.
     Dim(InfomaxEncoder),
+    /// Fully connected layers.
+    Mlp(MlpEncoder),
 }
 
-/// A layer before the vector of a Deep InfoMax encoder; the paper classifies from both.
+/// A layer before the vector, of encoders that have such: those of Deep InfoMax, whose paper classifies from both, and
+/// perceptrons.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InnerLayer {
-    /// The last convolution's map.
+    /// The last convolution's map, of kind dim.
     Conv,
-    /// The fully connected layer.
+    /// The fully connected layer of kind dim.
     Fc,
-}
-
-impl InnerLayer {
-    /// All of them.
-    pub const ALL: [Self; 2] = [Self::Conv, Self::Fc];
+    /// A hidden layer of kind mlp, from 1, after its activation.
+    Hidden(usize),
 }
 
 impl fmt::Display for InnerLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Conv => "conv",
-            Self::Fc => "fc",
-        })
+        match self {
+            Self::Conv => f.write_str("conv"),
+            Self::Fc => f.write_str("fc"),
+            Self::Hidden(number) => write!(f, "hidden{number}"),
+        }
+    }
+}
+
+impl FromStr for InnerLayer {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        match (name, name.strip_prefix("hidden").and_then(side_of).filter(|&number| number > 0)) {
+            ("conv", _) => Ok(Self::Conv),
+            ("fc", _) => Ok(Self::Fc),
+            (_, Some(number)) => Ok(Self::Hidden(number)),
+            _ => Err(Error::argument("layer", "conv, fc, or hiddenN", name)),
+        }
     }
 }
 
@@ -54,6 +69,7 @@ impl EncoderConfig {
             Self::Amdim(encoder) => encoder.describe(),
             Self::ResNet(encoder) => encoder.describe(),
             Self::Dim(encoder) => encoder.describe(),
+            Self::Mlp(encoder) => encoder.describe(),
         }
     }
 
@@ -62,15 +78,18 @@ impl EncoderConfig {
     /// # Errors
     /// [`Error::InvalidArgument`] for an encoder without such layers.
     pub fn inner_node(&self, network: &Network, layer: InnerLayer) -> Result<usize> {
-        let Self::Dim(_) = self else {
-            return Err(Error::argument(
-                "layer",
-                "a map of this encoder (conv and fc are layers of kind dim)",
-                layer,
-            ));
+        let found = match (self, layer) {
+            // The last three nodes are the last convolution, fc and y.
+            (Self::Dim(_), InnerLayer::Conv) => Some(network.nodes.len() - 3),
+            (Self::Dim(_), InnerLayer::Fc) => Some(network.nodes.len() - 2),
+            (Self::Mlp(encoder), InnerLayer::Hidden(number)) => encoder.hidden_node(number),
+            _ => None,
         };
-        // The last three nodes are the last convolution, fc and y.
-        Ok(network.nodes.len() - if layer == InnerLayer::Conv { 3 } else { 2 })
+        let expected = match self {
+            Self::Mlp(encoder) => format!("hidden1 to hidden{} (of this encoder)", encoder.hidden_layers),
+            _ => "a map of this encoder (conv and fc are layers of kind dim, hiddenN of kind mlp)".to_owned(),
+        };
+        found.ok_or_else(|| Error::argument("layer", expected, layer))
     }
 
     /// Side of the pictures in pixels.
@@ -79,6 +98,7 @@ impl EncoderConfig {
             Self::Amdim(encoder) => encoder.encoder_size,
             Self::ResNet(encoder) => encoder.encoder_size,
             Self::Dim(encoder) => encoder.encoder_size,
+            Self::Mlp(encoder) => encoder.encoder_size,
         }
     }
 
@@ -88,6 +108,7 @@ impl EncoderConfig {
             Self::Amdim(encoder) => encoder.input_channels,
             Self::ResNet(encoder) => encoder.input_channels,
             Self::Dim(encoder) => encoder.input_channels,
+            Self::Mlp(encoder) => encoder.input_channels,
         }
     }
 
@@ -97,6 +118,7 @@ impl EncoderConfig {
             Self::Amdim(encoder) => encoder.embedding_dim,
             Self::ResNet(encoder) => encoder.embedding_dim,
             Self::Dim(encoder) => encoder.embedding_dim,
+            Self::Mlp(encoder) => encoder.embedding_dim,
         }
     }
 }
@@ -110,6 +132,12 @@ impl From<AmdimEncoder> for EncoderConfig {
 impl From<InfomaxEncoder> for EncoderConfig {
     fn from(encoder: InfomaxEncoder) -> Self {
         Self::Dim(encoder)
+    }
+}
+
+impl From<MlpEncoder> for EncoderConfig {
+    fn from(encoder: MlpEncoder) -> Self {
+        Self::Mlp(encoder)
     }
 }
 
@@ -128,6 +156,7 @@ enum Kind {
     ResNet34,
     ResNet50,
     Dim,
+    Mlp,
 }
 
 impl fmt::Display for Kind {
@@ -138,6 +167,7 @@ impl fmt::Display for Kind {
             Self::ResNet34 => "resnet34",
             Self::ResNet50 => "resnet50",
             Self::Dim => "dim",
+            Self::Mlp => "mlp",
         })
     }
 }
@@ -158,44 +188,45 @@ struct Fields {
     /// Missing in those files too.
     #[serde(default)]
     local_maps: Option<Vec<usize>>,
+    /// Missing in files from before there were perceptrons.
+    #[serde(default)]
+    activation: Option<Activation>,
 }
 
 impl From<EncoderConfig> for Fields {
     fn from(encoder: EncoderConfig) -> Self {
-        match encoder {
-            EncoderConfig::Amdim(encoder) => Self {
-                kind: Kind::Amdim,
-                encoder_size: encoder.encoder_size,
-                input_channels: encoder.input_channels,
-                base_width: encoder.base_width,
-                embedding_dim: encoder.embedding_dim,
-                block_depth: Some(encoder.block_depth),
-                batch_norm: encoder.batch_norm,
-                local_maps: None,
+        let bare = |kind, embedding_dim: usize, base_width: usize| Self {
+            kind,
+            encoder_size: encoder.encoder_size(),
+            input_channels: encoder.input_channels(),
+            base_width,
+            embedding_dim,
+            block_depth: None,
+            batch_norm: true,
+            local_maps: None,
+            activation: None,
+        };
+        match &encoder {
+            EncoderConfig::Amdim(own) => Self {
+                block_depth: Some(own.block_depth),
+                batch_norm: own.batch_norm,
+                ..bare(Kind::Amdim, own.embedding_dim, own.base_width)
             },
-            EncoderConfig::ResNet(encoder) => Self {
-                kind: match encoder.depth {
+            EncoderConfig::ResNet(own) => {
+                let kind = match own.depth {
                     ResNetDepth::ResNet18 => Kind::ResNet18,
                     ResNetDepth::ResNet34 => Kind::ResNet34,
                     ResNetDepth::ResNet50 => Kind::ResNet50,
-                },
-                encoder_size: encoder.encoder_size,
-                input_channels: encoder.input_channels,
-                base_width: encoder.base_width,
-                embedding_dim: encoder.embedding_dim,
-                block_depth: None,
-                batch_norm: true,
-                local_maps: Some(encoder.local_maps),
-            },
-            EncoderConfig::Dim(encoder) => Self {
-                kind: Kind::Dim,
-                encoder_size: encoder.encoder_size,
-                input_channels: encoder.input_channels,
-                base_width: encoder.base_width,
-                embedding_dim: encoder.embedding_dim,
-                block_depth: None,
-                batch_norm: true,
-                local_maps: None,
+                };
+                let local_maps = Some(own.local_maps.clone());
+                Self { local_maps, ..bare(kind, own.embedding_dim, own.base_width) }
+            }
+            EncoderConfig::Dim(own) => bare(Kind::Dim, own.embedding_dim, own.base_width),
+            EncoderConfig::Mlp(own) => Self {
+                block_depth: Some(own.hidden_layers),
+                batch_norm: false,
+                activation: Some(own.activation),
+                ..bare(Kind::Mlp, own.embedding_dim, own.hidden_units)
             },
         }
     }
@@ -207,57 +238,73 @@ impl TryFrom<Fields> for EncoderConfig {
     fn try_from(fields: Fields) -> Result<Self> {
         let Fields { kind, encoder_size, input_channels, base_width, embedding_dim, batch_norm, .. } = fields;
         let wrong = |option: &str, expected: &str, given: String| {
-            Err(Error::argument(&format!("encoder.{option}"), format!("{expected} with kind {kind}"), given))
+            Error::argument(&format!("encoder.{option}"), format!("{expected} with kind {kind}"), given)
         };
-        if kind == Kind::Amdim {
-            if let Some(maps) = fields.local_maps {
-                return wrong("localMaps", "null, its maps being 5x5 and 7x7,", format!("{maps:?}"));
-            }
-            let Some(block_depth) = fields.block_depth else {
-                return wrong("blockDepth", "a number", "null".into());
-            };
-            return Ok(Self::Amdim(AmdimEncoder {
+        let depth = match kind {
+            Kind::ResNet18 => Some(ResNetDepth::ResNet18),
+            Kind::ResNet34 => Some(ResNetDepth::ResNet34),
+            Kind::ResNet50 => Some(ResNetDepth::ResNet50),
+            Kind::Amdim | Kind::Dim | Kind::Mlp => None,
+        };
+        // What a kind has no choice in.
+        if depth.is_none()
+            && let Some(maps) = &fields.local_maps
+        {
+            return Err(wrong("localMaps", "null, its local maps being fixed,", format!("{maps:?}")));
+        }
+        if kind != Kind::Mlp
+            && let Some(activation) = fields.activation
+        {
+            return Err(wrong("activation", "null, its activations being fixed,", format!("{activation:?}")));
+        }
+        if kind == Kind::Mlp && batch_norm {
+            return Err(wrong("batchNorm", "false, as it never has it,", "true".into()));
+        }
+        let has_depth = matches!(kind, Kind::Amdim | Kind::Mlp);
+        if !has_depth && let Some(given) = fields.block_depth {
+            return Err(wrong("blockDepth", "null, its depth being fixed,", given.to_string()));
+        }
+        if !has_depth && !batch_norm {
+            return Err(wrong("batchNorm", "true, as it always has it,", "false".into()));
+        }
+        let block_depth = || fields.block_depth.ok_or_else(|| wrong("blockDepth", "a number", "null".into()));
+        if let Some(depth) = depth {
+            let local_maps = fields
+                .local_maps
+                .clone()
+                .ok_or_else(|| wrong("localMaps", "a list of sides", "null".into()))?;
+            return Ok(Self::ResNet(ResNetEncoder {
+                depth,
                 encoder_size,
                 input_channels,
                 base_width,
                 embedding_dim,
-                block_depth,
-                batch_norm,
+                local_maps,
             }));
         }
-        if let Some(given) = fields.block_depth {
-            return wrong("blockDepth", "null, its depth being fixed,", given.to_string());
-        }
-        if !batch_norm {
-            return wrong("batchNorm", "true, as it always has it,", "false".into());
-        }
-        let depth = match kind {
-            Kind::Amdim | Kind::Dim => {
-                return match fields.local_maps {
-                    Some(maps) => wrong("localMaps", "null, its local map being fixed,", format!("{maps:?}")),
-                    None => Ok(Self::Dim(InfomaxEncoder {
-                        encoder_size,
-                        input_channels,
-                        base_width,
-                        embedding_dim,
-                    })),
-                };
+        Ok(match kind {
+            Kind::Dim => {
+                Self::Dim(InfomaxEncoder { encoder_size, input_channels, base_width, embedding_dim })
             }
-            Kind::ResNet18 => ResNetDepth::ResNet18,
-            Kind::ResNet34 => ResNetDepth::ResNet34,
-            Kind::ResNet50 => ResNetDepth::ResNet50,
-        };
-        let Some(local_maps) = fields.local_maps else {
-            return wrong("localMaps", "a list of sides", "null".into());
-        };
-        Ok(Self::ResNet(ResNetEncoder {
-            depth,
-            encoder_size,
-            input_channels,
-            base_width,
-            embedding_dim,
-            local_maps,
-        }))
+            Kind::Mlp => Self::Mlp(MlpEncoder {
+                encoder_size,
+                input_channels,
+                hidden_units: base_width,
+                hidden_layers: block_depth()?,
+                embedding_dim,
+                activation: fields
+                    .activation
+                    .ok_or_else(|| wrong("activation", "relu or tanh", "null".into()))?,
+            }),
+            _ => Self::Amdim(AmdimEncoder {
+                encoder_size,
+                input_channels,
+                base_width,
+                embedding_dim,
+                block_depth: block_depth()?,
+                batch_norm,
+            }),
+        })
     }
 }
 
@@ -269,22 +316,27 @@ mod tests {
 
     fn amdim() -> Value {
         json!({ "kind": "amdim", "encoderSize": 32, "inputChannels": 3, "baseWidth": 4, "embeddingDim": 16,
-                "blockDepth": 2, "batchNorm": false, "localMaps": null })
+                "blockDepth": 2, "batchNorm": false, "localMaps": null, "activation": null })
     }
 
     fn resnet() -> Value {
         json!({ "kind": "resnet34", "encoderSize": 64, "inputChannels": 1, "baseWidth": 4, "embeddingDim": 16,
-                "blockDepth": null, "batchNorm": true, "localMaps": [4, 8] })
+                "blockDepth": null, "batchNorm": true, "localMaps": [4, 8], "activation": null })
     }
 
     fn dim() -> Value {
         json!({ "kind": "dim", "encoderSize": 28, "inputChannels": 1, "baseWidth": 4, "embeddingDim": 16,
-                "blockDepth": null, "batchNorm": true, "localMaps": null })
+                "blockDepth": null, "batchNorm": true, "localMaps": null, "activation": null })
+    }
+
+    fn mlp() -> Value {
+        json!({ "kind": "mlp", "encoderSize": 28, "inputChannels": 1, "baseWidth": 4, "embeddingDim": 16,
+                "blockDepth": 2, "batchNorm": false, "localMaps": null, "activation": "tanh" })
     }
 
     #[test]
     fn encoders_are_read_as_they_are_written() {
-        for json in [amdim(), resnet(), dim()] {
+        for json in [amdim(), resnet(), dim(), mlp()] {
             let encoder: EncoderConfig = serde_json::from_value(json.clone()).unwrap();
             assert_eq!(serde_json::to_value(&encoder).unwrap(), json);
             encoder.describe().unwrap();
@@ -298,8 +350,24 @@ mod tests {
         let fields = old.as_object_mut().unwrap();
         fields.remove("kind");
         fields.remove("localMaps");
+        fields.remove("activation");
         let [old, new] = [old, amdim()].map(|json| serde_json::from_value::<EncoderConfig>(json).unwrap());
         assert_eq!(old, new);
+    }
+
+    #[test]
+    fn inner_layers_are_those_of_the_kind() {
+        for (json, layer, node) in [(dim(), "fc", "fc"), (mlp(), "hidden2", "hidden2_tanh")] {
+            let encoder: EncoderConfig = serde_json::from_value(json).unwrap();
+            let (network, layer) = (encoder.describe().unwrap(), layer.parse().unwrap());
+            assert_eq!(network.nodes[encoder.inner_node(&network, layer).unwrap()].name, node);
+        }
+        for (json, layer) in [(dim(), "hidden1"), (mlp(), "hidden3"), (mlp(), "conv"), (amdim(), "fc")] {
+            let encoder: EncoderConfig = serde_json::from_value(json).unwrap();
+            let network = encoder.describe().unwrap();
+            assert!(encoder.inner_node(&network, layer.parse().unwrap()).is_err(), "{layer}");
+        }
+        assert!("hidden0".parse::<InnerLayer>().is_err());
     }
 
     #[test]
@@ -315,6 +383,11 @@ mod tests {
             (dim(), "blockDepth", json!(3)),
             (dim(), "batchNorm", json!(false)),
             (dim(), "localMaps", json!([8])),
+            (dim(), "activation", json!("relu")),
+            (mlp(), "activation", Value::Null),
+            (mlp(), "blockDepth", Value::Null),
+            (mlp(), "batchNorm", json!(true)),
+            (mlp(), "localMaps", json!([8])),
         ] {
             json[field] = value;
             let error = serde_json::from_value::<EncoderConfig>(json).unwrap_err().to_string();

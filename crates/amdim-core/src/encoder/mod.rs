@@ -4,6 +4,7 @@ mod amdim;
 mod encoder_config;
 mod features;
 mod infomax;
+mod mlp;
 mod resnet;
 mod scale;
 
@@ -13,6 +14,7 @@ pub use amdim::AmdimEncoder;
 pub use encoder_config::{EncoderConfig, InnerLayer};
 pub use features::Features;
 pub use infomax::{INFOMAX_SIZES, InfomaxEncoder};
+pub use mlp::{Activation, MLP_SIZES, MlpEncoder};
 pub use resnet::{ResNetDepth, ResNetEncoder, STAGE_SIDES};
 pub use scale::Scale;
 pub(crate) use scale::side_of;

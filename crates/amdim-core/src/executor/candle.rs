@@ -56,6 +56,7 @@ impl CandleExecutor {
                 }
                 Layer::MaxPool(window) => self.max_pool(x, from, *window)?,
                 Layer::GlobalAverage => x.mean_keepdim(1)?,
+                Layer::Tanh => x.tanh()?,
             };
             maps.push(y);
         }

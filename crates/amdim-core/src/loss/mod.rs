@@ -6,7 +6,7 @@ mod multiscale;
 mod source_positions;
 mod term;
 
-pub use cross_entropy::{ClippedCrossEntropy, clipped_cross_entropy};
+pub use cross_entropy::{ClippedCrossEntropy, CrossEntropy, clipped_cross_entropy};
 pub use mixture::{
     MOST_COMPONENTS, MOST_HIDDEN_UNITS, MixtureConfig, MixtureNce, mixture_nce, posterior_map,
     posterior_without_negatives,

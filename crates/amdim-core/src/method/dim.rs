@@ -3,11 +3,11 @@
 
 use amdim_network::{Builder, DescribeError, Padding, Parameter, Source, Window};
 use amdim_random::{Purpose, Stream};
-use candle_core::backprop::GradStore;
-use candle_core::{D, Tensor, Var};
+use candle_core::{D, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::{Batch, Carried, Method, Outcome, Start, View, carried};
+use super::own::{self, Own};
+use super::{Batch, Carried, Method, Outcome, Start, View};
 use crate::critic::{Critic, CriticKind, Dot};
 use crate::encoder::Features;
 use crate::estimator::{Bound, Compat, Scores};
@@ -15,7 +15,7 @@ use crate::model::Model;
 use crate::nn::Mlp;
 use crate::nn::activation::{log_softmax, sigmoid, softplus};
 use crate::train_step::{ObjectiveReport, Part, PartReport};
-use crate::{Error, Result, parameters, tensors};
+use crate::{Error, Result, tensors};
 
 /// Head that projects the vector.
 const GLOBAL: &str = "infomax_global";
@@ -231,13 +231,10 @@ pub(super) struct Dim {
 
 impl Method for Dim {
     fn start(&self, model: &Model, seed: u64) -> Result<Start> {
-        let placement = model.placement();
         let mut stream = Stream::new(seed, Purpose::InitMethod, 0);
         let mut learnt = vec![];
         let mut draw = |name: &'static str, own: &[Parameter]| -> Result<()> {
-            let drawn = parameters::draw(own, &mut stream);
-            let values = tensors::from_slice(&drawn, &[drawn.len()], placement.dtype, &placement.device)?;
-            learnt.push((name, values));
+            learnt.push((name, own::drawn(model, own, &mut stream)?));
             Ok(())
         };
         if self.config.local_weight > 0.0 && !self.critic.parameters().is_empty() {
@@ -342,33 +339,6 @@ impl Dim {
     }
 }
 
-/// Parameters of a network that the method itself learns, as leaves of the tape.
-struct Own<'a> {
-    name: &'static str,
-    parameters: &'a [Parameter],
-    leaves: Vec<Var>,
-}
-
-impl<'a> Own<'a> {
-    fn open(name: &'static str, parameters: &'a [Parameter], state: &Carried) -> Result<Self> {
-        Ok(Self { name, parameters, leaves: parameters::leaves(carried(state, name)?, parameters)? })
-    }
-
-    /// For a loss that moves them.
-    fn taped(&self) -> Vec<Tensor> {
-        self.leaves.iter().map(|leaf| leaf.as_tensor().clone()).collect()
-    }
-
-    /// For a loss that takes them as constants.
-    fn frozen(&self) -> Vec<Tensor> {
-        self.leaves.iter().map(|leaf| leaf.as_tensor().detach()).collect()
-    }
-
-    fn gradient(&self, gradients: &GradStore) -> Result<(&'static str, Tensor)> {
-        Ok((self.name, parameters::flat_gradient(&self.leaves, self.parameters, gradients)?))
-    }
-}
-
 /// Sum of the parts of the loss.
 #[derive(Default)]
 struct Loss {
@@ -452,9 +422,16 @@ mod tests {
             dropout: 0.0,
             logit_clip: 1.0,
             logit_penalty: 0.0,
+            ..ClassifierConfig::default()
         };
-        let config =
-            ModelConfig { encoder, classifiers, classes: 0, mixture: None, infomax: Some(config.heads()) };
+        let config = ModelConfig {
+            encoder,
+            classifiers,
+            classes: 0,
+            mixture: None,
+            infomax: Some(config.heads()),
+            bottleneck: false,
+        };
         let placement = Placement {
             device: Device::Cpu,
             dtype: DType::F64,
@@ -478,7 +455,7 @@ mod tests {
 
     fn compute(method: &mut Dim, model: &mut Model, state: &Carried) -> Outcome {
         let images = images(model);
-        let batch = Batch { views: [&images, &images], seed: 1, update: 2, chunk_size: None };
+        let batch = Batch { views: [&images, &images], labels: &[], seed: 1, update: 2, chunk_size: None };
         method.compute(model, &batch, state).unwrap()
     }
 
@@ -570,7 +547,7 @@ mod tests {
             let mut model = model(dim_encoder(), &config, ExecutorKind::Cpu);
             let mut method = config.build(&model).unwrap();
             let blank = Tensor::zeros((BATCH, 1, 28, 28), DType::F64, &Device::Cpu).unwrap();
-            let batch = Batch { views: [&blank, &blank], seed: 1, update: 0, chunk_size: None };
+            let batch = Batch { views: [&blank, &blank], labels: &[], seed: 1, update: 0, chunk_size: None };
             let outcome = method.compute(&mut model, &batch, &Carried::new()).unwrap();
             for name in ["global", "local"] {
                 assert!((part(&outcome, name) - expected).abs() < 1e-6, "{bound} {name}");

@@ -254,8 +254,10 @@ mod tests {
             dropout: 0.0,
             logit_clip: 1.0,
             logit_penalty: 0.0,
+            ..ClassifierConfig::default()
         };
-        let config = ModelConfig { encoder, classifiers, classes: 0, mixture: None, infomax: None };
+        let config =
+            ModelConfig { encoder, classifiers, classes: 0, mixture: None, infomax: None, bottleneck: false };
         let placement = Placement {
             device: Device::Cpu,
             dtype: DType::F64,
@@ -306,7 +308,7 @@ mod tests {
     #[test]
     fn losses_are_those_of_the_equation() {
         let (one, other) = (images(1), images(2));
-        let batch = Batch { views: [&one, &other], seed: 1, update: 0, chunk_size: None };
+        let batch = Batch { views: [&one, &other], labels: &[], seed: 1, update: 0, chunk_size: None };
         for queue_size in [Some(7), None] {
             let (mut model, mut method) = (model(false), Moco { config: config(queue_size, 1) });
             let state = start(&method, &model);
@@ -331,7 +333,7 @@ mod tests {
     #[test]
     fn gradients_are_those_of_finite_differences() {
         let (one, other) = (images(1), images(2));
-        let batch = Batch { views: [&one, &other], seed: 1, update: 0, chunk_size: None };
+        let batch = Batch { views: [&one, &other], labels: &[], seed: 1, update: 0, chunk_size: None };
         for queue_size in [Some(7), None] {
             let (mut model, mut method) = (model(false), Moco { config: config(queue_size, 1) });
             let state = start(&method, &model);
@@ -370,7 +372,7 @@ mod tests {
         let outcome = method
             .compute(
                 &mut model,
-                &Batch { views: [&one, &other], seed: 1, update: 0, chunk_size: None },
+                &Batch { views: [&one, &other], labels: &[], seed: 1, update: 0, chunk_size: None },
                 &state,
             )
             .unwrap();
@@ -389,7 +391,7 @@ mod tests {
     #[test]
     fn groups_of_keys_have_statistics_of_their_own() {
         let (one, other) = (images(1), images(2));
-        let batch = Batch { views: [&one, &other], seed: 1, update: 0, chunk_size: None };
+        let batch = Batch { views: [&one, &other], labels: &[], seed: 1, update: 0, chunk_size: None };
         let total = |batch_norm, groups| {
             let (mut model, mut method) = (model(batch_norm), Moco { config: config(Some(7), groups) });
             let state = start(&method, &model);
@@ -401,7 +403,7 @@ mod tests {
     #[test]
     fn a_queue_shorter_than_a_batch_keeps_the_newest_keys_alone() {
         let (one, other) = (images(1), images(2));
-        let batch = Batch { views: [&one, &other], seed: 1, update: 0, chunk_size: None };
+        let batch = Batch { views: [&one, &other], labels: &[], seed: 1, update: 0, chunk_size: None };
         let (mut model, mut method) = (model(false), Moco { config: config(Some(2), 1) });
         let state = start(&method, &model);
         let outcome = method.compute(&mut model, &batch, &state).unwrap();

@@ -1,4 +1,5 @@
-//! Ways to learn an encoder from views without labels, beside AMDIM's own objective: one file a method.
+//! Ways to learn an encoder beside AMDIM's own objective, from views and for the information bottleneck from labels: one
+//! file a method.
 //!
 //! A method turns the maps of the views into a loss. Everything else is shared: the executors run the encoder, the
 //! [`Learner`](crate::train_step::Learner) moves it and the method's own parameters by Adam, watches with classifiers,
@@ -7,8 +8,12 @@
 //! What a method carries from update to update (parameters of critics, queues, moving averages) are named tensors in
 //! the [`TrainState`](crate::train_state::TrainState), so that a checkpoint has them without further work.
 
+pub(crate) mod bottleneck;
 mod dim;
 mod moco;
+mod own;
+mod vae;
+mod vib;
 mod view;
 
 use std::collections::BTreeMap;
@@ -23,6 +28,8 @@ use crate::{Error, Result};
 
 pub use dim::{DimConfig, InfomaxHeads};
 pub use moco::MocoConfig;
+pub use vae::VaeConfig;
+pub use vib::VibConfig;
 pub(crate) use view::View;
 
 /// Which method, with its settings.
@@ -36,9 +43,22 @@ pub enum MethodConfig {
     Dim(DimConfig),
     /// Momentum contrast.
     Moco(MocoConfig),
+    /// The deep variational information bottleneck.
+    Vib(VibConfig),
+    /// Autoencoders, variational or not.
+    Vae(VaeConfig),
 }
 
 impl MethodConfig {
+    /// Whether it draws codes, for which the model needs a head ([`ModelConfig::bottleneck`](crate::model::ModelConfig)).
+    pub fn is_stochastic(&self) -> bool {
+        match self {
+            Self::Vib(config) => config.is_stochastic(),
+            Self::Vae(config) => config.is_stochastic(),
+            Self::Amdim | Self::Dim(_) | Self::Moco(_) => false,
+        }
+    }
+
     /// The method, ready for a model; none for AMDIM, which the learner itself knows.
     ///
     /// # Errors
@@ -51,6 +71,8 @@ impl MethodConfig {
             }
             Self::Dim(config) => Some(Box::new(config.build(model)?)),
             Self::Moco(config) => Some(Box::new(config.build())),
+            Self::Vib(config) => Some(Box::new(config.build(model)?)),
+            Self::Vae(config) => Some(Box::new(config.build(model)?)),
         })
     }
 }
@@ -68,6 +90,8 @@ fn check_equal_widths(model: &Model) -> Result<()> {
 pub(crate) struct Batch<'a> {
     /// `[batch, channels, height, width]` each; row i of both shows picture i.
     pub(crate) views: [&'a Tensor; 2],
+    /// `[batch]`, -1 for none.
+    pub(crate) labels: &'a [i64],
     /// Seed of the run.
     pub(crate) seed: u64,
     /// Number of the update.
@@ -90,7 +114,7 @@ pub(crate) struct Start {
 
 /// What a method computed; nothing has moved yet but the model's running statistics.
 pub(crate) struct Outcome {
-    /// Features of each view that the encoder saw, without a tape.
+    /// Features of each view that the encoder saw, as the classifiers see them; without a tape.
     pub(crate) features: Vec<Features>,
     /// Losses and diagnostics.
     pub(crate) report: ObjectiveReport,

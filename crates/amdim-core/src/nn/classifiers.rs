@@ -9,7 +9,7 @@ use candle_core::{DType, Device, Tensor, Var};
 use serde::{Deserialize, Serialize};
 
 use super::batch_norm::{batch_statistics, moved, normalise};
-use crate::loss::{ClippedCrossEntropy, clipped_cross_entropy};
+use crate::loss::{ClippedCrossEntropy, CrossEntropy, clipped_cross_entropy};
 use crate::{Error, Result, parameters, tensors};
 use amdim_random::{Purpose, Stream};
 
@@ -39,6 +39,29 @@ pub struct ClassifierConfig {
     pub logit_clip: f64,
     /// Weight of the mean squared logit; 1e-3 in the reference.
     pub logit_penalty: f64,
+    /// Share of a label's weight that all classes get alike, `0..1`; 0 in the reference. Files from before this option
+    /// mean 0.
+    #[serde(default)]
+    pub label_smoothing: f64,
+    /// Weight of the predictions' entropy, which is subtracted from the loss; 0 in the reference. Files from before this
+    /// option mean 0.
+    #[serde(default)]
+    pub confidence_penalty: f64,
+}
+
+impl Default for ClassifierConfig {
+    /// The reference's.
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            hidden_units: 1024,
+            dropout: 0.2,
+            logit_clip: 10.0,
+            logit_penalty: 1e-3,
+            label_smoothing: 0.0,
+            confidence_penalty: 0.0,
+        }
+    }
 }
 
 impl ClassifierConfig {
@@ -67,7 +90,25 @@ impl ClassifierConfig {
                 self.logit_penalty,
             ));
         }
+        if !(0.0..1.0).contains(&self.label_smoothing) {
+            let expected = "a share in 0..1 (1 excluded)";
+            return Err(Error::argument("classifiers.labelSmoothing", expected, self.label_smoothing));
+        }
+        if !(self.confidence_penalty.is_finite() && self.confidence_penalty >= 0.0) {
+            let expected = "0 or a positive number";
+            return Err(Error::argument("classifiers.confidencePenalty", expected, self.confidence_penalty));
+        }
         Ok(())
+    }
+
+    /// The loss of either classifier.
+    fn loss(&self) -> CrossEntropy {
+        CrossEntropy {
+            clip: self.logit_clip,
+            penalty: self.logit_penalty,
+            label_smoothing: self.label_smoothing,
+            confidence_penalty: self.confidence_penalty,
+        }
     }
 }
 
@@ -180,6 +221,12 @@ impl Classifiers {
         Ok(self.pass_with_tape(&features.detach(), labels, mode)?.0)
     }
 
+    /// The linear classifier's loss on `[rows, embedding]` features that may be on a tape; its parameters are constants.
+    pub(crate) fn linear_loss(&self, features: &Tensor, labels: &[i64]) -> Result<ClippedCrossEntropy> {
+        let views = parameters::views(&self.values, &self.parameters)?;
+        clipped_cross_entropy(&linear(&views, features)?, labels, &self.config.loss())
+    }
+
     /// As [`pass`](Self::pass), with the gradient of the sum of both losses by the features, `[rows, embedding]`: for
     /// an encoder that learns from it.
     pub fn pass_to_features(
@@ -203,9 +250,8 @@ impl Classifiers {
         let leaves = parameters::leaves(&self.values, &self.parameters)?;
         let views: Vec<Tensor> = leaves.iter().map(|leaf| leaf.as_tensor().clone()).collect();
         let (mlp_logits, linear_logits, running) = self.forward(&views, features, mode)?;
-        let ClassifierConfig { logit_clip, logit_penalty, .. } = self.config;
-        let mlp = clipped_cross_entropy(&mlp_logits, labels, logit_clip, logit_penalty)?;
-        let linear = clipped_cross_entropy(&linear_logits, labels, logit_clip, logit_penalty)?;
+        let mlp = clipped_cross_entropy(&mlp_logits, labels, &self.config.loss())?;
+        let linear = clipped_cross_entropy(&linear_logits, labels, &self.config.loss())?;
         let gradients = (&mlp.loss + &linear.loss)?.backward()?;
         let gradient = parameters::flat_gradient(&leaves, &self.parameters, &gradients)?;
         if let Some(running) = running {
@@ -228,7 +274,7 @@ impl Classifiers {
         mode: Mode,
     ) -> Result<(Tensor, Tensor, Option<Tensor>)> {
         let (rows, width) = features.dims2()?;
-        let linear = features.matmul(&p[LINEAR_WEIGHT].t()?)?.broadcast_add(&p[LINEAR_BIAS])?;
+        let linear = linear(p, features)?;
         let masks = match mode {
             Mode::Train { seed, update } if self.config.dropout > 0.0 => {
                 let mut stream = Stream::new(seed, Purpose::Dropout, update);
@@ -270,6 +316,11 @@ impl Classifiers {
         draw_mask(stream, self.config.dropout, &mut values);
         tensors::from_slice(&values, &[rows, width], self.values.dtype(), self.values.device())
     }
+}
+
+/// Logits of the linear classifier.
+fn linear(p: &[Tensor], features: &Tensor) -> Result<Tensor> {
+    Ok(features.matmul(&p[LINEAR_WEIGHT].t()?)?.broadcast_add(&p[LINEAR_BIAS])?)
 }
 
 /// Fills a dropout mask: 0 with probability `dropout`, else `1 / (1 - dropout)`.

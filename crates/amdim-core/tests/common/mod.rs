@@ -60,7 +60,15 @@ pub fn resnet(depth: ResNetDepth, encoder_size: usize) -> EncoderConfig {
 }
 
 pub fn classifiers() -> ClassifierConfig {
-    ClassifierConfig { enabled: true, hidden_units: 6, dropout: 0.2, logit_clip: 10.0, logit_penalty: 1e-3 }
+    ClassifierConfig {
+        enabled: true,
+        hidden_units: 6,
+        dropout: 0.2,
+        logit_clip: 10.0,
+        label_smoothing: 0.1,
+        confidence_penalty: 0.2,
+        ..ClassifierConfig::default()
+    }
 }
 
 pub fn model(encoder: EncoderConfig, classes: usize, executor: ExecutorKind, dtype: DType) -> Model {
@@ -75,7 +83,14 @@ pub fn mixture_model(
     executor: ExecutorKind,
     dtype: DType,
 ) -> Model {
-    let config = ModelConfig { encoder, classifiers: classifiers(), classes, mixture, infomax: None };
+    let config = ModelConfig {
+        encoder,
+        classifiers: classifiers(),
+        classes,
+        mixture,
+        infomax: None,
+        bottleneck: false,
+    };
     let placement = Placement { device: Device::Cpu, dtype, executor, precision: Precision::F32, threads: 2 };
     Model::new(config, 5, placement).unwrap()
 }

@@ -7,6 +7,7 @@ mod max_pool;
 mod mixture;
 mod normed_convolution;
 mod patch_product;
+mod tanh;
 mod tile_product;
 
 pub(crate) use block::Block;
@@ -15,6 +16,7 @@ pub(crate) use global_average::GlobalAverage;
 pub(crate) use max_pool::MaxPool;
 pub(crate) use mixture::Mixture;
 pub(crate) use normed_convolution::NormedConvolution;
+pub(crate) use tanh::Tanh;
 pub(crate) use tile_product::{TileRoom, TileRoomSize};
 
 use std::array;
@@ -183,6 +185,7 @@ pub(crate) enum Layer {
     NormedConvolution(Box<NormedConvolution>),
     MaxPool(MaxPool),
     GlobalAverage(GlobalAverage),
+    Tanh(Tanh),
 }
 
 impl Layer {
@@ -214,15 +217,18 @@ impl Layer {
                 .map(Self::NormedConvolution),
             Description::MaxPool(window) => MaxPool::new(network, index, *window, layout).map(Self::MaxPool),
             Description::GlobalAverage => GlobalAverage::new(network, index).map(Self::GlobalAverage),
+            Description::Tanh => Tanh::new(network, index).map(Self::Tanh),
         }
     }
 
     /// The batch norms in it.
     pub(crate) fn norms(&self) -> impl Iterator<Item = &Norm> {
         let [a, b] = match self {
-            Self::Convolution(_) | Self::MaxPool(_) | Self::GlobalAverage(_) | Self::Mixture(_) => {
-                [None, None]
-            }
+            Self::Convolution(_)
+            | Self::MaxPool(_)
+            | Self::GlobalAverage(_)
+            | Self::Tanh(_)
+            | Self::Mixture(_) => [None, None],
             Self::Block(block) => block.norms(),
             Self::Norm(norm) => [Some(norm), None],
             Self::NormedConvolution(layer) => [Some(layer.norm()), None],
@@ -240,6 +246,7 @@ impl Layer {
             Self::NormedConvolution(layer) => layer.scratch_size(gemm),
             Self::MaxPool(layer) => layer.scratch_size(),
             Self::GlobalAverage(layer) => layer.scratch_size(),
+            Self::Tanh(_) => ScratchSize::default(),
         }
     }
 
@@ -249,7 +256,7 @@ impl Layer {
             Self::Convolution(layer) => layer.partial_len(),
             Self::Block(layer) => layer.partial_len(),
             Self::NormedConvolution(layer) => layer.partial_len(),
-            Self::Norm(_) | Self::MaxPool(_) | Self::GlobalAverage(_) => 0,
+            Self::Norm(_) | Self::MaxPool(_) | Self::GlobalAverage(_) | Self::Tanh(_) => 0,
             Self::Mixture(layer) => layer.partial_len(),
         }
     }
@@ -260,7 +267,11 @@ impl Layer {
         match self {
             Self::Block(block) => block.kept_channels().map(|channels| channels * locations),
             Self::NormedConvolution(layer) => layer.kept_channels().map(|channels| channels * locations),
-            Self::Convolution(_) | Self::Norm(_) | Self::MaxPool(_) | Self::GlobalAverage(_) => [0; 3],
+            Self::Convolution(_)
+            | Self::Norm(_)
+            | Self::MaxPool(_)
+            | Self::GlobalAverage(_)
+            | Self::Tanh(_) => [0; 3],
             Self::Mixture(layer) => [layer.units(), 0, layer.units()],
         }
     }
@@ -271,7 +282,7 @@ impl Layer {
             Self::Convolution(layer) => (Some(layer.filter()), None, None),
             Self::Block(block) => (None, None, Some(block.filters())),
             Self::NormedConvolution(layer) => (Some(layer.filter()), None, None),
-            Self::Norm(_) | Self::MaxPool(_) | Self::GlobalAverage(_) => (None, None, None),
+            Self::Norm(_) | Self::MaxPool(_) | Self::GlobalAverage(_) | Self::Tanh(_) => (None, None, None),
             Self::Mixture(layer) => (None, Some(layer.filters()), None),
         };
         single.into_iter().chain(pair.into_iter().flatten()).chain(several.into_iter().flatten())
@@ -298,6 +309,7 @@ impl Layer {
             Self::NormedConvolution(layer) => layer.infer(weights, norms, inputs, y, scratch),
             Self::MaxPool(layer) => layer.forward_pictures(weights, x, y),
             Self::GlobalAverage(layer) => layer.forward_pictures(weights, x, y, scratch),
+            Self::Tanh(layer) => layer.forward_pictures(weights, x, y),
         }
     }
 
@@ -325,6 +337,7 @@ impl Layer {
             Self::NormedConvolution(layer) => layer.forward(pass, norms, buffers, sums, inputs, kept, y),
             Self::MaxPool(layer) => layer.forward(pass, x, y),
             Self::GlobalAverage(layer) => layer.forward(pass, x, y),
+            Self::Tanh(layer) => layer.forward(pass, x, y),
         }
     }
 
@@ -362,6 +375,7 @@ impl Layer {
             }
             Self::MaxPool(layer) => layer.backward(pass, maps, y_gradients, x_gradients),
             Self::GlobalAverage(layer) => layer.backward(pass, y_gradients, x_gradients),
+            Self::Tanh(layer) => layer.backward(pass, maps, y_gradients, x_gradients),
         }
     }
 }

@@ -132,7 +132,7 @@ pub(crate) fn random_network(random: &mut Random) -> Network {
         let window = Window::new(random.pick(&[1, 2, 3]), random.pick(&[1, 2]), Padding { pixels, mode });
         let name = format!("layer{index}");
         let wider = shape.channels + random.pick(&[0, 1, 4]);
-        let added = match (random.pick(&[0, 1, 2, 3, 4, 4, 5, 6]), top) {
+        let added = match (random.pick(&[0, 1, 2, 3, 4, 4, 5, 6, 7]), top) {
             (0, _) => {
                 let (bias, relu) = (random.pick(&[true, false]), random.pick(&[true, false]));
                 builder.convolution(&name, top, random.pick(&[1, 2, 7, 17]), window, bias, relu).ok()
@@ -154,6 +154,7 @@ pub(crate) fn random_network(random: &mut Random) -> Network {
             }
             (5, Source::Node(node)) => builder.max_pool(&name, node, window).ok(),
             (6, Source::Node(node)) => Some(builder.global_average(&name, node)),
+            (7, Source::Node(node)) => Some(builder.tanh(&name, node)),
             _ => builder.residual_block(&name, top, wider, window, random.pick(&[true, false])).ok(),
         };
         // Windows that don't fit a map are left out.

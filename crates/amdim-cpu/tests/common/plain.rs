@@ -110,6 +110,9 @@ impl Plain<'_> {
                 if layer.relu { y.relu() } else { y }
             }
             Layer::MaxPool(window) => max_pool(x, shape, *window),
+            Layer::Tanh => Map::from_fn(x.batch, shape, |picture, channel, row, column| {
+                x.at(picture, channel, row, column).tanh()
+            }),
             Layer::GlobalAverage => Map::from_fn(x.batch, shape, |picture, channel, _, _| {
                 let at =
                     |location| x.at(picture, channel, location / x.shape.width, location % x.shape.width);

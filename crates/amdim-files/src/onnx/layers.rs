@@ -22,6 +22,7 @@ pub(super) fn add(build: &mut Build, node: &Node, input: &(String, MapShape), ot
         Layer::NormedConvolution(layer) => normed_convolution(build, name, value, other, layer),
         Layer::MaxPool(window) => max_pool(build, name, value, *window),
         Layer::GlobalAverage => build.op(&format!("{name}/average"), "GlobalAveragePool", &[value], vec![]),
+        Layer::Tanh => build.op(&format!("{name}/tanh"), "Tanh", &[value], vec![]),
         Layer::Mixture(_) => unreachable!("mixture features are no part of an encoder"),
     }
 }

@@ -99,6 +99,7 @@ fn operator(node: &Node, inputs: &[&Values]) -> Values {
                 |[n, c, _, _]: [usize; 4]| places(n, c).map(|at| x.at(at)).sum::<f64>() / (h * w) as f64;
             Values::make([n, c, 1, 1], mean)
         }
+        "Tanh" => Values::make(x.dims(), |at| x.at(at).tanh()),
         "BatchNormalization" => batch_norm(node, inputs),
         "Pad" => pad(node, x, inputs[1]),
         other => panic!("{other}"),

@@ -8,7 +8,7 @@ mod request;
 use amdim_core::check_chunk_size;
 use amdim_core::encoder::{EncoderConfig, Scale};
 use amdim_core::loss::{MixtureConfig, ObjectiveConfig};
-use amdim_core::method::{DimConfig, MethodConfig, MocoConfig};
+use amdim_core::method::{DimConfig, MethodConfig, MocoConfig, VaeConfig, VibConfig};
 use amdim_core::model::{MixtureShape, ModelConfig};
 use amdim_core::nn::ClassifierConfig;
 use amdim_core::optim::{AdamConfig, ScheduleConfig};
@@ -45,6 +45,12 @@ pub struct AmdimConfig {
     /// Momentum contrast, where that is the method.
     #[serde(default)]
     pub moco: MocoConfig,
+    /// The deep variational information bottleneck, where that is the method.
+    #[serde(default)]
+    pub vib: VibConfig,
+    /// Autoencoders, where that is the method.
+    #[serde(default)]
+    pub vae: VaeConfig,
     /// The optimiser.
     pub optimizer: AdamConfig,
     /// The learning-rate schedule.
@@ -94,6 +100,10 @@ pub enum MethodName {
     Dim,
     /// Momentum contrast.
     Moco,
+    /// The deep variational information bottleneck, which learns from labels.
+    Vib,
+    /// Autoencoders.
+    Vae,
 }
 
 fn usual_buffer() -> usize {
@@ -115,6 +125,8 @@ impl AmdimConfig {
             MethodName::Amdim => self.objective.validate(&Scale::all_of(&encoder))?,
             MethodName::Dim => self.dim.validate(self.batch_size)?,
             MethodName::Moco => self.moco.validate(self.batch_size)?,
+            MethodName::Vib => self.vib.validate()?,
+            MethodName::Vae => self.vae.validate()?,
         }
         self.optimizer.validate()?;
         self.schedule.validate()?;
@@ -126,6 +138,10 @@ impl AmdimConfig {
         }
         if self.supervised && self.encoder_frozen {
             return Err(RunError::argument("supervised", "false beside encoderFrozen", true));
+        }
+        let has_decoder = self.classifiers.enabled || self.method != MethodName::Vib;
+        if !has_decoder {
+            return Err(RunError::argument("classifiers.enabled", "true with method vib", false));
         }
         if self.supervised && !self.classifiers.enabled {
             return Err(RunError::argument("classifiers.enabled", "true in a supervised run", false));
@@ -158,12 +174,19 @@ impl AmdimConfig {
         Ok(())
     }
 
+    /// Whether labels move the encoder.
+    pub fn learns_from_labels(&self) -> bool {
+        self.supervised || (self.method == MethodName::Vib && !self.encoder_frozen)
+    }
+
     /// The method with its settings.
     fn method(&self) -> MethodConfig {
         match self.method {
             MethodName::Amdim => MethodConfig::Amdim,
             MethodName::Dim => MethodConfig::Dim(self.dim.clone()),
             MethodName::Moco => MethodConfig::Moco(self.moco.clone()),
+            MethodName::Vib => MethodConfig::Vib(self.vib.clone()),
+            MethodName::Vae => MethodConfig::Vae(self.vae.clone()),
         }
     }
 
@@ -173,13 +196,14 @@ impl AmdimConfig {
             components: mixture.components,
             hidden_units: mixture.hidden_units.unwrap_or(self.encoder.embedding_dim()),
         };
+        let has_heads = !self.supervised && !self.encoder_frozen;
         ModelConfig {
             encoder: self.encoder.clone(),
             classifiers: self.classifiers.clone(),
             classes,
             mixture: self.objective.mixture.as_ref().filter(|_| self.method == MethodName::Amdim).map(shape),
-            infomax: (self.method == MethodName::Dim && !self.supervised && !self.encoder_frozen)
-                .then(|| self.dim.heads()),
+            infomax: (self.method == MethodName::Dim && has_heads).then(|| self.dim.heads()),
+            bottleneck: has_heads && self.method().is_stochastic(),
         }
     }
 

@@ -374,6 +374,7 @@ impl ClassifierTask {
             dropout: self.dropout,
             logit_clip: self.logit_clip,
             logit_penalty: self.logit_penalty,
+            ..ClassifierConfig::default()
         }
     }
 

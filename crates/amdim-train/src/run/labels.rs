@@ -17,16 +17,16 @@ use crate::{Result, RunError};
 /// # Errors
 /// `AMDIM_DATA` for a supervised run on pictures without labels, or of one class.
 pub(super) fn with_labels(config: &AmdimConfig, train: Arc<dyn Dataset>) -> Result<Arc<dyn Dataset>> {
-    if config.supervised && train.classes().len() < 2 {
+    if config.learns_from_labels() && train.classes().len() < 2 {
         return Err(RunError::Labels {
             set: "the training pictures",
             problem: format!(
-                "a supervised run expects labels of at least 2 classes, got {}",
+                "a run that learns from labels expects at least 2 classes, got {}",
                 train.classes().len()
             ),
         });
     }
-    let needs_labels = config.supervised || config.encoder_frozen;
+    let needs_labels = config.learns_from_labels() || config.encoder_frozen;
     if !needs_labels && config.label_fraction >= 1.0 {
         return Ok(train);
     }

@@ -165,6 +165,7 @@ fn tiny_model(place: Placement) -> Result<Model> {
         classes: 2,
         mixture: None,
         infomax: None,
+        bottleneck: false,
     };
     Ok(Model::new(config, 1, place)?)
 }

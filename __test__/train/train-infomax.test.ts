@@ -1,0 +1,103 @@
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { AmdimModel, type ConfigOverrides, type TrainEvent, trainInfomax } from '../../src/index.js'
+import { temporaryFolder } from '../support/folder.js'
+import { colours } from '../support/tiny.js'
+
+const small = { batchSize: 8, schedule: { kind: 'constant', warmupUpdates: 0 } } as const
+const METHODS: ['dim' | 'moco' | 'vib' | 'vae', ConfigOverrides, string[], number][] = [
+  [
+    'dim',
+    { ...small, encoder: { baseWidth: 2 }, dim: { units: 4 } },
+    ['local', 'discriminator', 'prior'],
+    64,
+  ],
+  [
+    'moco',
+    {
+      ...small,
+      encoder: { baseWidth: 4, embeddingDim: 16, blockDepth: 1 },
+      moco: { queueSize: 16 },
+    },
+    ['contrast'],
+    16,
+  ],
+  [
+    'vib',
+    {
+      ...small,
+      encoder: { encoderSize: 32, inputChannels: 3, baseWidth: 8, embeddingDim: 6, activation: 'tanh' },
+      augment: { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] },
+    },
+    ['decoder', 'rate'],
+    6,
+  ],
+  ['vae', { ...small, encoder: { baseWidth: 2 }, vae: { units: 8 } }, ['reconstruction', 'rate'], 64],
+]
+
+describe('trainInfomax', () => {
+  it.each(METHODS)(
+    'trains by %s, resumes exactly, and leaves a model',
+    async (method, config, parts, dims) => {
+      const data = { train: await colours(), test: null }
+      const run = async (updates: number, folder: string, resume = false) => {
+        const events: TrainEvent[] = []
+        const options = { data, updates, threads: 2, logEverySteps: 1, device: 'cpu' } as const
+        const training = trainInfomax({
+          ...options,
+          ...(resume ? { resume: folder } : { method, config, output: folder }),
+        })
+        for await (const event of training) events.push(event)
+        const { model, update } = await training
+        expect(update).toBe(updates)
+        const { data: features, shape } = await model.embed(data.train)
+        expect(shape).toEqual([16, dims])
+        model.dispose()
+        return { features, events }
+      }
+      const [straight, parted] = [temporaryFolder(), temporaryFolder()].map((folder) => join(folder, 'run'))
+      const whole = await run(5, straight as string)
+      const names = whole.events.flatMap((event) => (event.type === 'step' ? [Object.keys(event.terms)] : []))
+      expect(names.at(-1)).toEqual(expect.arrayContaining(parts))
+      await run(2, parted as string)
+      expect((await run(5, parted as string, true)).features).toEqual(whole.features)
+      using loaded = await AmdimModel.load(join(straight as string, 'model.safetensors'))
+      expect(loaded.config.method).toBe(method)
+      expect((await loaded.embed(data.train)).data).toEqual(whole.features)
+    },
+  )
+
+  it('tells apart by vib what labels tell apart, and says what it needs', async () => {
+    const train = await colours(32)
+    const config = { ...METHODS[2]?.[1], optimizer: { learningRate: 1e-2 } } as ConfigOverrides
+    const run = {
+      method: 'vib',
+      updates: 60,
+      threads: 2,
+      device: 'cpu',
+      output: join(temporaryFolder(), 'r'),
+    }
+    const { model } = await trainInfomax({
+      ...run,
+      method: 'vib',
+      device: 'cpu',
+      config,
+      data: { train, test: null },
+    })
+    const found = await model.classify(train)
+    const right = Array.from(found.labels).filter(
+      (label, i) => found.top(i)[0]?.name === train.classes[label],
+    )
+    expect(right.length).toBe(32)
+    model.dispose()
+    const without = { ...config, classifiers: { enabled: false } }
+    const refused = (more: object) =>
+      trainInfomax({ method: 'vib', device: 'cpu', data: { train, test: null }, config, ...more })
+    await expect(refused({ config: without })).rejects.toThrow(
+      /classifiers.enabled: expected true with method vib/,
+    )
+    await expect(refused({ method: 'dim', config: { encoder: { kind: 'mlp' } } })).rejects.toThrow(
+      /method: expected another with encoder.kind mlp/,
+    )
+  })
+})
