@@ -1,6 +1,6 @@
 // Compares training and encoding with the authors' PyTorch code, and the probes with scikit-learn, in alternation on
 // this machine:
-//   AMDIM_REFERENCE=FOLDER AMDIM_PYTHON=python3 node tools/bench-peers.mjs [--only a,encode-a,probes] [--rounds 5]
+//   AMDIM_REFERENCE=FOLDER AMDIM_PYTHON=python3 node tools/bench-peers.mjs [--only a,encode-a,infomax,probes] [--rounds 5]
 // Prints ratios and writes docs/results/speed.md. Needs a built package (npm run build). Alone on the machine, all of
 // it takes about 30 minutes.
 import { existsSync, writeFileSync } from 'node:fs'
@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { lastLine, median } from './lib/measure.mjs'
 import { capture, root } from './lib/process.mjs'
+import { compareInfomax } from './peers/infomax.mjs'
 import { comparePipeline } from './peers/pipeline.mjs'
 import { compareProbes } from './peers/probes.mjs'
 
@@ -124,7 +125,7 @@ if (chosen.length && !existsSync(join(reference ?? '', 'model.py')))
       'that need a GPU or apex taken out of it',
   )
 for (const [name, isNeeded] of [
-  ['torch', chosen.length],
+  ['torch', chosen.length || isChosen('infomax')],
   ['sklearn', isChosen('probes')],
 ])
   if (isNeeded && capture(python, ['-c', `import ${name}`]) === null)
@@ -215,6 +216,8 @@ if (isChosen('pipeline') && !hasFiles)
 const pipeline =
   isChosen('pipeline') && hasFiles ? comparePipeline(python, reference, { cifar, jpegs }, rounds) : []
 if (pipeline.length) console.log(['', ...pipeline].join('\n'))
+const infomax = isChosen('infomax') ? await compareInfomax(python, rounds) : []
+if (infomax.length) console.log(['', ...infomax].join('\n'))
 const probes = isChosen('probes') ? await compareProbes(python, rounds) : []
 if (probes.length) console.log(['', ...probes].join('\n'))
 
@@ -241,6 +244,7 @@ function page() {
     'cache, on both threads. GFLOP/s count convolutions and matrix products, by torch’s counter.',
     '',
     ...pipeline,
+    ...infomax,
     ...probes,
   ]
 }

@@ -5,7 +5,7 @@ import { temporaryFolder } from '../support/folder.js'
 import { colours } from '../support/tiny.js'
 
 const small = { batchSize: 8, schedule: { kind: 'constant', warmupUpdates: 0 } } as const
-const METHODS: ['dim' | 'moco' | 'vib' | 'vae', ConfigOverrides, string[], number][] = [
+const METHODS: ['dim' | 'moco' | 'multiview' | 'vib' | 'vae', ConfigOverrides, string[], number][] = [
   [
     'dim',
     { ...small, encoder: { baseWidth: 2 }, dim: { units: 4 } },
@@ -20,6 +20,17 @@ const METHODS: ['dim' | 'moco' | 'vib' | 'vae', ConfigOverrides, string[], numbe
       moco: { queueSize: 16 },
     },
     ['contrast'],
+    16,
+  ],
+  [
+    'multiview',
+    {
+      ...small,
+      encoder: { baseWidth: 4, embeddingDim: 16, blockDepth: 1 },
+      multiview: { units: 8 },
+      augment: { views: 'halves' },
+    },
+    ['views'],
     16,
   ],
   [
@@ -69,7 +80,7 @@ describe('trainInfomax', () => {
 
   it('tells apart by vib what labels tell apart, and says what it needs', async () => {
     const train = await colours(32)
-    const config = { ...METHODS[2]?.[1], optimizer: { learningRate: 1e-2 } } as ConfigOverrides
+    const config = { ...METHODS[3]?.[1], optimizer: { learningRate: 1e-2 } } as ConfigOverrides
     const run = {
       method: 'vib',
       updates: 60,

@@ -26,6 +26,11 @@ export const estimateSchema = z.strictObject({
     "other samples of a batch that are a sample's negatives; null: all, or 8 with the concatenated critic",
     'negatives',
   ),
+  batches: field(
+    z.enum(['random', 'consecutive']).default('random'),
+    'random: negatives are independent, as the bounds assume; consecutive: batches of samples that were given one after another, whose negatives depend on each other where neighbours do',
+    'batches',
+  ),
   updates: field(count().default(2000), 'updates of the critic', 'updates'),
   learningRate: field(positive().max(10).default(1e-3), "Adam's learning rate", 'learning-rate'),
   averageRate: field(

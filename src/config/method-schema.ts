@@ -9,11 +9,11 @@ export const BOUNDS = ['jsd', 'info-nce', 'dv', 'nwj', 'rkl', 'h2', 'x2', 'gan']
 export const CRITICS = ['dot', 'bilinear', 'separable', 'concatenated'] as const
 
 /** Ways to learn. */
-export const METHODS = ['amdim', 'dim', 'moco', 'vib', 'vae'] as const
+export const METHODS = ['amdim', 'dim', 'moco', 'multiview', 'vib', 'vae'] as const
 
 export const method = field(
   z.enum(METHODS).default('amdim'),
-  'amdim: the multiscale objective; dim: Deep InfoMax; moco: momentum contrast, or in-batch InfoNCE; vib: the deep variational information bottleneck, from labels; vae: autoencoders',
+  'amdim: the multiscale objective; dim: Deep InfoMax; moco: momentum contrast, or in-batch InfoNCE; multiview: mutual information between the vectors of two views; vib: the deep variational information bottleneck, from labels; vae: autoencoders',
   'method',
 )
 
@@ -79,6 +79,24 @@ export const moco = group(
     ),
   },
   'momentum contrast (He et al. 2020, arXiv 1911.05722), where method is moco',
+)
+
+export const multiview = group(
+  {
+    bound: field(
+      z.enum([...BOUNDS, 'w1']).default('info-nce'),
+      'what is maximised over pairs of vectors; w1: the Wasserstein dependency measure',
+      'multiview-bound',
+    ),
+    critic: field(z.enum(CRITICS).default('separable'), 'what scores pairs', 'multiview-critic'),
+    units: field(count().max(65_536).default(256), "units of the critic's hidden layers", 'multiview-units'),
+    negatives: field(
+      count().nullable().default(null),
+      "other pictures of the batch that are a picture's negatives; null: all of them",
+      'multiview-negatives',
+    ),
+  },
+  'mutual information between two views (Tschannen et al. 2020, arXiv 1907.13625), where method is multiview',
 )
 
 export const vib = group(

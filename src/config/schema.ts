@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { mapSides, termSides } from './encoder-maps.js'
 import { encoder } from './encoder-schema.js'
 import { count, field, group, nonNegative, positive, probability } from './field.js'
-import { dim, method, moco, vae, vib } from './method-schema.js'
+import { dim, method, moco, multiview, vae, vib } from './method-schema.js'
 import { policy } from './policy-schema.js'
 
 const term = z
@@ -159,8 +159,8 @@ const augment = group(
     flipProbability: field(probability().default(0.5), 'horizontal flip, drawn once a picture', 'flip'),
     policy,
     views: field(
-      z.enum(['augmented', 'lab', 'patches']).default('augmented'),
-      'what tells the two views apart: augmentation alone; lightness against colour, in L*a*b* (mean and std too); different patches',
+      z.enum(['augmented', 'lab', 'patches', 'halves']).default('augmented'),
+      'what tells the two views apart: augmentation alone; lightness against colour, in L*a*b* (mean and std too); different patches; the upper and the lower half',
       'views',
     ),
     crop: field(crop.nullable().default(null), 'random resized crop, bicubic; null: none'),
@@ -231,6 +231,7 @@ export const configSchema = z
     objective,
     dim,
     moco,
+    multiview,
     vib,
     vae,
     optimizer,
@@ -293,6 +294,9 @@ export const configSchema = z
       if (negatives !== null && negatives >= config.batchSize)
         mismatch(['dim', 'negatives'], `expected fewer than batchSize (${config.batchSize})`)
     }
+    const { negatives } = config.multiview
+    if (config.method === 'multiview' && negatives !== null && negatives >= config.batchSize)
+      mismatch(['multiview', 'negatives'], `expected fewer than batchSize (${config.batchSize})`)
     if (config.method === 'moco' && 2 * config.moco.shuffleGroups > config.batchSize)
       mismatch(['moco', 'shuffleGroups'], 'expected at least 2 pictures of a batch in each group')
     if (config.method === 'dim' && sides.length < 2)

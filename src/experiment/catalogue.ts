@@ -15,6 +15,7 @@ export type ExperimentName =
   | 'mine-gan'
   | 'vib'
   | 'information-plane'
+  | 'limits'
 
 // Loaded when asked for: an experiment brings presets and schemas with it.
 const CATALOGUE = {
@@ -62,6 +63,10 @@ const CATALOGUE = {
   'information-plane': {
     summary: 'what layers share with picture and label over training, tanh against ReLU',
     load: async () => (await import('./information-plane.js')).plane,
+  },
+  limits: {
+    summary: 'whether more mutual information of the halves of a picture makes better features',
+    load: async () => (await import('./limits.js')).limits,
   },
 } as const satisfies Record<ExperimentName, { summary: string; load: () => Promise<Experiment> }>
 

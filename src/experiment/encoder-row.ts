@@ -163,6 +163,19 @@ export async function errorOfOwn(model: AmdimModel, data: DataName, job: Job): P
   return labelled.filter((i) => isWrong(found.labels[i] as number, i)).length / labelled.length
 }
 
+/** The configuration for a smaller batch, of which no more can be asked than it has. */
+function ofBatch(config: AmdimConfig, batchSize: number): AmdimConfig {
+  const fewer = (negatives: number | null) => negatives && Math.min(negatives, batchSize - 1)
+  const { dim, moco, multiview } = config
+  return {
+    ...config,
+    batchSize,
+    dim: { ...dim, negatives: fewer(dim.negatives) },
+    moco: { ...moco, shuffleGroups: Math.min(moco.shuffleGroups, batchSize >> 1) },
+    multiview: { ...multiview, negatives: fewer(multiview.negatives) },
+  }
+}
+
 /** One update on a few pictures; their number is all that differs from the row. */
 export async function oneStep(
   row: { name: string; data: DataName; config: AmdimConfig },
@@ -177,7 +190,7 @@ export async function oneStep(
     const run = trainAmdim({
       ...settings,
       data: { train, test: null },
-      config: { ...config, batchSize, length: { updates: 1 } },
+      config: { ...ofBatch(config, batchSize), length: { updates: 1 } },
       output: folder,
       checkpointMinutes: null,
       logEverySteps: 1,

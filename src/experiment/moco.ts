@@ -4,8 +4,9 @@ import type { Experiment, ExperimentScale } from './experiment.js'
 import { cifarRun, HEAD_MEASURES, headsOn } from './scales.js'
 
 const RESNET: Record<ExperimentScale, ConfigOverrides> = {
-  tiny: { encoder: { kind: 'resnet18', baseWidth: 8, embeddingDim: 128 } },
-  paper: { encoder: { kind: 'resnet18', embeddingDim: 128 } },
+  // The depth that the scale has for the authors' encoder means nothing here.
+  tiny: { encoder: { kind: 'resnet18', baseWidth: 8, embeddingDim: 128, blockDepth: null } },
+  paper: { encoder: { kind: 'resnet18', embeddingDim: 128, blockDepth: null } },
 }
 
 /** What each row changes. */

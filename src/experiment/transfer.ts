@@ -41,7 +41,7 @@ export const transfer: Experiment = {
       encoderRow({
         ...row,
         name: 'untrained',
-        title: 'untrained',
+        title: 'untrained (one update)',
         config: [config, { length: { updates: 1 } }],
       }),
     ]

@@ -56,9 +56,9 @@ interface Scale {
   share(value: number): number
 }
 
-/** An axis with zero and all values. */
+/** An axis on which all values are. */
 function scaleOf(values: readonly number[]): Scale {
-  const marks = ticks(Math.min(0, ...values), Math.max(0, ...values), 4)
+  const marks = values.length === 0 ? [0, 1] : ticks(Math.min(...values), Math.max(...values), 4)
   const [low, high] = [marks[0] as number, marks.at(-1) as number]
   return { marks, share: (value) => (value - low) / (high - low || 1) }
 }

@@ -11,7 +11,8 @@ export type Method = AmdimConfig['method']
 export interface InfomaxOptions extends TrainOptions {
   /**
    * `amdim`: the multiscale objective. `dim`: Deep InfoMax, whose settings are `config.dim`. `moco`: momentum contrast,
-   * whose settings are `config.moco`. `vib`: the deep variational information bottleneck, which learns from labels and
+   * whose settings are `config.moco`. `multiview`: mutual information between the vectors of
+   * two views, whose settings are `config.multiview`. `vib`: the deep variational information bottleneck, which learns from labels and
    * whose settings are `config.vib`. `vae`: an autoencoder, whose settings are `config.vae`.
    *
    * @default 'amdim'; with `continueFrom` or `resume` that of the file

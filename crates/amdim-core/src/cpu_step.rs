@@ -248,7 +248,8 @@ struct CpuStep<S: Stored<Real = f32>> {
     pool: Arc<Pool>,
     network: Arc<Network>,
     engine: CpuNetwork<S>,
-    nce: Nce<S>,
+    /// The objective, where the encoder learns from it.
+    nce: Option<Nce<S>>,
     /// Those of the network's outputs, mixture features aside.
     scales: Vec<Scale>,
     objective: ObjectiveConfig,
@@ -297,18 +298,23 @@ impl<S: Stored<Real = f32>> CpuStep<S> {
                 if objective.mixture_of(*term).is_some() { mixture_map } else { place(term.source())? };
             Ok(NceTerm { source, target: place(term.target())? })
         };
-        let config = NceConfig {
-            score_clip: objective.score_clip,
-            logit_penalty: objective.logit_penalty,
-            terms: objective.terms.iter().map(term).collect::<Result<_>>()?,
-            mixture: objective.mixture.as_ref().map(|mixture| NceMixture {
-                map: mixture_map,
-                entropy_weight: mixture.entropy_weight,
-                temperature: mixture.posterior_temperature(),
-                stop_posterior: mixture.stop_posterior,
-            }),
-        };
         let locations: Vec<usize> = network.output_shapes().iter().map(MapShape::locations).collect();
+        let nce = || -> Result<Nce<S>> {
+            let config = NceConfig {
+                score_clip: objective.score_clip,
+                logit_penalty: objective.logit_penalty,
+                terms: objective.terms.iter().map(term).collect::<Result<_>>()?,
+                mixture: objective.mixture.as_ref().map(|mixture| NceMixture {
+                    map: mixture_map,
+                    entropy_weight: mixture.entropy_weight,
+                    temperature: mixture.posterior_temperature(),
+                    stop_posterior: mixture.stop_posterior,
+                }),
+            };
+            Ok(Nce::new(config, &locations, embedding, kernel)?)
+        };
+        // Labels need no terms, which may be those of another encoder's maps.
+        let nce = (learns == Learns::FromViews).then(nce).transpose()?;
         let heads = model.classifiers.as_ref();
         let passes = if chunk_size.is_some() { 1 } else { VIEWS };
         let mut engine = CpuNetwork::new(Arc::clone(&network), kernel, Arc::clone(&pool), passes)?;
@@ -316,7 +322,7 @@ impl<S: Stored<Real = f32>> CpuStep<S> {
         Ok(Self {
             engine,
             chunked: chunk_size.map(|most| Chunked { most, maps: [vec![], vec![]], running: vec![] }),
-            nce: Nce::new(config, &locations, embedding, kernel)?,
+            nce,
             scales: scales.to_vec(),
             objective: objective.clone(),
             learns,
@@ -436,7 +442,8 @@ impl<S: Stored<Real = f32>> CpuStep<S> {
         });
         let positions = positions_of(&self.scales, positions);
         let [first, second] = &mut self.map_gradients;
-        let report = self.nce.run(
+        let nce = self.nce.as_mut().ok_or_else(|| Error::internal("there is no objective"))?;
+        let report = nce.run(
             &self.pool,
             batch,
             [&maps[0][..count], &maps[1][..count]],
@@ -476,7 +483,7 @@ impl<S: Stored<Real = f32>> CpuStep<S> {
 
     /// Bytes of the objective's own memory.
     fn loss_bytes(&self, batch: usize) -> usize {
-        if self.learns == Learns::FromViews { self.nce.bytes(batch) } else { 0 }
+        self.nce.as_ref().map_or(0, |nce| nce.bytes(batch))
     }
 
     fn resize_map_gradients(&mut self, batch: usize) {
@@ -626,8 +633,10 @@ impl<S: Stored<Real = f32>> FastStep for CpuStep<S> {
         let positions = positions_of(&self.scales, &drawn);
         let positions = [&positions[0][..count], &positions[1][..count]];
         loop {
-            let [first, second] = &mut self.map_gradients;
-            self.nce.run(&self.pool, batch, [maps, maps], positions, [first, second])?;
+            if let Some(nce) = &mut self.nce {
+                let [first, second] = &mut self.map_gradients;
+                nce.run(&self.pool, batch, [maps, maps], positions, [first, second])?;
+            }
             if !lap() {
                 return Ok(());
             }

@@ -11,7 +11,7 @@ use amdim_core::encoder::InfomaxEncoder;
 use amdim_core::estimator::Bound;
 use amdim_core::executor::ExecutorKind;
 use amdim_core::loss::{ObjectiveConfig, Term};
-use amdim_core::method::{DimConfig, MethodConfig, MocoConfig, VaeConfig, VibConfig};
+use amdim_core::method::{DimConfig, MethodConfig, MocoConfig, MultiviewConfig, VaeConfig, VibConfig};
 use amdim_core::model::{Model, ModelConfig, Placement};
 use amdim_core::optim::{Adam, AdamConfig};
 use amdim_core::train_state::TrainState;
@@ -140,6 +140,7 @@ fn so_does_one_of_any_method() {
         MethodConfig::Moco(moco),
         MethodConfig::Moco(in_batch),
         MethodConfig::Vib(vib),
+        MethodConfig::Multiview(MultiviewConfig { units: 4, ..MultiviewConfig::default() }),
         MethodConfig::Vae(VaeConfig { beta: Some(2.0), units: 4 }),
     ] {
         let folder = tempfile::tempdir().unwrap();

@@ -7,7 +7,7 @@ use amdim_core::encoder::{EncoderConfig, InfomaxEncoder, ResNetDepth};
 use amdim_core::estimator::Bound;
 use amdim_core::executor::{ExecutorKind, Precision};
 use amdim_core::loss::{ObjectiveConfig, SourcePositions, Term};
-use amdim_core::method::{DimConfig, MethodConfig, MocoConfig, VaeConfig, VibConfig};
+use amdim_core::method::{DimConfig, MethodConfig, MocoConfig, MultiviewConfig, VaeConfig, VibConfig};
 use amdim_core::model::{Model, ModelConfig, Placement};
 use amdim_core::optim::AdamConfig;
 use amdim_core::train_step::{Learner, Learns, StepConfig};
@@ -95,6 +95,10 @@ fn cases() -> Vec<Case> {
         Case {
             method: MethodConfig::Vib(VibConfig { beta: Some(0.1), dropout: 0.3 }),
             ..Case::amdim(infomax.clone().into())
+        },
+        Case {
+            method: MethodConfig::Multiview(MultiviewConfig { units: 4, ..MultiviewConfig::default() }),
+            ..Case::amdim(encoder(32, true))
         },
         Case {
             method: MethodConfig::Vae(VaeConfig { beta: Some(2.0), units: 4 }),

@@ -11,6 +11,7 @@
 pub(crate) mod bottleneck;
 mod dim;
 mod moco;
+mod multiview;
 mod own;
 mod vae;
 mod vib;
@@ -28,6 +29,7 @@ use crate::{Error, Result};
 
 pub use dim::{DimConfig, InfomaxHeads};
 pub use moco::MocoConfig;
+pub use multiview::MultiviewConfig;
 pub use vae::VaeConfig;
 pub use vib::VibConfig;
 pub(crate) use view::View;
@@ -43,6 +45,8 @@ pub enum MethodConfig {
     Dim(DimConfig),
     /// Momentum contrast.
     Moco(MocoConfig),
+    /// Mutual information between the vectors of two views.
+    Multiview(MultiviewConfig),
     /// The deep variational information bottleneck.
     Vib(VibConfig),
     /// Autoencoders, variational or not.
@@ -55,7 +59,7 @@ impl MethodConfig {
         match self {
             Self::Vib(config) => config.is_stochastic(),
             Self::Vae(config) => config.is_stochastic(),
-            Self::Amdim | Self::Dim(_) | Self::Moco(_) => false,
+            Self::Amdim | Self::Dim(_) | Self::Moco(_) | Self::Multiview(_) => false,
         }
     }
 
@@ -71,6 +75,7 @@ impl MethodConfig {
             }
             Self::Dim(config) => Some(Box::new(config.build(model)?)),
             Self::Moco(config) => Some(Box::new(config.build())),
+            Self::Multiview(config) => Some(Box::new(config.build(model)?)),
             Self::Vib(config) => Some(Box::new(config.build(model)?)),
             Self::Vae(config) => Some(Box::new(config.build(model)?)),
         })

@@ -67,6 +67,9 @@ pub enum Views {
     /// Each view is another patch, of half the side, of a 3x3 grid on the augmented picture, resized to the whole side.
     /// At test time a picture is whole. In the manner of van den Oord, Li, Vinyals 2018 (CPC), arXiv 1807.03748.
     Patches,
+    /// The first view has the upper half of the augmented picture, the second the lower one; the rest of each is black.
+    /// At test time a picture is whole. In the manner of Tschannen et al. 2020, arXiv 1907.13625, section 3.
+    Halves,
 }
 
 /// How JPEG files are decoded.

@@ -11,6 +11,7 @@ pub mod config;
 pub mod contrast;
 pub mod factor;
 pub mod grayscale;
+pub mod halves;
 pub mod horizontal_flip;
 pub mod hue;
 pub mod lab;

@@ -1,6 +1,7 @@
 //! The whole pipeline: a decoded picture to two training views or one test view.
 
 use super::config::{AugmentConfig, DecodeMode, Views};
+use super::halves::{self, Half};
 use super::lab::{Kept, LabNormalizer};
 use super::normalize::{self, Normalizer};
 use super::policy::{self, Policy};
@@ -229,10 +230,14 @@ impl Pipeline {
             color_jitter::apply(view, &params);
         }
         grayscale::apply(view, &grayscale::sample(config.grayscale_probability, stream));
-        if config.views == Views::Patches {
-            // Both views ask the same stream, so that their places differ.
-            let places = patches::sample(&mut Stream::for_patches(seed, epoch, sample)).places;
-            patches::apply(view, places[usize::from(index > 0)], resampler, other);
+        match config.views {
+            Views::Patches => {
+                // Both views ask the same stream, so that their places differ.
+                let places = patches::sample(&mut Stream::for_patches(seed, epoch, sample)).places;
+                patches::apply(view, places[usize::from(index > 0)], resampler, other);
+            }
+            Views::Halves => halves::apply(view, if index == 0 { Half::Upper } else { Half::Lower }),
+            Views::Augmented | Views::Lab => {}
         }
         done
     }

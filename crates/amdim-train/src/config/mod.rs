@@ -8,7 +8,7 @@ mod request;
 use amdim_core::check_chunk_size;
 use amdim_core::encoder::{EncoderConfig, Scale};
 use amdim_core::loss::{MixtureConfig, ObjectiveConfig};
-use amdim_core::method::{DimConfig, MethodConfig, MocoConfig, VaeConfig, VibConfig};
+use amdim_core::method::{DimConfig, MethodConfig, MocoConfig, MultiviewConfig, VaeConfig, VibConfig};
 use amdim_core::model::{MixtureShape, ModelConfig};
 use amdim_core::nn::ClassifierConfig;
 use amdim_core::optim::{AdamConfig, ScheduleConfig};
@@ -45,6 +45,9 @@ pub struct AmdimConfig {
     /// Momentum contrast, where that is the method.
     #[serde(default)]
     pub moco: MocoConfig,
+    /// Mutual information between views, where that is the method.
+    #[serde(default)]
+    pub multiview: MultiviewConfig,
     /// The deep variational information bottleneck, where that is the method.
     #[serde(default)]
     pub vib: VibConfig,
@@ -100,6 +103,8 @@ pub enum MethodName {
     Dim,
     /// Momentum contrast.
     Moco,
+    /// Mutual information between views.
+    Multiview,
     /// The deep variational information bottleneck, which learns from labels.
     Vib,
     /// Autoencoders.
@@ -125,6 +130,7 @@ impl AmdimConfig {
             MethodName::Amdim => self.objective.validate(&Scale::all_of(&encoder))?,
             MethodName::Dim => self.dim.validate(self.batch_size)?,
             MethodName::Moco => self.moco.validate(self.batch_size)?,
+            MethodName::Multiview => self.multiview.validate(self.batch_size)?,
             MethodName::Vib => self.vib.validate()?,
             MethodName::Vae => self.vae.validate()?,
         }
@@ -185,6 +191,7 @@ impl AmdimConfig {
             MethodName::Amdim => MethodConfig::Amdim,
             MethodName::Dim => MethodConfig::Dim(self.dim.clone()),
             MethodName::Moco => MethodConfig::Moco(self.moco.clone()),
+            MethodName::Multiview => MethodConfig::Multiview(self.multiview.clone()),
             MethodName::Vib => MethodConfig::Vib(self.vib.clone()),
             MethodName::Vae => MethodConfig::Vae(self.vae.clone()),
         }

@@ -1,0 +1,285 @@
+//! Mutual information between the vectors of two views, by any bound and critic.
+
+use amdim_random::{Purpose, Stream};
+use candle_core::{D, Tensor};
+use serde::{Deserialize, Serialize};
+
+use super::own::{self, Own};
+use super::{Batch, Carried, Method, Outcome, Start, View};
+use crate::critic::{Critic, CriticKind};
+use crate::estimator::{Bound, Compat, Scores};
+use crate::model::Model;
+use crate::train_step::{ObjectiveReport, Part, PartReport};
+use crate::{Error, Result, tensors};
+
+/// Parameters of the critic.
+const CRITIC: &str = "critic";
+/// Largest weight of a critic of the Wasserstein dependency measure, by magnitude.
+const LARGEST_WEIGHT: f64 = 0.05;
+
+/// Settings of [`MethodConfig::Multiview`](super::MethodConfig::Multiview).
+///
+/// # Source
+/// Tschannen, Djolonga, Rubenstein, Gelly, Lucic 2020, arXiv 1907.13625, equation 2.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct MultiviewConfig {
+    /// What is maximised over pairs of vectors.
+    pub bound: Bound,
+    /// What scores them.
+    pub critic: CriticKind,
+    /// Units of the critic's hidden layers, at least 1.
+    pub units: usize,
+    /// Other pictures of the batch that are a picture's negatives, at least 1. None: all of them.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub negatives: Option<usize>,
+}
+
+impl Default for MultiviewConfig {
+    /// What files of the time before this method mean, and the defaults of the schema.
+    fn default() -> Self {
+        Self { bound: Bound::InfoNce, critic: CriticKind::Separable, units: 256, negatives: None }
+    }
+}
+
+impl MultiviewConfig {
+    /// Checks the ranges for batches of `batch` pictures.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`].
+    pub fn validate(&self, batch: usize) -> Result<()> {
+        if !(1..=1 << 16).contains(&self.units) {
+            return Err(Error::argument("multiview.units", format!("1 to {}", 1 << 16), self.units));
+        }
+        match self.negatives {
+            Some(negatives) if !(1..batch).contains(&negatives) => {
+                let expected = format!("1 to {} (the other pictures of a batch), or null", batch - 1);
+                Err(Error::argument("multiview.negatives", expected, negatives))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn build(&self, model: &Model) -> Result<Multiview> {
+        let dimensions = model.config().encoder.embedding_dim();
+        Ok(Multiview { config: self.clone(), critic: self.critic.build(dimensions, dimensions, self.units)? })
+    }
+}
+
+/// The method.
+///
+/// ```text
+/// loss = - I(f(view 1); f(view 2))
+/// ```
+///
+/// where I is the chosen bound over all pairs of the batch and f the encoder's vector; both views have gradients. What
+/// the views are is the augmentation's: with halves of pictures it is the study's set-up.
+///
+/// With the Wasserstein dependency measure (`w1`) scores must not change faster than their arguments: vectors are scaled
+/// to length 1, and the critic's parameters are cut to +-0.05 after each update (Arjovsky, Chintala, Bottou 2017, arXiv
+/// 1701.07875), which bounds its slope by some constant. The value is that distance up to the constant.
+pub(super) struct Multiview {
+    config: MultiviewConfig,
+    critic: Box<dyn Critic>,
+}
+
+impl Multiview {
+    fn scores(&self, values: &[Tensor], [first, second]: [Tensor; 2]) -> Result<Scores> {
+        let others = self.config.negatives.unwrap_or(first.dim(0)?.saturating_sub(1));
+        self.critic.scores(values, &first, &second.unsqueeze(1)?, others)
+    }
+}
+
+impl Method for Multiview {
+    fn start(&self, model: &Model, seed: u64) -> Result<Start> {
+        let parameters = self.critic.parameters();
+        if parameters.is_empty() {
+            return Ok(Start::default());
+        }
+        let mut stream = Stream::new(seed, Purpose::InitMethod, 0);
+        let drawn = own::drawn(model, parameters, &mut stream)?;
+        Ok(Start { learnt: vec![(CRITIC, drawn)], kept: vec![] })
+    }
+
+    fn compute(&mut self, model: &mut Model, batch: &Batch<'_>, state: &Carried) -> Result<Outcome> {
+        let views = [
+            View::open(model, batch.views[0], batch.chunk_size)?,
+            View::open(model, batch.views[1], batch.chunk_size)?,
+        ];
+        let mut vectors = [views[0].taped.global()?, views[1].taped.global()?];
+        if self.config.bound == Bound::W1 {
+            vectors = [unit(&vectors[0])?, unit(&vectors[1])?];
+        }
+        let has_parameters = !self.critic.parameters().is_empty();
+        let own = has_parameters.then(|| Own::open(CRITIC, self.critic.parameters(), state)).transpose()?;
+        let scores = self.scores(&own.as_ref().map_or_else(Vec::new, Own::taped), vectors)?;
+        let loss = self.config.bound.value(&scores, Compat::None)?.neg()?;
+        let value = tensors::to_scalar(&loss)?;
+        let part = PartReport { part: Part::Method("views"), loss: value, top1: Some(top1(&scores)?) };
+        let gradients = loss.backward()?;
+        let learnt_gradients = own.iter().map(|own| own.gradient(&gradients)).collect::<Result<Vec<_>>>()?;
+        let features = views.iter().map(|view| view.features(model)).collect::<Result<Vec<_>>>()?;
+        let [first, second] = views;
+        let gradient = (first.backward(model, &gradients)? + second.backward(model, &gradients)?)?;
+        let report = ObjectiveReport::of(value, vec![part]);
+        Ok(Outcome { features, report, gradient, learnt_gradients, kept: vec![] })
+    }
+
+    fn after_update(&self, _model: &Model, carried: &mut Carried) -> Result<()> {
+        if self.config.bound == Bound::W1
+            && let Some(critic) = carried.get_mut(CRITIC)
+        {
+            *critic = critic.clamp(-LARGEST_WEIGHT, LARGEST_WEIGHT)?;
+        }
+        Ok(())
+    }
+}
+
+/// Rows of length 1.
+fn unit(rows: &Tensor) -> Result<Tensor> {
+    // The small number keeps the gradient of a row of zeros finite.
+    let length = (rows.sqr()?.sum_keepdim(D::Minus1)? + 1e-12)?.sqrt()?;
+    Ok(rows.broadcast_div(&length)?)
+}
+
+/// Share of the pictures whose own pair scores above all their negatives.
+fn top1(scores: &Scores) -> Result<f64> {
+    let own = scores.positives.detach(); // [n, 1]
+    let best = scores.negatives.detach().flatten_from(1)?.max_keepdim(1)?;
+    let above = own.gt(&best)?.to_dtype(candle_core::DType::F64)?;
+    tensors::to_scalar(&above.mean_all()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{DType, Device};
+
+    use super::*;
+    use crate::encoder::{Activation, MlpEncoder};
+    use crate::executor::{ExecutorKind, Precision};
+    use crate::model::{ModelConfig, Placement};
+    use crate::nn::ClassifierConfig;
+
+    const BATCH: usize = 5;
+
+    fn model() -> Model {
+        let encoder = MlpEncoder {
+            encoder_size: 28,
+            input_channels: 1,
+            hidden_units: 4,
+            hidden_layers: 1,
+            embedding_dim: 3,
+            activation: Activation::Tanh,
+        };
+        let classifiers = ClassifierConfig { enabled: false, ..ClassifierConfig::default() };
+        let config = ModelConfig {
+            encoder: encoder.into(),
+            classifiers,
+            classes: 0,
+            mixture: None,
+            infomax: None,
+            bottleneck: false,
+        };
+        let placement = Placement {
+            device: Device::Cpu,
+            dtype: DType::F64,
+            executor: ExecutorKind::Cpu,
+            precision: Precision::F32,
+            threads: 1,
+        };
+        Model::new(config, 3, placement).unwrap()
+    }
+
+    fn images(index: u64) -> Tensor {
+        let mut stream = Stream::new(1, Purpose::Prior, index);
+        let values: Vec<f64> = (0..BATCH * 28 * 28).map(|_| stream.normal()).collect();
+        Tensor::from_vec(values, (BATCH, 1, 28, 28), &Device::Cpu).unwrap()
+    }
+
+    fn compute(config: &MultiviewConfig, model: &mut Model, state: &Carried) -> Outcome {
+        let (one, other) = (images(7), images(8));
+        let batch = Batch { views: [&one, &other], labels: &[], seed: 1, update: 2, chunk_size: None };
+        config.build(model).unwrap().compute(model, &batch, state).unwrap()
+    }
+
+    #[test]
+    fn gradients_are_those_of_finite_differences_for_every_bound_and_critic() {
+        for bound in Bound::ALL {
+            for critic in CriticKind::ALL {
+                let config = MultiviewConfig { bound, critic, units: 4, negatives: Some(3) };
+                let mut model = model();
+                let state: Carried =
+                    config.build(&model).unwrap().start(&model, 4).unwrap().learnt.into_iter().collect();
+                let outcome = compute(&config, &mut model, &state);
+                let values: Vec<f64> = model.parameters.to_vec1().unwrap();
+                let groups = outcome.learnt_gradients.iter().map(|(name, gradient)| (Some(*name), gradient));
+                for (name, gradient) in [(None, &outcome.gradient)].into_iter().chain(groups) {
+                    let own: Vec<f64> = gradient.to_vec1().unwrap();
+                    let largest = own.iter().fold(1e-6f64, |largest, value| largest.max(value.abs()));
+                    for at in (0..own.len()).step_by(own.len().div_ceil(7)) {
+                        let mut loss = |by: f64| {
+                            let (mut values, mut state) = (values.clone(), state.clone());
+                            if let Some(name) = name {
+                                let mut critic: Vec<f64> = state[name].to_vec1().unwrap();
+                                critic[at] += by;
+                                state.insert(name, Tensor::new(critic, &Device::Cpu).unwrap());
+                            } else {
+                                values[at] += by;
+                            }
+                            model.parameters = Tensor::new(values, &Device::Cpu).unwrap();
+                            compute(&config, &mut model, &state).report.total
+                        };
+                        let slope = (loss(1e-6) - loss(-1e-6)) / 2e-6;
+                        let error = (slope - own[at]).abs();
+                        assert!(
+                            error < 3e-5 * largest,
+                            "{bound} {critic} {name:?} {at}: {} {slope}",
+                            own[at]
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    /// By the dot product of the vectors, as a loop over pairs.
+    #[test]
+    fn the_value_is_that_of_a_loop_over_pairs() {
+        let config =
+            MultiviewConfig { bound: Bound::InfoNce, critic: CriticKind::Dot, units: 1, negatives: None };
+        let mut model = model();
+        let outcome = compute(&config, &mut model, &Carried::new());
+        let [x, y] =
+            [0, 1].map(|view: usize| outcome.features[view].global().unwrap().to_vec2::<f64>().unwrap());
+        let score = |i: usize, j: usize| x[i].iter().zip(&y[j]).map(|(a, b)| a * b).sum::<f64>();
+        let mut expected = 0.0;
+        for i in 0..BATCH {
+            let sum: f64 = (0..BATCH).map(|j| score(i, j).exp()).sum();
+            expected -= (score(i, i) - (sum / BATCH as f64).ln()) / BATCH as f64;
+        }
+        assert!((outcome.report.total - expected).abs() < 1e-10, "{} {expected}", outcome.report.total);
+    }
+
+    #[test]
+    fn a_wasserstein_critic_is_cut_after_each_update() {
+        let config = MultiviewConfig { bound: Bound::W1, ..MultiviewConfig::default() };
+        let model = model();
+        let method = config.build(&model).unwrap();
+        let mut carried = Carried::from([(CRITIC, Tensor::new(&[-1.0, 0.01, 7.0], &Device::Cpu).unwrap())]);
+        method.after_update(&model, &mut carried).unwrap();
+        assert_eq!(carried[CRITIC].to_vec1::<f64>().unwrap(), [-0.05, 0.01, 0.05]);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        let good = MultiviewConfig::default();
+        good.validate(8).unwrap();
+        for bad in [
+            MultiviewConfig { units: 0, ..good.clone() },
+            MultiviewConfig { negatives: Some(0), ..good.clone() },
+            MultiviewConfig { negatives: Some(8), ..good },
+        ] {
+            assert_eq!(bad.validate(8).unwrap_err().code(), "AMDIM_INVALID_ARGUMENT");
+        }
+    }
+}
