@@ -100,6 +100,7 @@ export {
 export { type MeasureName, type MeasureOptions, measure } from './evaluate/measure.js'
 export type {
   ClusterAgreement,
+  JacobianSpectrum,
   MeasureReport,
   RecallAt,
   Retrieval,

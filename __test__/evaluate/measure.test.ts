@@ -32,6 +32,19 @@ describe('measure', () => {
     expect(new Set(progress)).toContain('alignment')
   })
 
+  it('takes the Jacobian of a model, which raw pixels have not', async () => {
+    const encoder = { kind: 'mlp', baseWidth: 4, blockDepth: 1, embeddingDim: 3 } as const
+    using model = await AmdimModel.create({ config: { encoder }, device: 'cpu' })
+    using data = await colours(4)
+    const options = { data, measures: ['jacobian'], jacobianPictures: 1 } as const
+    const { jacobian } = await measure(model, options)
+    expect(jacobian).toMatchObject({ pictures: 1 })
+    const [largest = 0, , smallest = 0] = jacobian?.singularValues ?? []
+    expect(jacobian?.conditionNumber).toBeCloseTo(largest / smallest, 6)
+    expect((await measure(model, { ...options, threads: 1 })).jacobian).toEqual(jacobian)
+    await expect(measure('rawPixels', options)).rejects.toThrow(/no jacobian of raw pixels/)
+  })
+
   it('looks for classes in a gallery', async () => {
     using data = await colours(6)
     using gallery = await colours(20)

@@ -16,10 +16,10 @@ const clustering = group(
 export const measureSchema = z.strictObject({
   measures: field(
     z
-      .array(z.enum(['rankMe', 'spectrum', 'alignment', 'uniformity', 'retrieval', 'clustering']))
+      .array(z.enum(['rankMe', 'spectrum', 'alignment', 'uniformity', 'jacobian', 'retrieval', 'clustering']))
       .min(1)
       .default(['rankMe', 'spectrum', 'alignment', 'uniformity']),
-    'what to measure: rankMe, spectrum, alignment, uniformity; with labels also retrieval, clustering',
+    'what to measure: rankMe, spectrum, alignment, uniformity, jacobian; with labels also retrieval, clustering',
     'measures',
   ),
   recallAt: field(
@@ -28,6 +28,11 @@ export const measureSchema = z.strictObject({
     'recall-at',
   ),
   clustering,
+  jacobianPictures: field(
+    count().max(10_000).default(4),
+    'jacobian: pictures at which it is taken, each of which is encoded twice for every pixel',
+    'jacobian-pictures',
+  ),
   batchSize: field(count().max(65_536).default(256), 'pictures encoded at once', 'batch-size'),
   threads,
   seed: field(z.int().min(0).default(1), 'seed of the choice of pictures, of views and of clusters', 'seed'),

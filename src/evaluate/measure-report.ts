@@ -19,6 +19,19 @@ export interface Spectrum {
   decay: number | null
 }
 
+/** How an encoder's vector follows its picture: its Jacobian by the normalised pixels, in geometric means over pictures. */
+export interface JacobianSpectrum {
+  /**
+   * Largest over smallest singular value: 1 where all directions of the vector follow the picture alike; at most 6.7e7,
+   * where rounding begins.
+   */
+  conditionNumber: number
+  /** Singular values, the largest first. */
+  singularValues: number[]
+  /** Pictures at which it was taken. */
+  pictures: number
+}
+
 /** Recall among so many nearest pictures. */
 export interface RecallAt {
   /** Number of nearest pictures. */
@@ -65,6 +78,8 @@ export interface MeasureReport {
   alignment?: number
   /** Log of the mean Gaussian potential of all pairs of pictures, 0 to about -4; lower is more even (Wang, Isola 2020). */
   uniformity?: number
+  /** How the encoder's vector follows its picture (Tschannen et al. 2020). */
+  jacobian?: JacobianSpectrum
   /** Search for the class. */
   retrieval?: Retrieval
   /** Clusters against classes. */

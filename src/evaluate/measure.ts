@@ -35,6 +35,12 @@ export interface MeasureOptions {
    * @default [1, 5, 10]
    */
   recallAt?: readonly number[]
+  /**
+   * Jacobian: pictures at which it is taken. Each is encoded twice for every pixel, in f64.
+   *
+   * @default 4
+   */
+  jacobianPictures?: number
   /** Clustering: `clusters` (`null`: as many as classes), `restarts` (5), `maxIterations` (100). */
   clustering?: DeepPartial<MeasurePlan['clustering']>
   /**

@@ -7,11 +7,15 @@ import type { AmdimConfig, ConfigOverrides, PresetName } from '../config/types.j
 import type { DatasetSplits } from '../data/open-dataset.js'
 import { AmdimError } from '../errors.js'
 import { type EvaluateOptions, evaluate, type Head } from '../evaluate/evaluate.js'
+import { measure } from '../evaluate/measure.js'
 import { AmdimModel } from '../model/amdim-model.js'
 import { trainAmdim } from '../train/train-amdim.js'
 import type { DataName, DryRunJob, DryRunResult, Job, Row, RowResult } from './experiment.js'
 import { noise } from './noise.js'
 import { settingsHash } from './record.js'
+
+/** Pictures at which the condition number is taken. */
+const CONDITION_PICTURES = 8
 
 /** Pictures of the one step of a dry run. */
 const DRY_BATCH = 4
@@ -38,13 +42,15 @@ export interface EncoderRow {
   readonly heads: readonly HeadsOn[]
   /** The measure that is the error, 0..1, of the run's own linear classifier on the test pictures of `data`. */
   readonly ownError?: string
+  /** The measure that is the condition number of the encoder's Jacobian at test pictures of `data`. */
+  readonly condition?: string
   /** Measures of parts of the loss, by the name of the part: their means over the last steps of the run, in nats. */
   readonly parts?: Readonly<Record<string, string>>
 }
 
 /** The row as an experiment runs it. */
 export function encoderRow(row: EncoderRow): Row {
-  const { name, title, data, preset, config, heads, ownError, parts = {} } = row
+  const { name, title, data, preset, config, heads, ownError, condition, parts = {} } = row
   const overrides = config.reduce<ConfigOverrides>(
     (all, more) => mergeOverrides(all, more) as ConfigOverrides,
     {},
@@ -67,6 +73,7 @@ export function encoderRow(row: EncoderRow): Row {
         const measures: Record<string, number> = {}
         for (const head of heads) Object.assign(measures, await testHeads(model, head, job))
         if (ownError !== undefined) measures[ownError] = await errorOfOwn(model, data, job)
+        if (condition !== undefined) measures[condition] = await conditionOf(model, data, job)
         for (const [part, measure] of Object.entries(parts))
           if (terms[part] !== undefined) measures[measure] = terms[part]
         return { measures, pairs, trainMinutes: seconds / 60 } satisfies RowResult
@@ -161,6 +168,22 @@ export async function errorOfOwn(model: AmdimModel, data: DataName, job: Job): P
   const isWrong = (label: number, i: number) => test.classes[label] !== found.top(i)[0]?.name
   const labelled = Array.from(found.labels.keys()).filter((i) => (found.labels[i] ?? -1) >= 0)
   return labelled.filter((i) => isWrong(found.labels[i] as number, i)).length / labelled.length
+}
+
+/** The condition number of the encoder's Jacobian. */
+async function conditionOf(model: AmdimModel, data: DataName, job: Job): Promise<number> {
+  const { train, test } = await job.data(data)
+  const { threads } = job.settings
+  const { jacobian } = await measure(model, {
+    ...(threads !== undefined && { threads }),
+    data: test ?? train,
+    measures: ['jacobian'],
+    maxPictures: CONDITION_PICTURES,
+    jacobianPictures: CONDITION_PICTURES,
+    seed: job.seed,
+    signal: job.signal,
+  })
+  return jacobian?.conditionNumber ?? Number.NaN
 }
 
 /** The configuration for a smaller batch, of which no more can be asked than it has. */

@@ -154,12 +154,13 @@ export const limits: Experiment = {
   description:
     'Encoders on MNIST that maximise a bound on the mutual information between their vectors of the upper and the lower half of a ' +
     'picture, by different critics. The loss is minus the bound at the end (with W1 no information), in nats; a linear and a kNN ' +
-    'head read the vectors of whole pictures. The last rows estimate what two variables share that have a sign in common, with ' +
+    "head read the vectors of whole pictures; the condition number is that of the encoder's Jacobian. The last rows estimate what two variables share that have a sign in common, with " +
     'negatives that are independent of a sample, or never have its sign. Tschannen et al. 2020, arXiv 1907.13625, section 3.',
   measures: [
     { name: 'linear', title: 'linear', isShare: true },
     { name: 'knn', title: 'kNN', isShare: true },
     { name: 'loss', title: '- bound', isShare: false },
+    { name: 'condition', title: 'condition number', isShare: false, digits: 0 },
     { name: 'truth', title: 'true information', isShare: false },
   ],
   async rows(scale) {
@@ -170,6 +171,7 @@ export const limits: Experiment = {
         data: 'mnist',
         config: [shared(scale), config],
         heads: [{ data: 'mnist', measures: { linear: 'linear', knn: 'knn' } }],
+        condition: 'condition',
         parts: { views: 'loss' },
       }),
     )

@@ -40,7 +40,7 @@ async function ours() {
   const { tmpdir } = await import('node:os')
   const count = 8 * BATCH
   const pixels = Uint8Array.from({ length: count * 32 * 32 * 3 }, (_, i) => (i * 7919 + i * i) % 253)
-  using pictures = await fromArrays(pixels, [count, 32, 32, 3])
+  const pictures = await fromArrays(pixels, [count, 32, 32, 3])
   const output = mkdtempSync(join(tmpdir(), 'amdim-infomax-'))
   try {
     const run = trainInfomax({
@@ -65,6 +65,7 @@ async function ours() {
     model.dispose()
     return { images_per_s: median(speeds.slice(WARM_UP)) }
   } finally {
+    pictures.dispose()
     rmSync(output, { recursive: true })
   }
 }

@@ -49,13 +49,7 @@ pub fn adam_update<R: Real>(
     gradient: &[R],
     used: &[Range<usize>],
 ) {
-    let number = |value: f64| R::from_f64(value);
-    let (factor, decay) = (number(step.gradient_factor), number(step.weight_decay));
-    let (beta1, other1) = (number(step.beta1), number(1.0 - step.beta1));
-    let (beta2, other2) = (number(step.beta2), number(1.0 - step.beta2));
-    let correction = |beta: f64| 1.0 - beta.powf(step.step as f64);
-    let rate = number(step.rate / correction(step.beta1));
-    let (deviation, epsilon) = (number(correction(step.beta2).sqrt()), number(step.epsilon));
+    let numbers = Numbers::new(step);
     for range in used {
         let parts = [&mut values[range.clone()], &mut mean[range.clone()], &mut square[range.clone()]];
         let gradient = &gradient[range.clone()];
@@ -64,13 +58,78 @@ pub fn adam_update<R: Real>(
             vectorized!(kernel, {
                 let state = mean.iter_mut().zip(square);
                 for ((value, (mean, square)), &gradient) in values.iter_mut().zip(state).zip(gradient) {
-                    let g = gradient * factor + *value * decay;
-                    *mean = *mean * beta1 + g * other1;
-                    *square = *square * beta2 + g * g * other2;
-                    *value = *value - *mean / (square.sqrt() / deviation + epsilon) * rate;
+                    [*value, *mean, *square] = numbers.moved([*value, *mean, *square], gradient);
                 }
             });
         });
+    }
+}
+
+/// [`adam_update`] of all of some values, mean and square, whose new ones are written elsewhere: on the calling thread.
+///
+/// # Panics
+/// If the slices are not of one length.
+pub fn adam_update_to<R: Real>(
+    kernel: Kernel,
+    step: &AdamStep,
+    [values, mean, square]: [&[R]; 3],
+    gradient: &[R],
+    [new_values, new_mean, new_square]: [&mut [R]; 3],
+) {
+    let length = values.len();
+    for other in
+        [mean.len(), square.len(), gradient.len(), new_values.len(), new_mean.len(), new_square.len()]
+    {
+        assert_eq!(other, length, "slices of one length");
+    }
+    let numbers = Numbers::new(step);
+    vectorized!(kernel, {
+        let old = values.iter().zip(mean).zip(square).zip(gradient);
+        let new = new_values.iter_mut().zip(new_mean).zip(new_square);
+        for ((((&value, &mean), &square), &gradient), ((to, to_mean), to_square)) in old.zip(new) {
+            [*to, *to_mean, *to_square] = numbers.moved([value, mean, square], gradient);
+        }
+    });
+}
+
+/// What an update multiplies by.
+#[derive(Debug, Clone, Copy)]
+struct Numbers<R> {
+    factor: R,
+    decay: R,
+    beta1: R,
+    other1: R,
+    beta2: R,
+    other2: R,
+    rate: R,
+    deviation: R,
+    epsilon: R,
+}
+
+impl<R: Real> Numbers<R> {
+    fn new(step: &AdamStep) -> Self {
+        let number = |value: f64| R::from_f64(value);
+        let correction = |beta: f64| 1.0 - beta.powf(step.step as f64);
+        Self {
+            factor: number(step.gradient_factor),
+            decay: number(step.weight_decay),
+            beta1: number(step.beta1),
+            other1: number(1.0 - step.beta1),
+            beta2: number(step.beta2),
+            other2: number(1.0 - step.beta2),
+            rate: number(step.rate / correction(step.beta1)),
+            deviation: number(correction(step.beta2).sqrt()),
+            epsilon: number(step.epsilon),
+        }
+    }
+
+    /// A value, its mean and its square after the update.
+    #[inline(always)]
+    fn moved(&self, [value, mean, square]: [R; 3], gradient: R) -> [R; 3] {
+        let g = gradient * self.factor + value * self.decay;
+        let mean = mean * self.beta1 + g * self.other1;
+        let square = square * self.beta2 + g * g * self.other2;
+        [value - mean / (square.sqrt() / self.deviation + self.epsilon) * self.rate, mean, square]
     }
 }
 
@@ -80,13 +139,18 @@ pub fn gradient_norm<R: Real>(pool: &Pool, kernel: Kernel, gradient: &[R], parti
     partials.resize(gradient.len().div_ceil(CHUNK), 0.0);
     pool.for_each_mut(partials, |index, partial, _| {
         let chunk = &gradient[index * CHUNK..gradient.len().min((index + 1) * CHUNK)];
-        *partial = vectorized!(kernel, sum_of_squares(chunk));
+        *partial = sum_of_squares(kernel, chunk);
     });
     partials.iter().sum::<f64>().sqrt()
 }
 
+/// Sum of the squares, in `f64` and in a fixed order, on the calling thread.
+pub fn sum_of_squares<R: Real>(kernel: Kernel, values: &[R]) -> f64 {
+    vectorized!(kernel, squares(values))
+}
+
 #[inline(always)]
-fn sum_of_squares<R: Real>(values: &[R]) -> f64 {
+fn squares<R: Real>(values: &[R]) -> f64 {
     let mut sums = [0.0; LANES];
     let mut rows = values.chunks_exact(LANES);
     for row in &mut rows {
@@ -101,6 +165,21 @@ fn sum_of_squares<R: Real>(values: &[R]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn elsewhere_or_in_place_it_is_the_same() {
+        let count = 37;
+        let old = [numbers(count, 1), numbers(count, 2), numbers(count, 3).iter().map(|x| x * x).collect()];
+        let gradient = numbers(count, 4);
+        let mut new = old.each_ref().map(|values| vec![0.0; values.len()]);
+        let from = old.each_ref().map(Vec::as_slice);
+        adam_update_to(Kernel::best(), &STEP, from, &gradient, new.each_mut().map(Vec::as_mut_slice));
+        let mut in_place = old;
+        let pool = Pool::new(1).unwrap();
+        let state = in_place.each_mut().map(Vec::as_mut_slice);
+        adam_update(&pool, Kernel::best(), &STEP, state, &gradient, &[0..count]);
+        assert_eq!(new, in_place);
+    }
 
     fn numbers(count: usize, seed: usize) -> Vec<f64> {
         (0..count).map(|i| (((i * 37 + seed * 101) % 211) as f64 - 105.0) / 50.0).collect()

@@ -156,7 +156,10 @@ impl<S: Stored> CpuNetwork<S> {
     /// [`CpuError::Length`].
     pub fn set_parameters(&mut self, parameters: &[S::Real]) -> Result<(), CpuError> {
         check_length("parameters", parameters.len(), self.network.parameter_len())?;
-        self.parameters.copy_from_slice(parameters);
+        let pool = self.workers.pool();
+        pool.for_each_chunk(&mut self.parameters, COPIED, |index, to, _| {
+            to.copy_from_slice(&parameters[index * COPIED..][..to.len()]);
+        });
         let [forward, backward] = &mut self.packed;
         for filter in self.layers.iter().flat_map(Layer::filters) {
             filter.pack(&self.workers, self.gemm, parameters, [forward, backward], &mut self.unpacked);

@@ -9,6 +9,11 @@
 // Arguments come by value from JavaScript.
 #![allow(clippy::needless_pass_by_value)]
 
+/// Methods whose loss runs on candle make and drop tensors of many megabytes in every update. The system's allocator
+/// gives such memory back at once, and each page of it costs a fault when it is asked for again.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 pub mod about;
 mod callback;
 pub mod dataset;

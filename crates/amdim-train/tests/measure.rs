@@ -23,7 +23,7 @@ fn measure_request(changes: &[(&str, Value)]) -> MeasureRequest {
     let mut json = json!({
         "augment": augment_json(), "measures": ALL, "recallAt": [1, 5],
         "clustering": { "clusters": null, "restarts": 2, "maxIterations": 50 },
-        "batchSize": 8, "threads": 2, "seed": 1, "onBadImage": "error", "maxPictures": null,
+        "jacobianPictures": 2, "batchSize": 8, "threads": 2, "seed": 1, "onBadImage": "error", "maxPictures": null,
     });
     for (pointer, value) in changes {
         *json.pointer_mut(pointer).unwrap() = value.clone();

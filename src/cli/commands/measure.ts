@@ -102,6 +102,7 @@ const COLUMNS: [string, (report: MeasureReport) => string | undefined][] = [
   ['decay', ({ spectrum }) => spectrum && (spectrum.decay?.toFixed(2) ?? '-')],
   ['alignment', ({ alignment }) => alignment?.toFixed(3)],
   ['uniformity', ({ uniformity }) => uniformity?.toFixed(3)],
+  ['condition', ({ jacobian }) => jacobian?.conditionNumber.toPrecision(3)],
   ['mAP', ({ retrieval }) => retrieval && percent(retrieval.meanAveragePrecision)],
   [
     'recall',

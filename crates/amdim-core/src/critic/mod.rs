@@ -17,6 +17,7 @@ use crate::{Error, Result};
 pub use bilinear::Bilinear;
 pub use concatenated::Concatenated;
 pub use dot::Dot;
+pub(crate) use dot::DotsOfLeaves;
 pub use separable::Separable;
 
 /// A critic by its name.

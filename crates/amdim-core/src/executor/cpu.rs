@@ -211,15 +211,16 @@ impl<S: Stored<Real: Element>> Slot<S> {
             let engine =
                 shared.engine.as_mut().ok_or_else(|| Error::internal("backward before a forward pass"))?;
             let mut gradient = vec![S::Real::default(); engine.network().parameter_len()];
-            let flat: Vec<Vec<S::Real>> =
-                output_gradients.iter().map(|g| Ok(g.flatten_all()?.to_vec1()?)).collect::<Result<_>>()?;
-            let flat: Vec<&[S::Real]> = flat.iter().map(Vec::as_slice).collect();
-            engine.backward(self.index, &flat, &mut gradient)?;
+            with_all_slices(output_gradients, |flat| {
+                Ok(engine.backward(self.index, flat, &mut gradient)?)
+            })?;
             Ok(gradient)
         };
         let result = run();
         drop(shared); // the slot's drop takes the lock
-        Ok(Tensor::new(result?, &Device::Cpu)?)
+        let gradient = result?;
+        let length = gradient.len();
+        Ok(Tensor::from_vec(gradient, length, &Device::Cpu)?)
     }
 }
 
@@ -230,19 +231,44 @@ fn batch_of(network: &Network, images: &Tensor) -> Result<usize> {
     Ok(batch)
 }
 
+/// [`with_slice`] of several tensors.
+pub(crate) fn with_all_slices<T: Element, R>(
+    tensors: &[Tensor],
+    use_values: impl FnOnce(&[&[T]]) -> Result<R>,
+) -> Result<R> {
+    let contiguous = tensors.iter().map(Tensor::contiguous).collect::<candle_core::Result<Vec<_>>>()?;
+    let opened: Vec<_> = contiguous.iter().map(Tensor::storage_and_layout).collect();
+    let slices = opened.iter().zip(&contiguous).map(|((storage, layout), tensor)| {
+        let start = layout.start_offset();
+        Ok(&values_of::<T>(storage)?[start..start + tensor.elem_count()])
+    });
+    use_values(&slices.collect::<Result<Vec<_>>>()?)
+}
+
+/// [`with_slice`] of a known number of tensors.
+pub(crate) fn with_slices<T: Element, R, const N: usize>(
+    tensors: [&Tensor; N],
+    use_values: impl FnOnce([&[T]; N]) -> Result<R>,
+) -> Result<R> {
+    with_all_slices(&tensors.map(Clone::clone), |slices| {
+        use_values(slices.try_into().map_err(|_| Error::internal("another number of tensors"))?)
+    })
+}
+
+/// The values of a tensor's storage.
+fn values_of<T: Element>(storage: &Storage) -> Result<&[T]> {
+    let Storage::Cpu(storage) = storage else {
+        return Err(Error::internal("the cpu executor got a tensor of another device"));
+    };
+    T::slice(storage).ok_or_else(|| Error::internal("the cpu executor got a tensor of another element type"))
+}
+
 /// Lends the values of a tensor on the processor without a copy where they are contiguous.
 pub(crate) fn with_slice<T: Element, R>(
     tensor: &Tensor,
     use_values: impl FnOnce(&[T]) -> Result<R>,
 ) -> Result<R> {
-    let contiguous = tensor.contiguous()?;
-    let (storage, layout) = contiguous.storage_and_layout();
-    let Storage::Cpu(storage) = &*storage else {
-        return Err(Error::internal("the cpu executor got a tensor of another device"));
-    };
-    let values = T::slice(storage)
-        .ok_or_else(|| Error::internal("the cpu executor got a tensor of another element type"))?;
-    use_values(&values[layout.start_offset()..layout.start_offset() + contiguous.elem_count()])
+    with_slices([tensor], |[values]| use_values(values))
 }
 
 impl From<CpuError> for Error {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::own::{self, Own};
 use super::{Batch, Carried, Method, Outcome, Start, View};
-use crate::critic::{Critic, CriticKind, Dot};
+use crate::critic::{Critic, CriticKind, Dot, DotsOfLeaves};
 use crate::encoder::Features;
 use crate::estimator::{Bound, Compat, Scores};
 use crate::model::Model;
@@ -252,7 +252,7 @@ impl Method for Dim {
     fn compute(&mut self, model: &mut Model, batch: &Batch<'_>, state: &Carried) -> Result<Outcome> {
         let view = View::open(model, batch.views[0], batch.chunk_size)?;
         let features = &view.taped;
-        let (mut loss, mut groups) = (Loss::default(), vec![]);
+        let (mut loss, mut groups, mut dots) = (Loss::default(), vec![], None);
         let others = self.config.negatives.unwrap_or(features.batch().saturating_sub(1));
         let DimConfig { global_weight, local_weight, prior_weight, coordinate_weight, .. } = self.config;
         if global_weight > 0.0 {
@@ -262,8 +262,8 @@ impl Method for Dim {
         }
         if local_weight > 0.0 {
             let scores = if self.config.critic == CriticKind::Dot {
-                let vectors = features.head(GLOBAL)?.squeeze(1)?;
-                self.critic.scores(&[], &vectors, features.head(LOCAL)?, others)?
+                let products = DotsOfLeaves::new(features.head(GLOBAL)?, features.head(LOCAL)?)?;
+                dots.insert(products).scores(others)?
             } else {
                 let own = Own::open(CRITIC, self.critic.parameters(), state)?;
                 let scores =
@@ -285,7 +285,10 @@ impl Method for Dim {
             groups.push(own);
         }
         let (moves, report) = loss.finish()?;
-        let gradients = moves.backward()?;
+        let mut gradients = moves.backward()?;
+        if let Some(dots) = dots {
+            dots.carry(&mut gradients)?;
+        }
         let learnt_gradients = groups.iter().map(|own| own.gradient(&gradients)).collect::<Result<_>>()?;
         let features = vec![view.features(model)?];
         let gradient = view.backward(model, &gradients)?;

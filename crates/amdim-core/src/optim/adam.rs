@@ -1,15 +1,19 @@
 //! Adam over one flat parameter vector.
 
-use std::slice;
+use std::{iter, slice};
 
-use amdim_cpu::adam::{AdamStep, adam_update};
-use amdim_kernels::{Kernel, Pool};
+use amdim_cpu::adam::{AdamStep, adam_update_to, sum_of_squares};
+use amdim_kernels::Kernel;
 use candle_core::{DType, Device, Tensor};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::executor::{Element, with_slice};
+use crate::executor::{Element, with_slice, with_slices};
 use crate::parameters::Used;
 use crate::{Error, Result, tensors};
+
+/// Values that a thread updates at a time.
+const CHUNK: usize = 1 << 14;
 
 /// Settings of [`Adam`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -135,7 +139,8 @@ impl Adam {
         Ok((values - moves)?)
     }
 
-    /// On processors in one pass over memory, where tensors take a dozen.
+    /// On processors in one pass over memory, where tensors take a dozen; on the threads of the rayon pool that it is
+    /// called in.
     fn update_slices<T: Element>(
         &mut self,
         values: &Tensor,
@@ -143,17 +148,39 @@ impl Adam {
         used: Option<&Used>,
         step: &AdamStep,
     ) -> Result<Tensor> {
-        // Copies: a checkpoint that is being written may hold the old ones.
-        let [mut moved, mut mean, mut square] =
-            [values.to_vec1::<T>()?, self.mean.to_vec1::<T>()?, self.square.to_vec1::<T>()?];
-        let length = moved.len();
+        let length = values.elem_count();
+        // Not in place: a checkpoint that is being written may hold the old ones.
+        let mut new = [0; 3].map(|_| vec![T::default(); length]);
         let all = 0..length;
         let ranges = used.map_or(slice::from_ref(&all), |used| &used.ranges);
-        let (pool, kernel) = (Pool::new(1)?, Kernel::selected()?);
-        with_slice(gradient, |gradient: &[T]| {
-            adam_update(&pool, kernel, step, [&mut moved, &mut mean, &mut square], gradient, ranges);
+        let kernel = Kernel::selected()?;
+        with_slices([values, &self.mean, &self.square, gradient], |[values, mean, square, gradient]| {
+            let [new_values, new_mean, new_square] = &mut new;
+            let chunks = new_values.par_chunks_mut(CHUNK).zip(new_mean.par_chunks_mut(CHUNK));
+            let chunks = chunks.zip(new_square.par_chunks_mut(CHUNK)).enumerate();
+            chunks.for_each(|(index, ((new_values, new_mean), new_square))| {
+                let at = index * CHUNK..index * CHUNK + new_values.len();
+                let used = ranges.iter().map(|used| used.start.max(at.start)..used.end.min(at.end));
+                let mut end = at.start;
+                // What lies before a used stretch, and behind the last one, stays.
+                for stretch in used.filter(|used| !used.is_empty()).chain(iter::once(at.end..at.end)) {
+                    for (old, new) in
+                        [(values, &mut *new_values), (mean, &mut *new_mean), (square, &mut *new_square)]
+                    {
+                        new[end - at.start..stretch.start - at.start]
+                            .copy_from_slice(&old[end..stretch.start]);
+                    }
+                    let place = stretch.start - at.start..stretch.end - at.start;
+                    let old = [values, mean, square].map(|old| &old[stretch.clone()]);
+                    let new = [&mut *new_values, &mut *new_mean, &mut *new_square]
+                        .map(|new| &mut new[place.clone()]);
+                    adam_update_to(kernel, step, old, &gradient[stretch.clone()], new);
+                    end = stretch.end;
+                }
+            });
             Ok(())
         })?;
+        let [moved, mean, square] = new;
         self.mean = Tensor::from_vec(mean, length, &Device::Cpu)?;
         self.square = Tensor::from_vec(square, length, &Device::Cpu)?;
         Ok(Tensor::from_vec(moved, length, &Device::Cpu)?)
@@ -162,7 +189,20 @@ impl Adam {
 
 /// Euclidean norm of a flat gradient.
 pub fn norm(gradient: &Tensor) -> Result<f64> {
-    Ok(tensors::to_scalar(&gradient.sqr()?.sum_all()?)?.sqrt())
+    match (gradient.device(), gradient.dtype()) {
+        (Device::Cpu, DType::F32) => norm_of_slice::<f32>(gradient),
+        (Device::Cpu, DType::F64) => norm_of_slice::<f64>(gradient),
+        _ => Ok(tensors::to_scalar(&gradient.sqr()?.sum_all()?)?.sqrt()),
+    }
+}
+
+/// On processors, without a second tensor; the order of the sum does not depend on the number of threads.
+fn norm_of_slice<T: Element>(gradient: &Tensor) -> Result<f64> {
+    let kernel = Kernel::selected()?;
+    with_slice(gradient, |gradient: &[T]| {
+        let partials = gradient.par_chunks(CHUNK).map(|chunk| sum_of_squares(kernel, chunk));
+        Ok(partials.collect::<Vec<f64>>().iter().sum::<f64>().sqrt())
+    })
 }
 
 /// What a gradient of this norm is multiplied by, so that it is no longer than `limit`.

@@ -19,6 +19,8 @@ pub struct MeasureRequest {
     pub recall_at: Vec<usize>,
     /// How clusters are found.
     pub clustering: Clustering,
+    /// Pictures at which the Jacobian is taken, at least 1.
+    pub jacobian_pictures: usize,
     /// Pictures encoded at once, at least 1.
     pub batch_size: usize,
     /// Threads of the computation, at least 1.
@@ -55,6 +57,8 @@ pub enum Measure {
     Alignment,
     /// Potential of all pairs.
     Uniformity,
+    /// Singular values of the encoder's Jacobian.
+    Jacobian,
     /// Search for the class; needs labels.
     Retrieval,
     /// Clusters against classes; needs labels.
@@ -68,6 +72,7 @@ impl MeasureRequest {
         if self.measures.is_empty() {
             return Err(RunError::argument("measures", "at least one", "none"));
         }
+        at_least_one("jacobianPictures", self.jacobian_pictures)?;
         at_least_one("batchSize", self.batch_size)?;
         at_least_one("threads", self.threads)?;
         match self.max_pictures {

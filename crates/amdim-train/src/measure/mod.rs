@@ -1,5 +1,6 @@
 //! What features are like: measures without labels, and with labels but without a head.
 
+mod jacobian;
 mod report;
 
 use std::collections::BTreeMap;
@@ -21,12 +22,14 @@ use crate::config::{Measure, MeasureRequest};
 use crate::embed::some_indices;
 use crate::evaluate::{EvaluateEvent, check_input};
 use crate::event::Skipped;
-use crate::features::{Encoded, Pictures, Reader, encode};
+use crate::features::{Encoded, Pictures, Reader, each_batch, encode};
 use crate::labels::LabelMap;
 use crate::place::on_threads;
 use crate::{Result, RunError};
 
-pub use report::{ClusteringReport, MeasureResult, RecallReport, RetrievalReport, SpectrumReport};
+pub use report::{
+    ClusteringReport, JacobianReport, MeasureResult, RecallReport, RetrievalReport, SpectrumReport,
+};
 
 /// Measures the features of the pictures of one data set; without a model those are the normalised pixels.
 ///
@@ -101,6 +104,10 @@ impl Measuring<'_> {
         }
         if request.has(Measure::Alignment) {
             result.alignment = Some(self.timed("alignment", |run, _| run.align(&encoded.indices))?);
+        }
+        if request.has(Measure::Jacobian) {
+            let chosen: Vec<u32> = encoded.indices.iter().copied().take(request.jacobian_pictures).collect();
+            result.jacobian = Some(self.timed("jacobian", |run, stop| run.jacobian(&chosen, stop))?);
         }
         if request.needs_labels() {
             let kept = kept_labels(&labels, &encoded);
@@ -186,6 +193,25 @@ impl Measuring<'_> {
         let mut progress = |done| events(&EvaluateEvent { stage, done, total });
         let reader = Reader::of(self.model.as_deref_mut(), Scale::GLOBAL.into());
         encode(reader, &pictures, &mut progress, self.cancel)
+    }
+
+    fn jacobian(&mut self, indices: &[u32], stop: Stop<'_>) -> Result<JacobianReport> {
+        let request = self.request;
+        let Some(model) = self.model.as_deref() else { return Err(jacobian::needs_model()) };
+        let pictures = Pictures {
+            dataset: self.dataset.as_ref(),
+            indices,
+            augment: &request.augment,
+            batch: indices.len(),
+            threads: request.threads,
+            on_bad_image: request.on_bad_image.into(),
+        };
+        let mut pixels = vec![];
+        each_batch(&pictures, self.cancel, |batch, _| {
+            pixels.extend(batch.pixels);
+            Ok(())
+        })?;
+        jacobian::jacobian(model, &pixels, stop, self.cancel)
     }
 
     /// Mean squared distance of two training views of the pictures.

@@ -23,6 +23,9 @@ pub struct MeasureResult {
     /// See [`amdim_eval::uniformity`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uniformity: Option<f64>,
+    /// How the encoder's vector follows its picture.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jacobian: Option<JacobianReport>,
     /// See [`amdim_eval::Retrieval`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retrieval: Option<RetrievalReport>,
@@ -37,6 +40,18 @@ pub struct MeasureResult {
     pub seconds: BTreeMap<&'static str, f64>,
     /// Pictures that were left out.
     pub skipped: Vec<Skipped>,
+}
+
+/// The Jacobian of the encoder's vector by the normalised pixels; geometric means over some pictures.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JacobianReport {
+    /// Largest over smallest singular value; at most 6.7e7, where rounding begins.
+    pub condition_number: f64,
+    /// Singular values, the largest first.
+    pub singular_values: Vec<f64>,
+    /// Pictures at which it was taken.
+    pub pictures: usize,
 }
 
 /// The spectrum of the covariance.
