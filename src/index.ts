@@ -117,6 +117,7 @@ export {
 } from './evaluate/select.js'
 export { EXPERIMENTS, type ExperimentName } from './experiment/catalogue.js'
 export type {
+  Axes,
   Curve,
   DataName,
   DryRunResult,
@@ -153,7 +154,13 @@ export {
   estimateMutualInformation,
   type MutualInformationEstimate,
 } from './information/estimate.js'
-export { type GanOptions, type GanOutcome, type GanProgress, trainGan } from './information/gan.js'
+export {
+  type GanOptions,
+  type GanOutcome,
+  type GanProgress,
+  type MadeSamples,
+  trainGan,
+} from './information/gan.js'
 export {
   AmdimModel,
   type ClassifyOptions,

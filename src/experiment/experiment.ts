@@ -22,6 +22,14 @@ export interface Measure {
   readonly digits?: number
 }
 
+/** What the axes of a plane are. */
+export interface Axes {
+  /** What lies across. */
+  readonly x: string
+  /** What lies up. */
+  readonly y: string
+}
+
 /** A path through the plane of an experiment, of points in the order of the run. */
 export interface Curve {
   /** What it is of. */
@@ -110,7 +118,7 @@ export interface Experiment {
   /** What is measured, in the order of the table's columns; the first is drawn first. */
   readonly measures: readonly Measure[]
   /** Axes of the plane that the curves of its rows are drawn in, in place of the measures. */
-  readonly plane?: { readonly x: string; readonly y: string }
+  readonly plane?: Axes
   /** Its rows at a scale. */
   rows(scale: ExperimentScale): Promise<readonly Row[]>
 }

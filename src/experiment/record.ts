@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { AmdimError } from '../errors.js'
 import { writeFileWhole } from '../write-file.js'
-import type { Experiment, ExperimentScale, Measure, Row, RowResult } from './experiment.js'
+import type { Axes, Experiment, ExperimentScale, Measure, Row, RowResult } from './experiment.js'
 
 /** A row's result under one seed. */
 export interface SeedResult extends RowResult {
@@ -63,7 +63,7 @@ export interface ExperimentRecord {
   /** What is measured. */
   measures: readonly Measure[]
   /** Axes of the plane of its curves, where it has such. */
-  plane?: Experiment['plane']
+  plane?: Axes
   /** Rows with results, in the experiment's order. */
   rows: RowRecord[]
 }

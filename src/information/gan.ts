@@ -24,10 +24,18 @@ export interface GanProgress {
   information: number
 }
 
+/** Samples that a generator made. */
+export interface MadeSamples {
+  /** Row-major values. */
+  data: Float32Array
+  /** `[made, dimensions]` */
+  shape: [count: number, dimensions: number]
+}
+
 /** What {@link trainGan} comes to. */
 export interface GanOutcome {
   /** What the generator makes, `[made, dimensions]`. */
-  samples: { data: Float32Array; shape: [count: number, dimensions: number] }
+  samples: MadeSamples
   /** The last report. */
   last: GanProgress
 }

@@ -164,6 +164,8 @@ fn squares<R: Real>(values: &[R]) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::slice;
+
     use super::*;
 
     #[test]
@@ -177,7 +179,7 @@ mod tests {
         let mut in_place = old;
         let pool = Pool::new(1).unwrap();
         let state = in_place.each_mut().map(Vec::as_mut_slice);
-        adam_update(&pool, Kernel::best(), &STEP, state, &gradient, &[0..count]);
+        adam_update(&pool, Kernel::best(), &STEP, state, &gradient, slice::from_ref(&(0..count)));
         assert_eq!(new, in_place);
     }
 

@@ -471,7 +471,7 @@ mod tests {
     #[test]
     fn negatives_that_depend_on_the_sample_lift_the_estimate_above_the_truth() {
         let mut stream = Stream::new(3, Purpose::Negatives, 6);
-        let mut side = |i: usize| (if i % 2 == 0 { 1.0 } else { -1.0 } + stream.normal()) as f32;
+        let mut side = |i: usize| (if i.is_multiple_of(2) { 1.0 } else { -1.0 } + stream.normal()) as f32;
         let data = [0, 1].map(|_| (0..6000).map(&mut side).collect::<Vec<f32>>());
         // I(X; Y) is at most I(X; sign), which a sum over a fine grid finds.
         let density = |x: f64, sign: f64| (-0.5 * (x - sign).powi(2)).exp() / std::f64::consts::TAU.sqrt();
