@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { informationOfSigns } from '../../src/experiment/limits.js'
+import { informationOfSigns } from '../../src/experiment/negatives-row.js'
 import { normals } from '../../src/experiment/normals.js'
 import { dryRunExperiment } from '../../src/index.js'
 import { knnMutualInformation } from '../../src/information/index.js'

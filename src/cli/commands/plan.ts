@@ -117,7 +117,7 @@ function describe(found: RunPlan): string[] {
       `${found.threads} threads`,
     `calibrated  in ${duration(calibration.seconds)}, on batches of ${calibration.batchSizes.join(' and ')}`,
     ...(memory === null
-      ? ['memory      not known for the executor candle']
+      ? ['memory      not known: the step, or its loss, runs on candle']
       : [
           `memory      ${bytes(memory.total)} at its peak, the data set not counted`,
           '',
