@@ -57,6 +57,18 @@ pub struct MixtureShape {
 }
 
 impl ModelConfig {
+    /// The encoder, with no classifiers and nothing added.
+    pub fn encoder_alone(encoder: EncoderConfig) -> Self {
+        Self {
+            encoder,
+            classifiers: ClassifierConfig { enabled: false, ..ClassifierConfig::default() },
+            classes: 0,
+            mixture: None,
+            infomax: None,
+            bottleneck: false,
+        }
+    }
+
     /// The whole network: the encoder, then what is added to it, whose outputs and parameters come behind the
     /// encoder's. So those of the encoder are drawn alike with and without additions.
     ///
@@ -125,6 +137,11 @@ impl Placement {
             precision: Precision::F32,
             threads,
         }
+    }
+
+    /// f64 on the processor, for checks.
+    pub fn exact(executor: ExecutorKind, threads: usize) -> Self {
+        Self { dtype: DType::F64, executor, ..Self::cpu(threads) }
     }
 
     /// Whether the encoder runs on the `cpu` executor.

@@ -9,7 +9,6 @@ use amdim_core::encoder::{
     Activation, AmdimEncoder, EncoderConfig, MlpEncoder, ResNetDepth, ResNetEncoder, Scale,
 };
 use amdim_core::model::{Model, ModelConfig, Placement};
-use amdim_core::nn::ClassifierConfig;
 use amdim_core::tensors;
 use amdim_files::FilesError;
 use amdim_files::onnx::proto::{self, Length};
@@ -37,20 +36,7 @@ fn encoder(encoder_size: usize, batch_norm: bool) -> Model {
 
 /// A model whose every tensor has values of its own, those that start at zero or one included.
 fn model(encoder: EncoderConfig) -> Model {
-    let classifiers = ClassifierConfig {
-        enabled: false,
-        hidden_units: 4,
-        dropout: 0.0,
-        logit_clip: 10.0,
-        logit_penalty: 0.0,
-        ..ClassifierConfig::default()
-    };
-    let mut model = Model::new(
-        ModelConfig { encoder, classifiers, classes: 0, mixture: None, infomax: None, bottleneck: false },
-        1,
-        Placement::cpu(1),
-    )
-    .unwrap();
+    let mut model = Model::new(ModelConfig::encoder_alone(encoder), 1, Placement::cpu(1)).unwrap();
     let wave = |len: usize, from: f32, scale: f32| -> Vec<f32> {
         (0..len).map(|i| from + scale * (i as f32 * 0.7).sin()).collect()
     };

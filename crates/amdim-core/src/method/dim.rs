@@ -383,9 +383,8 @@ mod tests {
 
     use super::*;
     use crate::encoder::{AmdimEncoder, EncoderConfig, InfomaxEncoder};
-    use crate::executor::{ExecutorKind, Precision};
+    use crate::executor::ExecutorKind;
     use crate::model::{ModelConfig, Placement};
-    use crate::nn::ClassifierConfig;
 
     const BATCH: usize = 4;
 
@@ -419,30 +418,8 @@ mod tests {
     }
 
     fn model(encoder: EncoderConfig, config: &DimConfig, executor: ExecutorKind) -> Model {
-        let classifiers = ClassifierConfig {
-            enabled: false,
-            hidden_units: 1,
-            dropout: 0.0,
-            logit_clip: 1.0,
-            logit_penalty: 0.0,
-            ..ClassifierConfig::default()
-        };
-        let config = ModelConfig {
-            encoder,
-            classifiers,
-            classes: 0,
-            mixture: None,
-            infomax: Some(config.heads()),
-            bottleneck: false,
-        };
-        let placement = Placement {
-            device: Device::Cpu,
-            dtype: DType::F64,
-            executor,
-            precision: Precision::F32,
-            threads: 1,
-        };
-        Model::new(config, 3, placement).unwrap()
+        let config = ModelConfig { infomax: Some(config.heads()), ..ModelConfig::encoder_alone(encoder) };
+        Model::new(config, 3, Placement::exact(executor, 1)).unwrap()
     }
 
     fn images(model: &Model) -> Tensor {

@@ -216,13 +216,12 @@ fn unit(rows: &Tensor) -> Result<Tensor> {
 
 #[cfg(test)]
 mod tests {
-    use candle_core::{DType, Device};
+    use candle_core::Device;
 
     use super::*;
     use crate::encoder::{AmdimEncoder, ResNetDepth, ResNetEncoder};
-    use crate::executor::{ExecutorKind, Precision};
+    use crate::executor::ExecutorKind;
     use crate::model::{ModelConfig, Placement};
-    use crate::nn::ClassifierConfig;
 
     const BATCH: usize = 5;
 
@@ -248,24 +247,8 @@ mod tests {
             }
             .into()
         };
-        let classifiers = ClassifierConfig {
-            enabled: false,
-            hidden_units: 1,
-            dropout: 0.0,
-            logit_clip: 1.0,
-            logit_penalty: 0.0,
-            ..ClassifierConfig::default()
-        };
-        let config =
-            ModelConfig { encoder, classifiers, classes: 0, mixture: None, infomax: None, bottleneck: false };
-        let placement = Placement {
-            device: Device::Cpu,
-            dtype: DType::F64,
-            executor: ExecutorKind::Cpu,
-            precision: Precision::F32,
-            threads: 1,
-        };
-        let mut model = Model::new(config, 3, placement).unwrap();
+        let config = ModelConfig::encoder_alone(encoder);
+        let mut model = Model::new(config, 3, Placement::exact(ExecutorKind::Cpu, 1)).unwrap();
         // Second convolutions start at zero, behind which gradients would hide.
         let mut stream = Stream::new(5, Purpose::Queue, 98);
         let noise: Vec<f64> = (0..model.parameters.elem_count()).map(|_| 0.3 * stream.normal()).collect();

@@ -152,13 +152,12 @@ fn top1(scores: &Scores) -> Result<f64> {
 
 #[cfg(test)]
 mod tests {
-    use candle_core::{DType, Device};
+    use candle_core::Device;
 
     use super::*;
     use crate::encoder::{Activation, MlpEncoder};
-    use crate::executor::{ExecutorKind, Precision};
+    use crate::executor::ExecutorKind;
     use crate::model::{ModelConfig, Placement};
-    use crate::nn::ClassifierConfig;
 
     const BATCH: usize = 5;
 
@@ -171,23 +170,8 @@ mod tests {
             embedding_dim: 3,
             activation: Activation::Tanh,
         };
-        let classifiers = ClassifierConfig { enabled: false, ..ClassifierConfig::default() };
-        let config = ModelConfig {
-            encoder: encoder.into(),
-            classifiers,
-            classes: 0,
-            mixture: None,
-            infomax: None,
-            bottleneck: false,
-        };
-        let placement = Placement {
-            device: Device::Cpu,
-            dtype: DType::F64,
-            executor: ExecutorKind::Cpu,
-            precision: Precision::F32,
-            threads: 1,
-        };
-        Model::new(config, 3, placement).unwrap()
+        let config = ModelConfig::encoder_alone(encoder.into());
+        Model::new(config, 3, Placement::exact(ExecutorKind::Cpu, 1)).unwrap()
     }
 
     fn images(index: u64) -> Tensor {

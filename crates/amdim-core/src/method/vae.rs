@@ -113,30 +113,20 @@ impl Method for Vae {
 
 #[cfg(test)]
 mod tests {
-    use candle_core::{DType, Device, Tensor};
+    use candle_core::{Device, Tensor};
 
     use super::*;
     use crate::encoder::InfomaxEncoder;
-    use crate::executor::{ExecutorKind, Precision};
+    use crate::executor::ExecutorKind;
     use crate::model::{ModelConfig, Placement};
-    use crate::nn::ClassifierConfig;
 
     const BATCH: usize = 4;
 
     fn model(bottleneck: bool, executor: ExecutorKind) -> Model {
         let encoder =
             InfomaxEncoder { encoder_size: 28, input_channels: 1, base_width: 2, embedding_dim: 3 }.into();
-        let classifiers = ClassifierConfig { enabled: false, ..ClassifierConfig::default() };
-        let config =
-            ModelConfig { encoder, classifiers, classes: 0, mixture: None, infomax: None, bottleneck };
-        let placement = Placement {
-            device: Device::Cpu,
-            dtype: DType::F64,
-            executor,
-            precision: Precision::F32,
-            threads: 1,
-        };
-        Model::new(config, 3, placement).unwrap()
+        let config = ModelConfig { bottleneck, ..ModelConfig::encoder_alone(encoder) };
+        Model::new(config, 3, Placement::exact(executor, 1)).unwrap()
     }
 
     fn images() -> Tensor {

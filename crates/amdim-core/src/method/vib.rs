@@ -133,11 +133,11 @@ impl Vib {
 
 #[cfg(test)]
 mod tests {
-    use candle_core::{DType, Device};
+    use candle_core::Device;
 
     use super::*;
     use crate::encoder::{Activation, AmdimEncoder, EncoderConfig, InfomaxEncoder, MlpEncoder};
-    use crate::executor::{ExecutorKind, Precision};
+    use crate::executor::ExecutorKind;
     use crate::model::{ModelConfig, Placement};
     use crate::nn::ClassifierConfig;
 
@@ -160,15 +160,8 @@ mod tests {
         let classifiers =
             ClassifierConfig { hidden_units: 2, label_smoothing: 0.1, ..ClassifierConfig::default() };
         let config =
-            ModelConfig { encoder, classifiers, classes: 3, mixture: None, infomax: None, bottleneck };
-        let placement = Placement {
-            device: Device::Cpu,
-            dtype: DType::F64,
-            executor,
-            precision: Precision::F32,
-            threads: 1,
-        };
-        Model::new(config, 3, placement).unwrap()
+            ModelConfig { classifiers, classes: 3, bottleneck, ..ModelConfig::encoder_alone(encoder) };
+        Model::new(config, 3, Placement::exact(executor, 1)).unwrap()
     }
 
     fn compute(config: &VibConfig, model: &mut Model) -> Outcome {

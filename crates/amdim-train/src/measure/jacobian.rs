@@ -2,10 +2,10 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use amdim_core::executor::{ExecutorKind, Precision};
+use amdim_core::executor::ExecutorKind;
 use amdim_core::model::{Model, Placement};
 use amdim_eval::{Stop, singular_values};
-use candle_core::{DType, Device};
+use candle_core::Device;
 
 use super::report::JacobianReport;
 use crate::{Result, RunError};
@@ -26,13 +26,7 @@ pub(super) fn jacobian(
     stop: Stop<'_>,
     cancel: &AtomicBool,
 ) -> Result<JacobianReport> {
-    let placement = Placement {
-        device: Device::Cpu,
-        dtype: DType::F64,
-        executor: ExecutorKind::Cpu,
-        precision: Precision::F32,
-        threads: model.placement().threads,
-    };
+    let placement = Placement::exact(ExecutorKind::Cpu, model.placement().threads);
     let mut exact = Model::new(model.config().clone(), 0, placement)?;
     exact.load_encoder(&model.encoder_state()?)?;
     let inputs = exact.encoder().input.len();
@@ -100,7 +94,6 @@ pub(super) fn needs_model() -> RunError {
 mod tests {
     use amdim_core::encoder::{Activation, MlpEncoder};
     use amdim_core::model::ModelConfig;
-    use amdim_core::nn::ClassifierConfig;
     use amdim_core::tensors;
     use amdim_eval::never;
 
@@ -115,15 +108,7 @@ mod tests {
             embedding_dim: 3,
             activation: Activation::Tanh,
         };
-        let classifiers = ClassifierConfig { enabled: false, ..ClassifierConfig::default() };
-        let config = ModelConfig {
-            encoder: encoder.into(),
-            classifiers,
-            classes: 0,
-            mixture: None,
-            infomax: None,
-            bottleneck: false,
-        };
+        let config = ModelConfig::encoder_alone(encoder.into());
         Model::new(config, 3, Placement::cpu(2)).unwrap()
     }
 
