@@ -34,6 +34,11 @@ export const dim = group(
       'weight of prior matching: vectors, through a sigmoid, against the uniform distribution (gamma)',
       'dim-prior-weight',
     ),
+    gradientPenalty: field(
+      nonNegative().default(0),
+      "weight of the penalty on the slope of the prior's discriminator",
+      'dim-gradient-penalty',
+    ),
     coordinateWeight: field(
       nonNegative().default(0),
       'weight of the coordinate task: where in the picture a location lies',

@@ -126,6 +126,7 @@ fn so_does_one_of_any_method() {
         global_weight: 1.0,
         local_weight: 1.0,
         prior_weight: 0.1,
+        gradient_penalty: 1.0,
         coordinate_weight: 0.1,
         bound: Bound::InfoNce,
         critic: CriticKind::Bilinear,

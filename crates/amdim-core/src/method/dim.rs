@@ -49,6 +49,9 @@ pub struct DimConfig {
     pub local_weight: f64,
     /// Weight of prior matching (gamma), 0 or more.
     pub prior_weight: f64,
+    /// Weight of the penalty on the slope of the discriminator, 0 or more. Files of the time before this option mean 0.
+    #[serde(default)]
+    pub gradient_penalty: f64,
     /// Weight of the coordinate task, 0 or more.
     pub coordinate_weight: f64,
     /// What is maximised over pairs of vector and location.
@@ -69,6 +72,7 @@ impl Default for DimConfig {
             global_weight: 0.0,
             local_weight: 1.0,
             prior_weight: 0.1,
+            gradient_penalty: 0.0,
             coordinate_weight: 0.0,
             bound: Bound::Jsd,
             critic: CriticKind::Dot,
@@ -97,6 +101,10 @@ impl DimConfig {
         }
         if weights.iter().all(|(_, weight)| *weight == 0.0) {
             return Err(Error::argument("dim", "at least one weight above 0", "none"));
+        }
+        if !(self.gradient_penalty.is_finite() && self.gradient_penalty >= 0.0) {
+            let expected = "0 or a positive number";
+            return Err(Error::argument("dim.gradientPenalty", expected, self.gradient_penalty));
         }
         if !(1..=1 << 16).contains(&self.units) {
             return Err(Error::argument("dim.units", format!("1 to {}", 1 << 16), self.units));
@@ -218,8 +226,11 @@ impl InfomaxHeads {
 /// distribution and `sigmoid(Y)` gives the encoder (non-saturating), and the discriminator learns at the same time by an
 /// optimiser of its own.
 ///
-/// Differences from the authors' code: heads end in batch norm where theirs end in layer norm (the projections are
-/// AMDIM's), and the discriminator has no gradient penalty (no second derivatives here).
+/// The discriminator's own loss may penalise its slope: half the mean squared norm of its gradient by its input, at samples
+/// of the prior and at vectors (Mescheder, Geiger, Nowozin 2018, arXiv 1801.04406).
+///
+/// Difference from the authors' code: heads end in batch norm where theirs end in layer norm (the projections are
+/// AMDIM's).
 pub(super) struct Dim {
     config: DimConfig,
     discriminator: Mlp,
@@ -311,7 +322,15 @@ impl Dim {
         let score = |values: &[Tensor], rows: &Tensor| self.discriminator.forward(values, rows);
         let real = softplus(&score(&taped, &samples)?.neg()?)?.mean_all()?;
         let made = softplus(&score(&taped, &vectors.detach())?)?.mean_all()?;
-        loss.add_own("discriminator", &(real + made)?)?;
+        let mut told = (real + made)?;
+        if self.config.gradient_penalty > 0.0 {
+            for rows in [&samples, &vectors.detach()] {
+                let slope = self.discriminator.input_gradient(&taped, rows)?;
+                let squares = slope.sqr()?.sum(1)?.mean_all()?;
+                told = (told + (squares * (0.5 * self.config.gradient_penalty))?)?;
+            }
+        }
+        loss.add_own("discriminator", &told)?;
         let fooled = softplus(&score(&frozen, &vectors)?.neg()?)?.mean_all()?;
         loss.add("prior", self.config.prior_weight, &fooled, None)
     }
@@ -393,6 +412,7 @@ mod tests {
             global_weight: 0.7,
             local_weight: 1.0,
             prior_weight: 0.3,
+            gradient_penalty: 2.0,
             coordinate_weight: 0.5,
             bound: Bound::Jsd,
             critic: CriticKind::Dot,
@@ -540,6 +560,7 @@ mod tests {
         for bad in [
             DimConfig { local_weight: -1.0, ..config() },
             DimConfig { prior_weight: f64::NAN, ..config() },
+            DimConfig { gradient_penalty: -1.0, ..config() },
             DimConfig {
                 global_weight: 0.0,
                 local_weight: 0.0,

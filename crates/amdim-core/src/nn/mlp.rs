@@ -50,4 +50,51 @@ impl Mlp {
         }
         Ok(y)
     }
+
+    /// Gradient of the one output by the inputs, `[rows, inputs] -> [rows, inputs]`, as a function of the parameters that
+    /// a tape can go through: the units that are on at `x` are taken as constants, which they are almost everywhere.
+    pub fn input_gradient(&self, values: &[Tensor], x: &Tensor) -> Result<Tensor> {
+        let layers: Vec<&[Tensor]> = values.chunks_exact(2).collect();
+        let mut y = x.detach();
+        let mut masks = vec![];
+        for layer in &layers[..layers.len() - 1] {
+            let sum = y.matmul(&layer[0].detach().t()?)?.broadcast_add(&layer[1].detach())?;
+            masks.push(sum.gt(0.0)?.to_dtype(x.dtype())?);
+            y = sum.relu()?;
+        }
+        let rows = x.dim(0)?;
+        let (last, inner) = (layers[layers.len() - 1], layers[..layers.len() - 1].iter().rev());
+        let mut gradient = last[0].broadcast_as((rows, last[0].dim(1)?))?.contiguous()?;
+        for (layer, mask) in inner.zip(masks.iter().rev()) {
+            gradient = (gradient * mask)?.matmul(&layer[0])?;
+        }
+        Ok(gradient)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use amdim_random::{Purpose, Stream};
+    use candle_core::{Device, Var};
+
+    use super::*;
+    use crate::parameters;
+
+    #[test]
+    fn the_input_gradient_is_the_tapes() {
+        let network = Mlp::new(&[3, 6, 5, 1], "test");
+        let mut stream = Stream::new(2, Purpose::InitMethod, 0);
+        let drawn: Vec<f64> =
+            parameters::draw(network.parameters(), &mut stream).iter().map(|&x| f64::from(x)).collect();
+        let flat = Tensor::from_vec(drawn.clone(), drawn.len(), &Device::Cpu).unwrap();
+        let values = parameters::views(&flat, network.parameters()).unwrap();
+        let x: Vec<f64> = (0..12).map(|_| 2.0 * stream.normal()).collect();
+        let x = Var::from_tensor(&Tensor::from_vec(x, (4, 3), &Device::Cpu).unwrap()).unwrap();
+        let sum = network.forward(&values, &x).unwrap().sum_all().unwrap();
+        let expected = sum.backward().unwrap().get(&x).unwrap().to_vec2::<f64>().unwrap();
+        let found = network.input_gradient(&values, &x).unwrap().to_vec2::<f64>().unwrap();
+        for (found, expected) in found.iter().flatten().zip(expected.iter().flatten()) {
+            assert!((found - expected).abs() < 1e-12, "{found} {expected}");
+        }
+    }
 }
