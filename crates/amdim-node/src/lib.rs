@@ -14,6 +14,17 @@
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// `mi_option_arena_eager_commit` of mimalloc.h, which the binding does not name.
+const ARENA_EAGER_COMMIT: libmimalloc_sys::mi_option_t = 4;
+
+/// Runs when Node loads the addon.
+#[napi_derive::module_init]
+fn init() {
+    // Memory that is asked for whole, ahead of need, becomes resident a large page at a time.
+    // SAFETY: the option exists, and options may be set at any time.
+    unsafe { libmimalloc_sys::mi_option_set(ARENA_EAGER_COMMIT, 0) };
+}
+
 pub mod about;
 mod callback;
 pub mod dataset;
