@@ -22,6 +22,7 @@ describe('importCheckpoint', () => {
       blockDepth: 2,
       batchNorm: true,
       localMaps: null,
+      activation: null,
     })
     expect(config.objective).toMatchObject({ scoreClip: 15, logitPenalty: 0.05 })
     expect(config.schedule.milestones).toEqual([250, 280])

@@ -199,7 +199,7 @@ fn a_changed_model_is_what_goes_on() {
     assert_ne!(once.objective.unwrap().total, again.objective.unwrap().total);
 }
 
-/// Random positions, labels of both views and the report are a few hundred bytes; everything else is used again.
+/// Random positions, labels of both views and the report are about a thousand bytes; everything else is used again.
 #[test]
 fn a_step_allocates_nothing_but_its_report() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -220,7 +220,7 @@ fn a_step_allocates_nothing_but_its_report() {
                 ALLOCATOR.asked() - before
             })
             .min();
-        assert!(least < Some(1024), "{encoder:?}, {precision}, {learns:?}: {least:?} bytes");
+        assert!(least < Some(2048), "{encoder:?}, {precision}, {learns:?}: {least:?} bytes");
     }
 }
 
