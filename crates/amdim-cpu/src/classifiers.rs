@@ -420,7 +420,8 @@ impl<R: Real> OnlineClassifiers<R> {
             let clipped = |logit: R| clip * (logit.to_f64() / clip).tanh();
             let largest = row.iter().fold(f64::NEG_INFINITY, |largest, &logit| largest.max(clipped(logit)));
             let sum: f64 = row.iter().map(|&logit| (clipped(logit) - largest).exp()).sum();
-            let log_probability = |logit: R| clipped(logit) - largest - sum.ln();
+            let log_sum = sum.ln();
+            let log_probability = |logit: R| clipped(logit) - largest - log_sum;
             let entropy = if confidence_penalty > 0.0 {
                 -row.iter().map(|&logit| log_probability(logit).exp() * log_probability(logit)).sum::<f64>()
             } else {
@@ -439,7 +440,7 @@ impl<R: Real> OnlineClassifiers<R> {
                 if label >= 0 {
                     let own = f64::from(u8::from(class as i64 == label));
                     let target = (1.0 - label_smoothing) * own + label_smoothing / classes as f64;
-                    let log = soft - largest - sum.ln();
+                    let log = soft - largest - log_sum;
                     report.loss -= share * target * log;
                     let probability = (soft - largest).exp() / sum;
                     let slope = 1.0 - (soft / clip).powi(2);

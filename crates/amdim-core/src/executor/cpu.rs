@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use amdim_cpu::{CpuError, CpuNetwork};
 use amdim_kernels::{Bf16, KERNEL_VARIABLE, Kernel, KernelError, Pool, Real, Stored};
 use amdim_network::Network;
-use candle_core::{CpuStorage, DType, Device, Storage, Tensor};
+use candle_core::{CpuStorage, DType, Device, Layout, Storage, Tensor};
 
 use super::{Executor, Pass, Precision};
 use crate::{Error, Result, tensors};
@@ -232,35 +232,24 @@ fn batch_of(network: &Network, images: &Tensor) -> Result<usize> {
 }
 
 /// [`with_slice`] of several tensors.
-pub(crate) fn with_all_slices<T: Element, R>(
+fn with_all_slices<T: Element, R>(
     tensors: &[Tensor],
     use_values: impl FnOnce(&[&[T]]) -> Result<R>,
 ) -> Result<R> {
     let contiguous = tensors.iter().map(Tensor::contiguous).collect::<candle_core::Result<Vec<_>>>()?;
     let opened: Vec<_> = contiguous.iter().map(Tensor::storage_and_layout).collect();
-    let slices = opened.iter().zip(&contiguous).map(|((storage, layout), tensor)| {
-        let start = layout.start_offset();
-        Ok(&values_of::<T>(storage)?[start..start + tensor.elem_count()])
-    });
+    let slices = opened.iter().map(|(storage, layout)| values_of(storage, layout));
     use_values(&slices.collect::<Result<Vec<_>>>()?)
 }
 
-/// [`with_slice`] of a known number of tensors.
-pub(crate) fn with_slices<T: Element, R, const N: usize>(
-    tensors: [&Tensor; N],
-    use_values: impl FnOnce([&[T]; N]) -> Result<R>,
-) -> Result<R> {
-    with_all_slices(&tensors.map(Clone::clone), |slices| {
-        use_values(slices.try_into().map_err(|_| Error::internal("another number of tensors"))?)
-    })
-}
-
-/// The values of a tensor's storage.
-fn values_of<T: Element>(storage: &Storage) -> Result<&[T]> {
+/// The values of a contiguous tensor.
+fn values_of<'a, T: Element>(storage: &'a Storage, layout: &Layout) -> Result<&'a [T]> {
     let Storage::Cpu(storage) = storage else {
         return Err(Error::internal("the cpu executor got a tensor of another device"));
     };
-    T::slice(storage).ok_or_else(|| Error::internal("the cpu executor got a tensor of another element type"))
+    let values = T::slice(storage)
+        .ok_or_else(|| Error::internal("the cpu executor got a tensor of another element type"))?;
+    Ok(&values[layout.start_offset()..layout.start_offset() + layout.shape().elem_count()])
 }
 
 /// Lends the values of a tensor on the processor without a copy where they are contiguous.
@@ -268,7 +257,9 @@ pub(crate) fn with_slice<T: Element, R>(
     tensor: &Tensor,
     use_values: impl FnOnce(&[T]) -> Result<R>,
 ) -> Result<R> {
-    with_slices([tensor], |[values]| use_values(values))
+    let contiguous = tensor.contiguous()?;
+    let (storage, layout) = contiguous.storage_and_layout();
+    use_values(values_of(&storage, layout)?)
 }
 
 impl From<CpuError> for Error {

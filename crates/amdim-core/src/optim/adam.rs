@@ -1,5 +1,6 @@
 //! Adam over one flat parameter vector.
 
+use std::ops::Range;
 use std::{iter, slice};
 
 use amdim_cpu::adam::{AdamStep, adam_update_to, sum_of_squares};
@@ -8,7 +9,7 @@ use candle_core::{DType, Device, Tensor};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::executor::{Element, with_slice, with_slices};
+use crate::executor::{Element, with_slice};
 use crate::parameters::Used;
 use crate::{Error, Result, tensors};
 
@@ -154,36 +155,52 @@ impl Adam {
         let all = 0..length;
         let ranges = used.map_or(slice::from_ref(&all), |used| &used.ranges);
         let kernel = Kernel::selected()?;
-        with_slices([values, &self.mean, &self.square, gradient], |[values, mean, square, gradient]| {
-            let [new_values, new_mean, new_square] = &mut new;
-            let chunks = new_values.par_chunks_mut(CHUNK).zip(new_mean.par_chunks_mut(CHUNK));
-            let chunks = chunks.zip(new_square.par_chunks_mut(CHUNK)).enumerate();
-            chunks.for_each(|(index, ((new_values, new_mean), new_square))| {
-                let at = index * CHUNK..index * CHUNK + new_values.len();
+        let mut update = |old: [&[T]; 4]| {
+            let [values, mean, square] = &mut new;
+            let chunks = values.par_chunks_mut(CHUNK).zip(mean.par_chunks_mut(CHUNK));
+            let chunks = chunks.zip(square.par_chunks_mut(CHUNK)).enumerate();
+            chunks.for_each(|(index, ((values, mean), square))| {
+                let at = index * CHUNK..index * CHUNK + values.len();
                 let used = ranges.iter().map(|used| used.start.max(at.start)..used.end.min(at.end));
-                let mut end = at.start;
-                // What lies before a used stretch, and behind the last one, stays.
-                for stretch in used.filter(|used| !used.is_empty()).chain(iter::once(at.end..at.end)) {
-                    for (old, new) in
-                        [(values, &mut *new_values), (mean, &mut *new_mean), (square, &mut *new_square)]
-                    {
-                        new[end - at.start..stretch.start - at.start]
-                            .copy_from_slice(&old[end..stretch.start]);
-                    }
-                    let place = stretch.start - at.start..stretch.end - at.start;
-                    let old = [values, mean, square].map(|old| &old[stretch.clone()]);
-                    let new = [&mut *new_values, &mut *new_mean, &mut *new_square]
-                        .map(|new| &mut new[place.clone()]);
-                    adam_update_to(kernel, step, old, &gradient[stretch.clone()], new);
-                    end = stretch.end;
-                }
+                let used = used.filter(|used| !used.is_empty());
+                let used = used.map(|used| used.start - at.start..used.end - at.start);
+                update_chunk(kernel, step, used, old.map(|old| &old[at.clone()]), [values, mean, square]);
             });
             Ok(())
+        };
+        with_slice(values, |values| {
+            with_slice(&self.mean, |mean| {
+                with_slice(&self.square, |square| {
+                    with_slice(gradient, |gradient| update([values, mean, square, gradient]))
+                })
+            })
         })?;
         let [moved, mean, square] = new;
         self.mean = Tensor::from_vec(mean, length, &Device::Cpu)?;
         self.square = Tensor::from_vec(square, length, &Device::Cpu)?;
         Ok(Tensor::from_vec(moved, length, &Device::Cpu)?)
+    }
+}
+
+/// One update of the ranges `used`, ascending, of some values, mean and square (and their gradient); the rest is copied.
+fn update_chunk<T: Element>(
+    kernel: Kernel,
+    step: &AdamStep,
+    used: impl Iterator<Item = Range<usize>>,
+    [values, mean, square, gradient]: [&[T]; 4],
+    mut new: [&mut [T]; 3],
+) {
+    let (length, mut end) = (values.len(), 0);
+    // What lies before a used stretch, and behind the last one, stays.
+    for stretch in used.chain(iter::once(length..length)) {
+        let old = [values, mean, square];
+        for (new, old) in new.iter_mut().zip(old) {
+            new[end..stretch.start].copy_from_slice(&old[end..stretch.start]);
+        }
+        let old = old.map(|old| &old[stretch.clone()]);
+        let new = new.each_mut().map(|new| &mut new[stretch.clone()]);
+        adam_update_to(kernel, step, old, &gradient[stretch.clone()], new);
+        end = stretch.end;
     }
 }
 
