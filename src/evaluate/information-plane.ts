@@ -1,4 +1,4 @@
-import type { Layer } from '../config/encoder-maps.js'
+import { type Layer, modelLayers } from '../config/encoder-maps.js'
 import { assertKnownKeys } from '../config/validate-keys.js'
 import type { DatasetInput } from '../data/open-dataset.js'
 import { AmdimError } from '../errors.js'
@@ -111,10 +111,8 @@ export async function informationPlane(
 
 /** The layers of one location, the lowest first. */
 function vectorLayers({ config }: AmdimModel): Layer[] {
-  const { kind, blockDepth } = config.encoder
-  const hidden =
-    kind === 'mlp' ? Array.from({ length: blockDepth ?? 0 }, (_, i): Layer => `hidden${i + 1}`) : []
-  return [...hidden, ...(kind === 'dim' ? (['fc'] as const) : []), 'global']
+  const inner = modelLayers(config).filter((layer) => layer === 'fc' || layer.startsWith('hidden'))
+  return [...inner, 'global']
 }
 
 interface Rows {

@@ -1,4 +1,4 @@
-import { estimateMutualInformation } from '../information/estimate.js'
+import { estimateRow } from './estimate-row.js'
 import type { Experiment, ExperimentScale, Row } from './experiment.js'
 import { normals } from './normals.js'
 
@@ -16,7 +16,7 @@ const SIZES: Record<ExperimentScale, { samples: number; updates: number; units: 
 /** A correlation at a dimension. */
 function row(dimensions: number, rho: number, scale: ExperimentScale): Row {
   const { samples, updates, units } = SIZES[scale]
-  const settings = {
+  const plan = {
     bound: 'mine',
     critic: 'concatenated',
     units,
@@ -26,40 +26,23 @@ function row(dimensions: number, rho: number, scale: ExperimentScale): Row {
     learningRate: 1e-3,
   } as const
   const truth = rho === 0 ? 0 : (-dimensions / 2) * Math.log(1 - rho * rho)
-  const estimate = async (count: number, seed: number, more: object) => {
-    const [x, y] = correlated(count, dimensions, rho, seed)
-    const shape = [count, dimensions]
-    return estimateMutualInformation({ data: x, shape }, { data: y, shape }, { ...settings, seed, ...more })
-  }
-  const name = `${dimensions}d-${rho < 0 ? 'minus-' : ''}${Math.abs(rho)}`
-  return {
-    name,
+  return estimateRow({
+    name: `${dimensions}d-${rho < 0 ? 'minus-' : ''}${Math.abs(rho)}`,
     title: `${dimensions} dimensions, rho ${rho}`,
-    data: [],
-    settings: { dimensions, rho, samples, ...settings },
-    async run({ seed, signal, settings: { threads } }) {
-      const began = performance.now()
-      const { nats } = await estimate(samples, seed, { signal, ...(threads !== undefined && { threads }) })
-      return {
-        measures: { truth, estimate: nats, error: nats - truth },
-        pairs: updates * settings.batchSize,
-        trainMinutes: (performance.now() - began) / 60_000,
-      }
+    settings: { dimensions, rho, samples, ...plan },
+    plan,
+    samples,
+    parameters: 2 * dimensions * units + units + units * units + 2 * units + 1,
+    draw(count, seed) {
+      const [x, y] = correlated(count, dimensions, rho, seed)
+      const shape = [count, dimensions]
+      return [
+        { data: x, shape },
+        { data: y, shape },
+      ]
     },
-    async dryRun({ signal }) {
-      const began = performance.now()
-      const { nats } = await estimate(64, 1, { updates: 1, batchSize: 16, signal })
-      const parameters = 2 * dimensions * units + units + units * units + 2 * units + 1
-      return {
-        row: name,
-        parameters,
-        batchSize: 16,
-        fullBatchSize: settings.batchSize,
-        loss: -nats,
-        seconds: (performance.now() - began) / 1000,
-      }
-    },
-  }
+    measures: (nats) => ({ truth, estimate: nats, error: nats - truth }),
+  })
 }
 
 /** Samples of two normal variables whose components are correlated in pairs. */

@@ -1,4 +1,4 @@
-import { estimateMutualInformation } from '../information/estimate.js'
+import { estimateRow } from './estimate-row.js'
 import type { Row } from './experiment.js'
 import { normals } from './normals.js'
 
@@ -29,45 +29,32 @@ export function informationOfSigns(): number {
 
 /** Estimates with one negative a sample that is independent of it, or its neighbour, whose sign is the other. */
 export function negativesRow(bound: 'info-nce' | 'nwj', batches: 'random' | 'consecutive'): Row {
-  const settings = { bound, critic: 'separable', units: 64, batchSize: 256, negatives: 1, batches } as const
-  const updates = 2000
-  const estimate = async (count: number, seed: number, more: object) => {
-    const [x, y] = signs(count, seed)
-    const shape = [count, 1]
-    return estimateMutualInformation({ data: x, shape }, { data: y, shape }, { ...settings, seed, ...more })
-  }
-  const isRandom = batches === 'random'
-  const name = `${isRandom ? 'independent' : 'dependent'}-negatives-${bound}`
-  return {
-    name,
-    title: `${isRandom ? 'independent' : 'dependent'} negatives, ${bound === 'nwj' ? 'NWJ' : 'InfoNCE'}`,
-    data: [],
-    settings: { ...settings, updates, samples: 40_000 },
-    async run({ seed, signal, settings: { threads } }) {
-      const began = performance.now()
-      const { nats } = await estimate(40_000, seed, {
-        updates,
-        signal,
-        ...(threads !== undefined && { threads }),
-      })
-      return {
-        measures: { loss: -nats, truth: informationOfSigns() },
-        pairs: updates * settings.batchSize,
-        trainMinutes: (performance.now() - began) / 60_000,
-      }
+  const plan = {
+    bound,
+    critic: 'separable',
+    units: 64,
+    updates: 2000,
+    batchSize: 256,
+    negatives: 1,
+    batches,
+  } as const
+  const samples = 40_000
+  const dependence = batches === 'random' ? 'independent' : 'dependent'
+  return estimateRow({
+    name: `${dependence}-negatives-${bound}`,
+    title: `${dependence} negatives, ${bound === 'nwj' ? 'NWJ' : 'InfoNCE'}`,
+    settings: { ...plan, samples },
+    plan,
+    samples,
+    parameters: 2 * (2 * plan.units + 2 * (plan.units + 1) * plan.units),
+    draw(count, seed) {
+      const [x, y] = signs(count, seed)
+      const shape = [count, 1]
+      return [
+        { data: x, shape },
+        { data: y, shape },
+      ]
     },
-    async dryRun({ signal }) {
-      const began = performance.now()
-      const { nats } = await estimate(64, 1, { updates: 1, batchSize: 16, signal })
-      const { units } = settings
-      return {
-        row: name,
-        parameters: 2 * (2 * units + 2 * (units + 1) * units),
-        batchSize: 16,
-        fullBatchSize: settings.batchSize,
-        loss: -nats,
-        seconds: (performance.now() - began) / 1000,
-      }
-    },
-  }
+    measures: (nats) => ({ loss: -nats, truth: informationOfSigns() }),
+  })
 }

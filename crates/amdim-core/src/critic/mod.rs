@@ -83,6 +83,17 @@ pub trait Critic: Send {
     fn scores(&self, values: &[Tensor], x: &Tensor, y: &Tensor, others: usize) -> Result<Scores>;
 }
 
+/// Checks an option for how many of the other pictures of a batch are a picture's negatives.
+pub(crate) fn check_negatives(option: &str, negatives: Option<usize>, batch: usize) -> Result<()> {
+    match negatives {
+        Some(negatives) if !(1..batch).contains(&negatives) => {
+            let expected = format!("1 to {} (the other pictures of a batch), or null", batch - 1);
+            Err(Error::argument(option, expected, negatives))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Scores of every row of `x` against every location of `y` by their product: `[n, d] x [n, l, d] -> [n, n, l]`.
 fn products(x: &Tensor, y: &Tensor) -> Result<Tensor> {
     let (n, locations, dimensions) = y.dims3()?;

@@ -8,6 +8,7 @@ use super::Batch;
 use crate::encoder::Features;
 use crate::model::Model;
 use crate::nn::activation::softplus;
+use crate::train_step::{ObjectiveReport, Part, PartReport};
 use crate::{Error, Result, tensors};
 
 /// Head that gives the code's spreads, before softplus makes them positive.
@@ -50,25 +51,35 @@ pub(super) fn check_model(method: &str, model: &Model, is_stochastic: bool) -> R
 pub(super) struct Code {
     /// `[batch, dimensions]`
     pub(super) values: Tensor,
-    /// Mean over pictures of `KL(N(mean, spread^2) || N(0, 1))` in nats; none of deterministic codes.
-    pub(super) rate: Option<Tensor>,
+    /// Weight of the rate, and the rate: the mean over pictures of `KL(N(mean, spread^2) || N(0, 1))` in nats. None of
+    /// deterministic codes.
+    rate: Option<(f64, Tensor)>,
 }
 
 impl Code {
-    /// The vectors themselves.
-    pub(super) fn deterministic(features: &Features) -> Result<Self> {
-        Ok(Self { values: features.global()?, rate: None })
-    }
-
     /// Draws `z ~ N(mean, spread^2)`, one a picture: the mean is the vector, the spread softplus(head - 5). Seed and
-    /// update fix what is drawn.
-    pub(super) fn draw(features: &Features, batch: &Batch<'_>) -> Result<Self> {
+    /// update fix what is drawn. Without `beta`, the weight of the rate, z is the vector itself.
+    pub(super) fn draw(features: &Features, batch: &Batch<'_>, beta: Option<f64>) -> Result<Self> {
         let mean = features.global()?;
+        let Some(beta) = beta else { return Ok(Self { values: mean, rate: None }) };
         let spread = softplus(&(features.head(SPREAD)?.squeeze(1)? + SHIFT)?)?;
         let mut stream = Stream::new(batch.seed, Purpose::Code, batch.update);
         let noise: Vec<f32> = (0..mean.elem_count()).map(|_| stream.normal() as f32).collect();
         let noise = tensors::from_slice(&noise, mean.dims(), mean.dtype(), mean.device())?;
-        Ok(Self { values: (&mean + (&spread * noise)?)?, rate: Some(divergence(&mean, &spread)?) })
+        let rate = Some((beta, divergence(&mean, &spread)?));
+        Ok(Self { values: (&mean + (&spread * noise)?)?, rate })
+    }
+
+    /// A loss with the price of the code, and the report of all: the loss is the first part.
+    pub(super) fn priced(&self, loss: &Tensor, part: PartReport) -> Result<(Tensor, ObjectiveReport)> {
+        let (mut total, mut parts) = (loss.clone(), vec![part]);
+        if let Some((beta, rate)) = &self.rate {
+            total = (total + (rate * *beta)?)?;
+            let loss = tensors::to_scalar(rate)?;
+            parts.push(PartReport { part: Part::Method("rate"), loss, top1: None });
+        }
+        let report = ObjectiveReport::of(tensors::to_scalar(&total)?, parts);
+        Ok((total, report))
     }
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::own::{self, Own};
 use super::{Batch, Carried, Method, Outcome, Start, View};
-use crate::critic::{Critic, CriticKind, Dot, DotsOfLeaves};
+use crate::critic::{Critic, CriticKind, Dot, DotsOfLeaves, check_negatives};
 use crate::encoder::Features;
 use crate::estimator::{Bound, Compat, Scores};
 use crate::model::Model;
@@ -109,13 +109,7 @@ impl DimConfig {
         if !(1..=1 << 16).contains(&self.units) {
             return Err(Error::argument("dim.units", format!("1 to {}", 1 << 16), self.units));
         }
-        if let Some(negatives) = self.negatives
-            && !(1..batch).contains(&negatives)
-        {
-            let expected = format!("1 to {} (the other pictures of a batch), or null", batch - 1);
-            return Err(Error::argument("dim.negatives", expected, negatives));
-        }
-        Ok(())
+        check_negatives("dim.negatives", self.negatives, batch)
     }
 
     /// What the method adds to the encoder.

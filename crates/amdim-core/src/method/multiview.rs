@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::own::{self, Own};
 use super::{Batch, Carried, Method, Outcome, Start, View};
-use crate::critic::{Critic, CriticKind};
+use crate::critic::{Critic, CriticKind, check_negatives};
 use crate::estimator::{Bound, Compat, Scores};
 use crate::model::Model;
 use crate::train_step::{ObjectiveReport, Part, PartReport};
@@ -51,13 +51,7 @@ impl MultiviewConfig {
         if !(1..=1 << 16).contains(&self.units) {
             return Err(Error::argument("multiview.units", format!("1 to {}", 1 << 16), self.units));
         }
-        match self.negatives {
-            Some(negatives) if !(1..batch).contains(&negatives) => {
-                let expected = format!("1 to {} (the other pictures of a batch), or null", batch - 1);
-                Err(Error::argument("multiview.negatives", expected, negatives))
-            }
-            _ => Ok(()),
-        }
+        check_negatives("multiview.negatives", self.negatives, batch)
     }
 
     pub(super) fn build(&self, model: &Model) -> Result<Multiview> {

@@ -8,7 +8,7 @@ use super::own::{self, Own};
 use super::{Batch, Carried, Method, Outcome, Start, View};
 use crate::model::Model;
 use crate::nn::Mlp;
-use crate::train_step::{ObjectiveReport, Part, PartReport};
+use crate::train_step::{Part, PartReport};
 use crate::{Error, Result, tensors};
 
 /// Parameters of the decoder.
@@ -87,22 +87,13 @@ impl Method for Vae {
     fn compute(&mut self, model: &mut Model, batch: &Batch<'_>, state: &Carried) -> Result<Outcome> {
         let view = View::open(model, batch.views[0], batch.chunk_size)?;
         let own = Own::open(DECODER, self.decoder.parameters(), state)?;
-        let Code { values: code, rate } = match self.config.beta {
-            Some(_) => Code::draw(&view.taped, batch)?,
-            None => Code::deterministic(&view.taped)?,
-        };
-        let made = self.decoder.forward(&own.taped(), &code)?;
+        let code = Code::draw(&view.taped, batch, self.config.beta)?;
+        let made = self.decoder.forward(&own.taped(), &code.values)?;
         let pixels = batch.views[0].flatten_from(1)?;
         let error = ((made - pixels)?.sqr()?.sum(1)?.mean_all()? * 0.5)?;
-        let part = |name, loss| -> Result<PartReport> {
-            Ok(PartReport { part: Part::Method(name), loss: tensors::to_scalar(loss)?, top1: None })
-        };
-        let (mut total, mut parts) = (error.clone(), vec![part("reconstruction", &error)?]);
-        if let (Some(beta), Some(rate)) = (self.config.beta, &rate) {
-            total = (total + (rate * beta)?)?;
-            parts.push(part("rate", rate)?);
-        }
-        let report = ObjectiveReport::of(tensors::to_scalar(&total)?, parts);
+        let loss = tensors::to_scalar(&error)?;
+        let part = PartReport { part: Part::Method("reconstruction"), loss, top1: None };
+        let (total, report) = code.priced(&error, part)?;
         let gradients = total.backward()?;
         let learnt_gradients = vec![own.gradient(&gradients)?];
         let features = vec![view.features(model)?];

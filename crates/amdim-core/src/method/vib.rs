@@ -9,7 +9,7 @@ use super::{Batch, Carried, Method, Outcome, Start, View};
 use crate::encoder::Features;
 use crate::model::Model;
 use crate::nn::draw_mask;
-use crate::train_step::{ObjectiveReport, Part, PartReport, no_labels};
+use crate::train_step::{Part, PartReport, no_labels};
 use crate::{Error, Result, tensors};
 
 /// Settings of [`MethodConfig::Vib`](super::MethodConfig::Vib).
@@ -90,31 +90,19 @@ impl Method for Vib {
             return Err(no_labels());
         }
         let view = View::open(model, batch.views[0], batch.chunk_size)?;
-        let Code { values: mut code, rate } = match self.config.beta {
-            Some(_) => Code::draw(&view.taped, batch)?,
-            None => Code::deterministic(&view.taped)?,
-        };
+        let drawn = Code::draw(&view.taped, batch, self.config.beta)?;
+        let mut code = drawn.values.clone();
         if self.config.dropout > 0.0 {
             code = (&code * self.mask(batch, &code)?)?;
         }
         let heads = model.classifiers.as_ref().ok_or_else(|| Error::internal("there is no decoder"))?;
         let decoded = heads.linear_loss(&code, batch.labels)?;
-        let mut total = decoded.loss.clone();
-        let top1 = decoded.correct as f64 / decoded.labelled as f64;
-        let mut parts = vec![PartReport {
+        let part = PartReport {
             part: Part::Method("decoder"),
             loss: tensors::to_scalar(&decoded.loss)?,
-            top1: Some(top1),
-        }];
-        if let (Some(beta), Some(rate)) = (self.config.beta, &rate) {
-            total = (total + (rate * beta)?)?;
-            parts.push(PartReport {
-                part: Part::Method("rate"),
-                loss: tensors::to_scalar(rate)?,
-                top1: None,
-            });
-        }
-        let report = ObjectiveReport::of(tensors::to_scalar(&total)?, parts);
+            top1: Some(decoded.correct as f64 / decoded.labelled as f64),
+        };
+        let (total, report) = drawn.priced(&decoded.loss, part)?;
         let gradients = total.backward()?;
         let features = vec![Features::new(vec![code.detach().unsqueeze(1)?])?];
         let gradient = view.backward(model, &gradients)?;

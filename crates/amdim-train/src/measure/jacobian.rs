@@ -81,15 +81,6 @@ fn matrix(exact: &mut Model, picture: &[f32], outputs: usize, cancel: &AtomicBoo
     Ok(matrix)
 }
 
-/// The error for pixels without a model.
-pub(super) fn needs_model() -> RunError {
-    RunError::argument(
-        "measures",
-        "no jacobian of raw pixels, which are no function of themselves",
-        "jacobian",
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use amdim_core::encoder::{Activation, MlpEncoder};

@@ -197,7 +197,10 @@ impl Measuring<'_> {
 
     fn jacobian(&mut self, indices: &[u32], stop: Stop<'_>) -> Result<JacobianReport> {
         let request = self.request;
-        let Some(model) = self.model.as_deref() else { return Err(jacobian::needs_model()) };
+        let Some(model) = self.model.as_deref() else {
+            let expected = "no jacobian of raw pixels, which are no function of themselves";
+            return Err(RunError::argument("measures", expected, "jacobian"));
+        };
         let pictures = Pictures {
             dataset: self.dataset.as_ref(),
             indices,
