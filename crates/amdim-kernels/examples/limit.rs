@@ -8,19 +8,19 @@ use std::time::{Duration, Instant};
 use amdim_kernels::gemm::{Destination, Factor, Finish, Gemm, Right, Rows};
 use amdim_kernels::{Bf16, Kernel, KernelError, Pool, Stored};
 
-/// Rows, inner dimension and columns: 9 KiB and 15 KiB of factors in f32.
-const SHAPE: [usize; 3] = [20, 120, 32];
+/// Rows, inner dimension and columns: tiles of vector registers fit the first (24 KiB of factors in f32), blocks of a
+/// matrix unit the second (40 KiB in bf16). The faster one counts.
+const SHAPES: [[usize; 3]; 2] = [[20, 120, 32], [64, 128, 96]];
 const TIME: Duration = Duration::from_millis(300);
 /// Measurements; the best one counts, because others may use the cores too.
 const ROUNDS: usize = 5;
 
 fn best<S: Stored>(kernel: Kernel, pool: &Pool) -> f64 {
-    (0..ROUNDS).map(|_| rate::<S>(kernel, pool)).fold(0.0, f64::max)
+    (0..ROUNDS).flat_map(|_| SHAPES).map(|shape| rate::<S>(kernel, pool, shape)).fold(0.0, f64::max)
 }
 
-/// GFLOP/s of all threads together.
-fn rate<S: Stored>(kernel: Kernel, pool: &Pool) -> f64 {
-    let [m, k, n] = SHAPE;
+/// GFLOP/s of all threads together, for `[m, k, n]`.
+fn rate<S: Stored>(kernel: Kernel, pool: &Pool, [m, k, n]: [usize; 3]) -> f64 {
     let mut rates = vec![0.0; pool.threads()];
     pool.for_each_mut(&mut rates, |_, rate, _| {
         let gemm = Gemm::<S>::new(kernel);

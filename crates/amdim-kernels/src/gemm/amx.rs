@@ -1,24 +1,26 @@
 //! Products of bf16 by a matrix unit: blocks of 32 rows times a panel, in four tiles of sums.
 //!
 //! A right panel lies in memory as tiles want it: a tile's row is a pair of inner values of sixteen columns, 64 of the
-//! panel's 128 bytes. Left rows are read where they lie if they are evenly spaced, and copied together, a tile at a time,
-//! otherwise. What is left of a stretch after whole steps is copied and padded with zeros. Sums leave the unit through
-//! memory, and are finished in registers like those of any other kernel.
+//! panel's 128 bytes. A block of left rows is copied together into tiles, one after the other, and meets all panels: a
+//! tile whose rows are far apart takes three times as long to load. Both are padded to whole steps with zeros. Sums leave
+//! the unit through memory, and are finished in registers like those of any other kernel, unless nothing follows them.
 
 use std::arch::x86_64::{
-    __m512i, _mm256_maskz_loadu_epi16, _mm512_cvtepu16_epi32, _mm512_loadu_si512, _mm512_maskz_loadu_epi16,
-    _mm512_or_si512, _mm512_setzero_si512, _mm512_shuffle_i32x4, _mm512_slli_epi32, _mm512_storeu_si512,
-    _mm512_unpackhi_epi32, _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
+    __m512i, _mm256_maskz_loadu_epi16, _mm512_cvtepu16_epi32, _mm512_loadu_si512, _mm512_mask_storeu_epi16,
+    _mm512_maskz_loadu_epi16, _mm512_or_si512, _mm512_setzero_si512, _mm512_shuffle_i32x4, _mm512_slli_epi32,
+    _mm512_storeu_si512, _mm512_unpackhi_epi32, _mm512_unpackhi_epi64, _mm512_unpacklo_epi32,
+    _mm512_unpacklo_epi64,
 };
+use std::cell::RefCell;
 use std::mem::MaybeUninit;
-use std::{array, slice};
+use std::slice;
 
 use super::Rows;
-use super::table::{MatrixUnit, Table, TileFunction};
-use super::tile::{Inner, Tile, finish};
-use crate::Bf16;
+use super::table::{MatrixUnit, Table};
+use super::tile::{Added, Inner, Target, Tile, finish};
 use crate::simd::amx::{ROW_BYTES, Shapes, TILE_ROWS, TileUnit};
 use crate::simd::{Access, Products};
+use crate::{Bf16, Buffer};
 
 /// Inner values that one product of tiles takes.
 const STEP: usize = ROW_BYTES / size_of::<Bf16>();
@@ -28,6 +30,8 @@ const BLOCK: usize = 2 * TILE_ROWS;
 const PANEL: usize = 2 * ROW_BYTES / size_of::<f32>();
 /// Bytes between the sums of neighbouring rows, and between pairs of a panel.
 const PANEL_BYTES: isize = 2 * ROW_BYTES as isize;
+/// Values of a step of a packed block: two whole tiles.
+const BLOCK_STEP: usize = BLOCK * STEP;
 
 /// Numbers of the tiles: four of sums, row by row, two of a left and two of a right factor.
 mod tiles {
@@ -40,18 +44,24 @@ use tiles::{LEFT, RIGHT, SUMS};
 /// The table of a tile unit, and of registers that its sums are finished in; `vectors` does all but products.
 pub(super) const fn table<U: TileUnit, V: Products<Bf16>>(vectors: &Table<Bf16>) -> Table<Bf16> {
     assert!(V::LANES * 2 == PANEL && V::DEPTH == 2);
-    // The functions take any number of rows, so to them a tile is one row high.
-    let functions: &[[TileFunction<Bf16>; 2]] = &[[blocks::<U, V, false>, blocks::<U, V, true>]];
     Table {
         depth: 2,
         columns: PANEL,
-        heights: &[1],
-        tiles: functions,
-        transposed_heights: &[1],
-        transposed: functions,
+        heights: &[],
+        tiles: &[],
+        transposed_heights: &[],
+        transposed: &[],
         interleave: vectors.interleave,
         transforms: vectors.transforms,
-        unit: Some(MatrixUnit { begin: begin::<U>, end: end::<U>, transpose }),
+        unit: Some(MatrixUnit {
+            step: STEP,
+            rows: BLOCK,
+            begin: begin::<U>,
+            end: end::<U>,
+            multiply: multiply::<U, V>,
+            transpose,
+            multiply_packed: multiply_packed::<U, V>,
+        }),
     }
 }
 
@@ -69,61 +79,174 @@ unsafe fn end<U: TileUnit>() {
     unsafe { U::release() }
 }
 
-/// What tiles are written to and put together in: each part is written before it is read, so that calls for few rows
-/// need not fill all of it first.
-#[repr(C, align(64))]
-struct Buffers {
-    sums: MaybeUninit<[[f32; PANEL]; BLOCK]>,
-    left: [LeftBuffer; 2],
-    right: MaybeUninit<[[Bf16; 2 * PANEL]; STEP / 2]>,
+thread_local! {
+    /// A block of left rows, packed. It grows to the longest that the thread has seen.
+    static PACKED: RefCell<Buffer<Bf16>> = RefCell::default();
 }
 
-/// A left tile.
-type LeftBuffer = MaybeUninit<[[Bf16; STEP]; TILE_ROWS]>;
-
-/// Computes `tile.tiles` rows.
+/// Computes a whole product: `tile.tiles` rows, `tile.columns` columns.
 ///
 /// # Safety
-/// As [`super::tile::run`]; the processor has AVX-512 with bf16 and the instructions of `U`, and tiles are configured.
+/// As [`super::tile::run`], but for any number of columns: panels of each right factor lie one after the other. The
+/// processor has AVX-512 with bf16 and the instructions of `U`, and tiles are configured.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma")]
-unsafe fn blocks<U: TileUnit, V: Products<Bf16>, const EDGE: bool>(tile: &Tile<Bf16>) {
-    let mut buffers = Buffers {
-        sums: MaybeUninit::uninit(),
-        left: [MaybeUninit::uninit(); 2],
-        right: MaybeUninit::uninit(),
-    };
-    let mut tile = *tile;
-    while tile.tiles > 0 {
-        let rows = tile.tiles.min(BLOCK);
-        // SAFETY: the caller's contract; `rows` of its rows are left, whose sums `sum_block` writes.
-        unsafe {
-            if rows > TILE_ROWS {
-                sum_block::<U, true>(&tile, rows, &mut buffers);
-            } else {
-                sum_block::<U, false>(&tile, rows, &mut buffers);
+unsafe fn multiply<U: TileUnit, V: Products<Bf16>>(tile: &Tile<Bf16>) {
+    PACKED.with_borrow_mut(|packed| {
+        let mut steps = [0; 2];
+        for (steps, inner) in steps.iter_mut().zip(&tile.factors[..tile.count]) {
+            *steps = (inner.runs * inner.depth).div_ceil(STEP);
+        }
+        let length = BLOCK_STEP * (steps[0] + steps[1]);
+        if packed.len() < length {
+            packed.resize(length);
+        }
+        let (first, second) = packed.split_at_mut(BLOCK_STEP * steps[0]);
+        let mut rest = *tile;
+        while rest.tiles > 0 {
+            let rows = rest.tiles.min(BLOCK);
+            // SAFETY: the caller's contract: so many rows are left. Each part of the buffer has room for a block.
+            unsafe {
+                pack_block(&rest.factors[0], rows, first);
+                if rest.count == 2 {
+                    pack_block(&rest.factors[1], rows, second);
+                }
+                let lefts = [first.as_ptr(), second.as_ptr()];
+                multiply_block::<U, V>(&Tile { tiles: rows, ..rest }, lefts, steps);
             }
-            let mut sums = slice::from_raw_parts(buffers.sums.as_ptr().cast::<[f32; PANEL]>(), rows);
-            while !sums.is_empty() {
-                let finished = match sums.len() {
-                    8.. => finish_rows::<V, 8, EDGE>(&mut tile, sums),
-                    4.. => finish_rows::<V, 4, EDGE>(&mut tile, sums),
-                    2.. => finish_rows::<V, 2, EDGE>(&mut tile, sums),
-                    _ => finish_rows::<V, 1, EDGE>(&mut tile, sums),
-                };
-                sums = &sums[finished..];
+            rest.advance::<false>(rows, 2);
+            rest.tiles -= rows;
+        }
+    });
+}
+
+/// The same for one factor whose left rows [`transpose`] has packed.
+///
+/// # Safety
+/// As [`multiply`]; `left` of the factor leads to what was packed.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma")]
+unsafe fn multiply_packed<U: TileUnit, V: Products<Bf16>>(tile: &Tile<Bf16>) {
+    let steps = tile.factors[0].depth.div_ceil(STEP);
+    let mut left = tile.factors[0].left;
+    let mut rest = *tile;
+    while rest.tiles > 0 {
+        let rows = rest.tiles.min(BLOCK);
+        if let Target::Real(to) = rest.target {
+            for row in BLOCK..2 * BLOCK {
+                for v in 0..2 {
+                    // SAFETY: any address will do.
+                    unsafe { V::prefetch(to.wrapping_add(row * rest.target_stride + v * V::LANES)) };
+                }
             }
         }
-        tile.tiles -= rows;
+        // SAFETY: the caller's contract: so many rows are left, and their block is packed at `left`.
+        unsafe { multiply_block::<U, V>(&Tile { tiles: rows, ..rest }, [left; 2], [steps, 0]) };
+        left = left.wrapping_add(BLOCK_STEP * steps);
+        rest.advance::<false>(rows, 2);
+        rest.tiles -= rows;
     }
 }
 
-/// Writes the sums of the first `rows` of the tile's rows to `buffers.sums`; `TALL` says that they need both tiles.
+/// Computes at most a block's rows, `tile.tiles`, panel by panel, from packed left rows.
 ///
 /// # Safety
-/// As [`blocks`].
+/// As [`multiply`]; `lefts` lead to packed blocks of `steps` steps each.
 #[inline(always)]
-unsafe fn sum_block<U: TileUnit, const TALL: bool>(tile: &Tile<Bf16>, rows: usize, buffers: &mut Buffers) {
-    // SAFETY: the caller's contract; the buffer has room for four tiles.
+unsafe fn multiply_block<U: TileUnit, V: Products<Bf16>>(
+    tile: &Tile<Bf16>,
+    lefts: [*const Bf16; 2],
+    steps: [usize; 2],
+) {
+    let rows = tile.tiles;
+    let mut sums: Sums = MaybeUninit::uninit();
+    let mut rest = *tile;
+    while rest.columns > 0 {
+        let columns = rest.columns.min(PANEL);
+        let part = Tile { columns, ..rest };
+        let rights = [part.factors[0].right, part.factors[1].right];
+        let plain = columns == PANEL && rows == BLOCK && has_plain_sums(&part);
+        // SAFETY: the caller's contract; the buffer has room for four tiles, all of which lead to rows of the target
+        // where they are stored there.
+        unsafe {
+            match part.target {
+                Target::Real(to) if plain => {
+                    let stride = (part.target_stride * size_of::<f32>()) as isize;
+                    if part.accumulate {
+                        load_sums::<U>(to, stride);
+                    } else {
+                        zero_sums::<U, true>();
+                    }
+                    add_products::<U, true>(lefts, rights, steps);
+                    store_sums::<U, true>(to, stride);
+                }
+                _ => {
+                    prefetch_rows::<V>(&part);
+                    let to: *mut f32 = sums.as_mut_ptr().cast();
+                    if rows > TILE_ROWS {
+                        zero_sums::<U, true>();
+                        add_products::<U, true>(lefts, rights, steps);
+                        store_sums::<U, true>(to, PANEL_BYTES);
+                    } else {
+                        zero_sums::<U, false>();
+                        add_products::<U, false>(lefts, rights, steps);
+                        store_sums::<U, false>(to, PANEL_BYTES);
+                    }
+                    let sums = slice::from_raw_parts(to.cast_const().cast::<[f32; PANEL]>(), rows);
+                    if columns < PANEL {
+                        finish_block::<V, true>(&part, sums);
+                    } else {
+                        finish_block::<V, false>(&part, sums);
+                    }
+                }
+            }
+        }
+        rest.columns -= columns;
+        rest.advance_columns(columns);
+        for (inner, steps) in rest.factors.iter_mut().zip(steps) {
+            inner.right = inner.right.wrapping_add(steps * STEP * PANEL);
+        }
+    }
+}
+
+/// The sums of a block and a panel.
+type Sums = MaybeUninit<Aligned<[[f32; PANEL]; BLOCK]>>;
+
+/// Begins on a cache line.
+#[repr(C, align(64))]
+struct Aligned<T>(T);
+
+/// Asks for what the end of a block reads and writes as maps, while its products are computed.
+#[inline(always)]
+unsafe fn prefetch_rows<V: Products<Bf16>>(tile: &Tile<Bf16>) {
+    let rows = |first: *const Bf16, stride: usize| {
+        for row in 0..tile.tiles {
+            // SAFETY: any address will do; the caller vouches for the instructions.
+            unsafe { V::prefetch(first.wrapping_add(row * stride)) }
+        }
+    };
+    if let Target::Stored(to) = tile.target {
+        rows(to, tile.target_stride);
+    }
+    if !tile.mask.is_null() {
+        rows(tile.mask, tile.mask_stride);
+    }
+    if let Added::Stored { from, stride, .. } = tile.added {
+        rows(from, stride);
+    }
+}
+
+/// Whether sums are the result as they are.
+#[inline(always)]
+fn has_plain_sums(tile: &Tile<Bf16>) -> bool {
+    tile.bias.is_null() && matches!(tile.added, Added::Nothing) && !tile.relu && tile.mask.is_null()
+}
+
+/// Makes the sums of a block zero; `TALL` says that it needs both rows of tiles.
+///
+/// # Safety
+/// As [`multiply`].
+#[inline(always)]
+unsafe fn zero_sums<U: TileUnit, const TALL: bool>() {
+    // SAFETY: the caller's contract.
     unsafe {
         U::zero::<{ SUMS[0] }>();
         U::zero::<{ SUMS[1] }>();
@@ -131,156 +254,102 @@ unsafe fn sum_block<U: TileUnit, const TALL: bool>(tile: &Tile<Bf16>, rows: usiz
             U::zero::<{ SUMS[2] }>();
             U::zero::<{ SUMS[3] }>();
         }
-        for inner in tile.factors.iter().take(tile.count) {
-            let mut right = inner.right;
-            for run in 0..inner.runs {
-                right = add_run::<U, TALL>(inner, run, rows, right, buffers);
-            }
-        }
-        let sums: *mut u8 = buffers.sums.as_mut_ptr().cast();
-        U::store::<{ SUMS[0] }>(sums, PANEL_BYTES);
-        U::store::<{ SUMS[1] }>(sums.add(ROW_BYTES), PANEL_BYTES);
-        if TALL {
-            let sums = sums.offset(TILE_ROWS as isize * PANEL_BYTES);
-            U::store::<{ SUMS[2] }>(sums, PANEL_BYTES);
-            U::store::<{ SUMS[3] }>(sums.add(ROW_BYTES), PANEL_BYTES);
-        }
     }
 }
 
-/// Adds the products of a run; returns where the next one's right values are.
+/// Reads the sums of a block from rows `stride` bytes apart.
 ///
 /// # Safety
-/// As [`blocks`].
+/// As [`multiply`]; there are a block's rows and a panel's columns.
 #[inline(always)]
-unsafe fn add_run<U: TileUnit, const TALL: bool>(
-    inner: &Inner<Bf16>,
-    run: usize,
-    rows: usize,
-    mut right: *const Bf16,
-    buffers: &mut Buffers,
-) -> *const Bf16 {
-    let (steps, rest) = (inner.depth / STEP, inner.depth % STEP);
-    let [upper_copy, lower_copy] = &mut buffers.left;
-    // SAFETY: the caller's contract: `inner.depth` values of every row, and as many steps of the panel.
+unsafe fn load_sums<U: TileUnit>(from: *const f32, stride: isize) {
+    let from: *const u8 = from.cast();
+    // SAFETY: the caller's contract.
     unsafe {
-        let upper = LeftRows::new(inner, run, 0, rows);
-        let lower = if TALL { LeftRows::new(inner, run, TILE_ROWS, rows) } else { upper };
-        for step in 0..steps {
-            let upper = upper.step(step * STEP, upper_copy);
-            let lower = if TALL { lower.step(step * STEP, lower_copy) } else { upper };
-            multiply_tiles::<U, TALL>([upper, lower], right);
-            right = right.add(STEP * PANEL);
-        }
-        if rest > 0 {
-            // Zeros on both sides: what lies beyond may be a NaN, or not there.
-            let pairs = rest.div_ceil(2);
-            let copy: *mut [Bf16; 2 * PANEL] = buffers.right.as_mut_ptr().cast();
-            copy.copy_from_nonoverlapping(right.cast(), pairs);
-            copy.add(pairs).write_bytes(0, STEP / 2 - pairs);
-            let upper = upper.rest(steps * STEP, rest, upper_copy);
-            let lower = if TALL { lower.rest(steps * STEP, rest, lower_copy) } else { upper };
-            multiply_tiles::<U, TALL>([upper, lower], copy.cast());
-            right = right.add(2 * pairs * PANEL);
-        }
-        right
+        let lower = from.offset(TILE_ROWS as isize * stride);
+        U::load::<{ SUMS[0] }>(from, stride);
+        U::load::<{ SUMS[1] }>(from.add(ROW_BYTES), stride);
+        U::load::<{ SUMS[2] }>(lower, stride);
+        U::load::<{ SUMS[3] }>(lower.add(ROW_BYTES), stride);
     }
 }
 
-/// Adds the products of a step to all sums.
+/// Writes them there.
 ///
 /// # Safety
-/// As [`blocks`]; `left` and `right` lead to whole tiles.
+/// As [`load_sums`]; without `TALL` there may be half the rows.
 #[inline(always)]
-unsafe fn multiply_tiles<U: TileUnit, const TALL: bool>(left: [LeftTile; 2], right: *const Bf16) {
-    let right: *const u8 = right.cast();
-    // SAFETY: the caller's contract. Each product comes as soon as its factors are there.
+unsafe fn store_sums<U: TileUnit, const TALL: bool>(to: *mut f32, stride: isize) {
+    let to: *mut u8 = to.cast();
+    // SAFETY: the caller's contract.
     unsafe {
-        U::load::<{ LEFT[0] }>(left[0].from, left[0].stride);
-        U::load::<{ RIGHT[0] }>(right, PANEL_BYTES);
-        U::multiply_add::<{ SUMS[0] }, { LEFT[0] }, { RIGHT[0] }>();
-        U::load::<{ RIGHT[1] }>(right.add(ROW_BYTES), PANEL_BYTES);
-        U::multiply_add::<{ SUMS[1] }, { LEFT[0] }, { RIGHT[1] }>();
+        U::store::<{ SUMS[0] }>(to, stride);
+        U::store::<{ SUMS[1] }>(to.add(ROW_BYTES), stride);
         if TALL {
-            U::load::<{ LEFT[1] }>(left[1].from, left[1].stride);
-            U::multiply_add::<{ SUMS[2] }, { LEFT[1] }, { RIGHT[0] }>();
-            U::multiply_add::<{ SUMS[3] }, { LEFT[1] }, { RIGHT[1] }>();
+            let lower = to.offset(TILE_ROWS as isize * stride);
+            U::store::<{ SUMS[2] }>(lower, stride);
+            U::store::<{ SUMS[3] }>(lower.add(ROW_BYTES), stride);
         }
     }
 }
 
-/// Sixteen rows of 64 bytes, `stride` bytes apart.
-#[derive(Clone, Copy)]
-struct LeftTile {
-    from: *const u8,
-    stride: isize,
-}
-
-/// Where the rows of a tile begin in a run of the left factor.
-#[derive(Clone, Copy)]
-struct LeftRows {
-    rows: [*const Bf16; TILE_ROWS],
-    /// Bytes between neighbours, if those are the same everywhere.
-    stride: Option<isize>,
-}
-
-impl LeftRows {
-    /// Sixteen rows from `first` on. Where they would go beyond `rows`, the last one is taken again: each row of a left
-    /// tile leads to one row of sums, and those are not used.
-    ///
-    /// # Safety
-    /// As [`blocks`].
-    #[inline(always)]
-    unsafe fn new(inner: &Inner<Bf16>, run: usize, first: usize, rows: usize) -> Self {
-        // SAFETY: the caller's contract.
-        let rows = array::from_fn(|row| unsafe { inner.row_start((first + row).min(rows - 1), run) });
-        let gap = |row: usize| rows[row + 1].addr().wrapping_sub(rows[row].addr());
-        // Without a branch, because this is asked for every run of every block.
-        let uneven = (1..TILE_ROWS - 1).fold(0, |uneven, row| uneven | (gap(row) ^ gap(0)));
-        Self { rows, stride: (uneven == 0).then(|| gap(0) as isize) }
-    }
-
-    /// The tile that begins `at` values into the rows.
-    ///
-    /// # Safety
-    /// A step's values are there in every row.
-    #[inline(always)]
-    unsafe fn step(&self, at: usize, copy: &mut LeftBuffer) -> LeftTile {
-        // SAFETY: the caller's contract.
-        unsafe {
-            if let Some(stride) = self.stride {
-                return LeftTile { from: self.rows[0].add(at).cast(), stride };
-            }
-            let to: *mut __m512i = copy.as_mut_ptr().cast();
-            for (i, row) in self.rows.iter().enumerate() {
-                _mm512_storeu_si512(to.add(i), _mm512_loadu_si512(row.add(at).cast()));
-            }
-        }
-        LeftTile { from: copy.as_ptr().cast(), stride: ROW_BYTES as isize }
-    }
-
-    /// The same with `count` values a row, fewer than a step, and zeros after them.
-    ///
-    /// # Safety
-    /// `count` values are there in every row.
-    #[inline(always)]
-    unsafe fn rest(&self, at: usize, count: usize, copy: &mut LeftBuffer) -> LeftTile {
-        let to: *mut __m512i = copy.as_mut_ptr().cast();
-        for (i, row) in self.rows.iter().enumerate() {
-            // SAFETY: the caller's contract; values that are masked out are not read. A register is a row of a tile.
+/// Adds the products of packed left rows and panels, `steps` of each factor.
+///
+/// # Safety
+/// As [`multiply_block`].
+#[inline(always)]
+unsafe fn add_products<U: TileUnit, const TALL: bool>(
+    lefts: [*const Bf16; 2],
+    rights: [*const Bf16; 2],
+    steps: [usize; 2],
+) {
+    for ((left, right), steps) in lefts.into_iter().zip(rights).zip(steps) {
+        let (mut left, mut right): (*const u8, *const u8) = (left.cast(), right.cast());
+        for _ in 0..steps {
+            // SAFETY: the caller's contract: a step of both is there. Each product comes as soon as its factors are.
             unsafe {
-                let values = _mm512_maskz_loadu_epi16((1 << count) - 1, row.add(at).cast());
-                _mm512_storeu_si512(to.add(i), values);
+                U::load::<{ LEFT[0] }>(left, ROW_BYTES as isize);
+                U::load::<{ RIGHT[0] }>(right, PANEL_BYTES);
+                U::multiply_add::<{ SUMS[0] }, { LEFT[0] }, { RIGHT[0] }>();
+                U::load::<{ RIGHT[1] }>(right.add(ROW_BYTES), PANEL_BYTES);
+                U::multiply_add::<{ SUMS[1] }, { LEFT[0] }, { RIGHT[1] }>();
+                if TALL {
+                    U::load::<{ LEFT[1] }>(left.add(TILE_ROWS * ROW_BYTES), ROW_BYTES as isize);
+                    U::multiply_add::<{ SUMS[2] }, { LEFT[1] }, { RIGHT[0] }>();
+                    U::multiply_add::<{ SUMS[3] }, { LEFT[1] }, { RIGHT[1] }>();
+                }
+                left = left.add(BLOCK_STEP * size_of::<Bf16>());
+                right = right.add(STEP * PANEL * size_of::<Bf16>());
             }
         }
-        LeftTile { from: copy.as_ptr().cast(), stride: ROW_BYTES as isize }
+    }
+}
+
+/// Finishes the rows of a block.
+///
+/// # Safety
+/// As [`multiply`].
+#[inline(always)]
+unsafe fn finish_block<V: Products<Bf16>, const EDGE: bool>(tile: &Tile<Bf16>, mut sums: &[[f32; PANEL]]) {
+    let mut tile = *tile;
+    while !sums.is_empty() {
+        // SAFETY: the caller's contract.
+        let finished = unsafe {
+            match sums.len() {
+                8.. => finish_rows::<V, 8, EDGE>(&mut tile, sums),
+                4.. => finish_rows::<V, 4, EDGE>(&mut tile, sums),
+                2.. => finish_rows::<V, 2, EDGE>(&mut tile, sums),
+                _ => finish_rows::<V, 1, EDGE>(&mut tile, sums),
+            }
+        };
+        sums = &sums[finished..];
     }
 }
 
 /// Finishes `ROWS` rows of sums and moves the tile on; returns `ROWS`.
 ///
 /// # Safety
-/// As [`blocks`].
+/// As [`multiply`].
 #[inline(always)]
 unsafe fn finish_rows<V: Products<Bf16>, const ROWS: usize, const EDGE: bool>(
     tile: &mut Tile<Bf16>,
@@ -300,36 +369,136 @@ unsafe fn finish_rows<V: Products<Bf16>, const ROWS: usize, const EDGE: bool>(
     ROWS
 }
 
-/// Writes the columns of `rows` as rows that begin `stride` values apart, whole steps of them with zeros at the end.
+/// Copies `rows` left rows together into the tiles of a block. What lies below them in `to` stays as it is: each row of
+/// a left tile leads to one row of sums, and those are not used.
+///
+/// # Safety
+/// As [`multiply`]; `to` has room for the steps of all runs.
+#[inline(always)]
+unsafe fn pack_block(inner: &Inner<Bf16>, rows: usize, to: &mut [Bf16]) {
+    assert!(rows <= BLOCK && to.len() >= (inner.runs * inner.depth).div_ceil(STEP) * BLOCK_STEP);
+    let to = to.as_mut_ptr();
+    if !inner.depth.is_multiple_of(STEP) {
+        for row in 0..rows {
+            // SAFETY: the caller's contract, and the check above.
+            unsafe { pack_row(inner, row, to.add(row * STEP)) };
+        }
+        return;
+    }
+    let steps = inner.depth / STEP;
+    let mut starts = [std::ptr::null(); BLOCK];
+    for run in 0..inner.runs {
+        for (row, start) in starts[..rows].iter_mut().enumerate() {
+            // SAFETY: the caller's contract.
+            *start = unsafe { inner.row_start(row, run) };
+        }
+        // A few lines of a row at a time: enough for the processor to foresee the next ones, and few enough for those
+        // of all rows to stay in the first cache.
+        for first in (0..steps).step_by(STEPS_AT_ONCE) {
+            let count = (steps - first).min(STEPS_AT_ONCE);
+            for (row, start) in starts[..rows].iter().enumerate() {
+                // SAFETY: the run has so many steps, for which the check above found room.
+                unsafe {
+                    let (from, to) =
+                        (start.add(first * STEP), to.add((run * steps + first) * BLOCK_STEP + row * STEP));
+                    for step in 0..count {
+                        let values = _mm512_loadu_si512(from.add(step * STEP).cast());
+                        _mm512_storeu_si512(to.add(step * BLOCK_STEP).cast(), values);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Steps of a row that are copied before those of the next row.
+const STEPS_AT_ONCE: usize = 4;
+
+/// Copies a left row whose runs are no whole steps; `to` is its place in the block's first step.
+///
+/// # Safety
+/// As [`multiply`]; `to` has room for the steps of all runs.
+#[inline(always)]
+unsafe fn pack_row(inner: &Inner<Bf16>, row: usize, to: *mut Bf16) {
+    // Values of the row that are there already.
+    let mut packed = 0;
+    for run in 0..inner.runs {
+        // SAFETY: the caller's contract.
+        let from = unsafe { inner.row_start(row, run) };
+        let mut copied = 0;
+        while copied < inner.depth {
+            let count = (STEP - packed % STEP).min(inner.depth - copied);
+            let mask = !0 >> (STEP - count);
+            // SAFETY: so many values are left of the run and of the step; those that are masked out are neither read
+            // nor written.
+            unsafe {
+                let values = _mm512_maskz_loadu_epi16(mask, from.add(copied).cast());
+                let to = to.add(packed / STEP * BLOCK_STEP + packed % STEP);
+                _mm512_mask_storeu_epi16(to.cast(), mask, values);
+            }
+            copied += count;
+            packed += count;
+        }
+    }
+    if !packed.is_multiple_of(STEP) {
+        let mask = !0 << (packed % STEP);
+        // SAFETY: the step is `to`'s; what is masked out is not written.
+        unsafe {
+            let to = to.add(packed / STEP * BLOCK_STEP);
+            _mm512_mask_storeu_epi16(to.cast(), mask, _mm512_setzero_si512());
+        }
+    }
+}
+
+/// Packs the columns of `rows` as the rows of blocks, whole steps of them with zeros at the end.
 ///
 /// # Safety
 /// The processor has AVX-512.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-unsafe fn transpose(rows: Rows<Bf16>, to: &mut [Bf16], stride: usize) {
-    assert!(rows.len().next_multiple_of(STEP) <= stride, "rows {stride} apart");
-    for first in (0..rows.len()).step_by(STEP) {
-        for (block, to) in to[..rows.width() * stride].chunks_mut(TILE_ROWS * stride).enumerate() {
-            let column = block * TILE_ROWS;
-            let used = (rows.width() - column).min(TILE_ROWS);
-            let load = |row: usize| {
-                if row >= rows.len() {
-                    return _mm512_setzero_si512();
+unsafe fn transpose(rows: Rows<Bf16>, to: &mut [Bf16]) {
+    let steps = rows.len().div_ceil(STEP);
+    for (block, to) in to.chunks_exact_mut((steps * BLOCK_STEP).max(1)).enumerate() {
+        for (step, to) in to.chunks_exact_mut(BLOCK_STEP).enumerate() {
+            for (tile, to) in to.chunks_exact_mut(BLOCK_STEP / 2).enumerate() {
+                let column = block * BLOCK + tile * TILE_ROWS;
+                let used = rows.width().saturating_sub(column).min(TILE_ROWS);
+                if used == 0 {
+                    continue;
                 }
-                let from = rows.row(row)[column..][..used].as_ptr();
-                // SAFETY: the row has `used` values from there on; those that are masked out are not read.
-                let values = unsafe { _mm256_maskz_loadu_epi16(((1_u32 << used) - 1) as u16, from.cast()) };
-                _mm512_cvtepu16_epi32(values)
-            };
-            let mut pairs = array::from_fn(|pair| {
-                let second = _mm512_slli_epi32::<16>(load(first + 2 * pair + 1));
-                _mm512_or_si512(load(first + 2 * pair), second)
-            });
-            exchange(&mut pairs);
-            for (to, pairs) in to.chunks_exact_mut(stride).zip(pairs) {
-                // SAFETY: a register holds a step.
-                unsafe { _mm512_storeu_si512(to[first..][..STEP].as_mut_ptr().cast(), pairs) };
+                let mut pairs = [_mm512_setzero_si512(); TILE_ROWS];
+                for (pair, values) in pairs.iter_mut().enumerate() {
+                    let row = step * STEP + 2 * pair;
+                    // SAFETY: the caller's contract; the rows that are there have `used` values from the column on.
+                    *values = unsafe { load_pair(rows, row, column, used) };
+                }
+                exchange(&mut pairs);
+                for (to, pairs) in to.chunks_exact_mut(STEP).zip(pairs) {
+                    // SAFETY: a register is a row of a tile.
+                    unsafe { _mm512_storeu_si512(to.as_mut_ptr().cast(), pairs) };
+                }
             }
         }
+    }
+}
+
+/// `used` values of a row and of the next one side by side, and zeros beyond the last row.
+///
+/// # Safety
+/// The processor has AVX-512; rows have `used <= 16` values from `column` on.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+unsafe fn load_pair(rows: Rows<Bf16>, row: usize, column: usize, used: usize) -> __m512i {
+    let mask = ((1_u32 << used) - 1) as u16;
+    let first = rows.data.as_ptr().wrapping_add(row * rows.stride + column);
+    // SAFETY: a row that is there has so many values; those that are masked out are not read.
+    unsafe {
+        let pairs = match rows.rows.saturating_sub(row) {
+            0 => return _mm512_setzero_si512(),
+            1 => return _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, first.cast())),
+            _ => [first, first.add(rows.stride)].map(|row| _mm256_maskz_loadu_epi16(mask, row.cast())),
+        };
+        let [first, second] = pairs.map(|values| _mm512_cvtepu16_epi32(values));
+        _mm512_or_si512(first, _mm512_slli_epi32::<16>(second))
     }
 }
 

@@ -288,7 +288,12 @@ impl<S: Stored> Gemm<S> {
 
     /// Number of values of one panel of a packed right factor. Panels can be packed in parallel.
     pub fn panel_len(self, inner: usize) -> usize {
-        inner.next_multiple_of(self.table.depth) * self.table.columns
+        self.padded(inner) * self.table.columns
+    }
+
+    /// Inner values of a packed factor: whole steps, the last one padded with zeros.
+    fn padded(self, inner: usize) -> usize {
+        inner.next_multiple_of(self.table.unit.as_ref().map_or(self.table.depth, |unit| unit.step))
     }
 
     /// Packs panel number `panel` of a right factor.
@@ -301,6 +306,8 @@ impl<S: Stored> Gemm<S> {
         assert_eq!(packed.len(), self.panel_len(inner), "a packed panel");
         let first = panel * columns;
         let used = n.saturating_sub(first).min(columns);
+        let (packed, padding) = packed.split_at_mut(inner.next_multiple_of(depth) * columns);
+        padding.fill(S::default());
         match right {
             Right::Rows(rows) => self.interleave_rows(rows.into(), first, used, packed, columns),
             Right::Columns(rows) if depth == 1 => {
@@ -340,39 +347,46 @@ impl<S: Stored> Gemm<S> {
         }
         check_finish(&finish, rows, n);
         let columns = self.table.columns;
-        let _unit = self.table.unit.as_ref().map(UnitInUse::begin);
-        for panel in 0..n.div_ceil(columns) {
+        // The part of the product from a row and a panel on.
+        let mut tile = |row: usize, panel: usize, tiles: usize, used: usize| {
             let first = panel * columns;
-            let used = columns.min(n - first);
+            let inner = |factor: &Factor<S>| {
+                let right = &factor.right[panel * self.panel_len(factor.left.width())..];
+                factor.left.inner(row, right, columns * self.table.depth)
+            };
+            Tile {
+                tiles,
+                factors: [inner(&factors[0]), inner(&factors[factors.len() - 1])],
+                count: factors.len(),
+                columns: used,
+                bias: finish.bias.map_or(ptr::null(), |bias| bias[first..].as_ptr()),
+                added: added(finish.add, row, first),
+                accumulate: finish.accumulate,
+                relu: finish.relu,
+                mask: finish.mask.map_or(ptr::null(), |mask| mask.data[row * mask.stride + first..].as_ptr()),
+                mask_stride: finish.mask.map_or(0, |mask| mask.stride),
+                target: match &mut to {
+                    Destination::Stored(to) => Target::Stored(to[row * n + first..].as_mut_ptr()),
+                    Destination::Real(to) => Target::Real(to[row * n + first..].as_mut_ptr()),
+                },
+                target_stride: n,
+            }
+        };
+        // SAFETY (both calls): the table is that of a kernel that the processor supports. `row + tiles *
+        // heights[height] <= rows` and `first + used <= n`, and the sizes of all that the tile points to were checked
+        // above.
+        if let Some(unit) = &self.table.unit {
+            if rows > 0 && n > 0 {
+                let _in_use = UnitInUse::begin(unit);
+                unsafe { (unit.multiply)(&tile(0, 0, rows, n)) };
+            }
+            return;
+        }
+        for panel in 0..n.div_ceil(columns) {
+            let used = columns.min(n - panel * columns);
             each_height(self.table.heights, rows, |row, height, tiles| {
-                let inner = |factor: &Factor<S>| {
-                    let panel_len = self.panel_len(factor.left.width());
-                    let right = &factor.right[panel * panel_len..][..panel_len];
-                    factor.left.inner(row, right, columns * self.table.depth)
-                };
-                let tile = Tile {
-                    tiles,
-                    factors: [inner(&factors[0]), inner(&factors[factors.len() - 1])],
-                    count: factors.len(),
-                    columns: used,
-                    bias: finish.bias.map_or(ptr::null(), |bias| bias[first..].as_ptr()),
-                    added: added(finish.add, row, first),
-                    accumulate: finish.accumulate,
-                    relu: finish.relu,
-                    mask: finish
-                        .mask
-                        .map_or(ptr::null(), |mask| mask.data[row * mask.stride + first..].as_ptr()),
-                    mask_stride: finish.mask.map_or(0, |mask| mask.stride),
-                    target: match &mut to {
-                        Destination::Stored(to) => Target::Stored(to[row * n + first..].as_mut_ptr()),
-                        Destination::Real(to) => Target::Real(to[row * n + first..].as_mut_ptr()),
-                    },
-                    target_stride: n,
-                };
                 let function = self.table.tiles[height][usize::from(used < columns)];
-                // SAFETY: the table is that of a kernel that the processor supports. `row + tiles * heights[height]
-                // <= rows` and `first + used <= n`, and the sizes of all that the tile points to were checked above.
-                unsafe { function(&tile) };
+                unsafe { function(&tile(row, panel, tiles, used)) };
             });
         }
     }
@@ -380,9 +394,9 @@ impl<S: Stored> Gemm<S> {
     /// Number of values of the scratch that [`Gemm::multiply_transposed`] works in.
     pub fn transposed_scratch(self, rows: usize, left_width: usize) -> usize {
         let Table { depth, columns, .. } = *self.table;
-        let padded = rows.next_multiple_of(depth);
-        let left = match self.table.unit {
-            Some(_) => LINE + left_width * transposed_stride(rows),
+        let padded = self.padded(rows);
+        let left = match &self.table.unit {
+            Some(unit) => LINE + left_width.next_multiple_of(unit.rows) * padded,
             None if depth == 1 => 0,
             None => padded * left_width,
         };
@@ -405,15 +419,14 @@ impl<S: Stored> Gemm<S> {
         let (rows, n) = (left.rows, right.width());
         assert_eq!(right.rows(), rows, "rows of the right factor");
         assert_eq!(to.len(), left.width * n, "a {}x{n} product", left.width);
-        let padded = rows.next_multiple_of(depth);
+        let padded = self.padded(rows);
         // Where the left factor's columns are, values between them, and values between steps in one of them.
         let (left_data, left_column, left_stride, rest) = if let Some(unit) = &self.table.unit {
-            let stride = transposed_stride(rows);
             let (_, scratch) = scratch.split_at_mut(scratch.as_ptr().align_offset(LINE_BYTES).min(LINE));
-            let (left_scratch, rest) = scratch.split_at_mut(left.width * stride);
+            let (left_scratch, rest) = scratch.split_at_mut(left.width.next_multiple_of(unit.rows) * padded);
             // SAFETY: the table is that of a kernel that the processor supports.
-            unsafe { (unit.transpose)(left, left_scratch, stride) };
-            (&*left_scratch, stride, stride, rest)
+            unsafe { (unit.transpose)(left, left_scratch) };
+            (&*left_scratch, 0, 0, rest)
         } else if depth == 1 {
             (left.data, 1, left.stride, scratch)
         } else {
@@ -422,7 +435,9 @@ impl<S: Stored> Gemm<S> {
             (&*left_scratch, depth, left.width * depth, rest)
         };
         let panel_scratch = &mut rest[..padded * columns];
-        let _unit = self.table.unit.as_ref().map(UnitInUse::begin);
+        let interleaved = rows.next_multiple_of(depth) * columns;
+        panel_scratch[interleaved..].fill(S::default());
+        let _in_use = self.table.unit.as_ref().map(UnitInUse::begin);
         for panel in 0..n.div_ceil(columns) {
             let first = panel * columns;
             let used = columns.min(n - first);
@@ -436,10 +451,10 @@ impl<S: Stored> Gemm<S> {
             let (right_data, right_stride) = if let Some(rows) = in_place {
                 (&rows.data[first..], rows.stride)
             } else {
-                self.interleave_rows(right, first, used, panel_scratch, columns);
+                self.interleave_rows(right, first, used, &mut panel_scratch[..interleaved], columns);
                 (&*panel_scratch, columns * depth)
             };
-            each_height(self.table.transposed_heights, left.width, |row, height, tiles| {
+            let mut tile = |row: usize, tiles: usize| {
                 let inner = Inner {
                     left: left_data[row * left_column..].as_ptr(),
                     left_stride,
@@ -450,7 +465,7 @@ impl<S: Stored> Gemm<S> {
                     right: right_data.as_ptr(),
                     right_stride,
                 };
-                let tile = Tile {
+                Tile {
                     tiles,
                     factors: [inner; 2],
                     count: 1,
@@ -463,11 +478,18 @@ impl<S: Stored> Gemm<S> {
                     mask_stride: 0,
                     target: Target::Real(to[row * n + first..].as_mut_ptr()),
                     target_stride: n,
-                };
+                }
+            };
+            // SAFETY (both calls): the table is that of a kernel that the processor supports. `row + tiles *
+            // heights[height] <= left.width` and `first + used <= n`; both factors have `rows` rows, packed ones whole
+            // steps.
+            if let Some(unit) = &self.table.unit {
+                unsafe { (unit.multiply_packed)(&tile(0, left.width)) };
+                continue;
+            }
+            each_height(self.table.transposed_heights, left.width, |row, height, tiles| {
                 let function = self.table.transposed[height][usize::from(used < columns)];
-                // SAFETY: the table is that of a kernel that the processor supports. `row + tiles *
-                // heights[height] <= left.width` and `first + used <= n`; both factors have `rows` rows, packed ones whole steps.
-                unsafe { function(&tile) };
+                unsafe { function(&tile(row, tiles)) };
             });
         }
     }
@@ -495,12 +517,6 @@ impl<S: Stored> Drop for UnitInUse<S> {
         // SAFETY: as above; it began when this was made.
         unsafe { (self.0.end)() };
     }
-}
-
-/// Values between the columns of a left factor of `rows` rows once it is transposed: an odd number of lines, because an
-/// even one would bring the columns of a tile to few places of the cache.
-fn transposed_stride(rows: usize) -> usize {
-    (rows.div_ceil(LINE) | 1) * LINE
 }
 
 /// Packs rows `first..first + used` of `rows` as the columns of a panel of `width`, padded with zeros; `DEPTH` values

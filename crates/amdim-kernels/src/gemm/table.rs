@@ -33,19 +33,27 @@ pub(crate) struct Table<S: Stored> {
     pub(crate) interleave: InterleaveFunction<S>,
     /// Those of kernels with two and with three taps.
     pub(crate) transforms: [Transforms<S>; 2],
-    /// What a kernel needs besides if its tile functions use a matrix unit.
+    /// Where it multiplies by a matrix unit, which the kernel has no tile functions besides.
     pub(crate) unit: Option<MatrixUnit<S>>,
 }
 
-/// A matrix unit wants left rows as they are. So the left factor of a transposed product is transposed for it first,
-/// and its functions for both kinds of product are the same.
+/// What a kernel with a matrix unit has in place of tile functions. Its [`Tile`] is a whole product, of any number of
+/// rows (`tiles`) and columns.
 pub(crate) struct MatrixUnit<S: Stored> {
-    /// Called before the first tile function of a product ...
+    /// Inner values that the unit takes at once: packed factors are padded to whole steps with zeros.
+    pub(crate) step: usize,
+    /// Rows that a packed left factor is padded to multiples of.
+    pub(crate) rows: usize,
+    /// Called before the first of the functions below that multiply ...
     pub(crate) begin: unsafe fn(),
     /// ... and after the last one, by the same thread.
     pub(crate) end: unsafe fn(),
-    /// Writes the columns of the first as rows of the second, which begin so many values apart.
-    pub(crate) transpose: unsafe fn(Rows<S>, &mut [S], usize),
+    /// Computes a product.
+    pub(crate) multiply: unsafe fn(&Tile<S>),
+    /// Packs the columns of the first as the rows of a left factor.
+    pub(crate) transpose: unsafe fn(Rows<S>, &mut [S]),
+    /// Computes a product of one factor, whose left rows were packed so.
+    pub(crate) multiply_packed: unsafe fn(&Tile<S>),
 }
 
 /// A number type that has tile functions.
@@ -63,8 +71,11 @@ pub struct TableRef<S: Stored>(pub(crate) &'static Table<S>);
 
 /// Packs columns `columns` of `rows` into steps of `DEPTH` rows and `width` columns, padded with zeros. The values of a
 /// step's rows lie side by side.
+///
+/// # Safety
+/// The processor has the instructions of `V`.
 #[inline(always)]
-fn interleave<S: Stored, const DEPTH: usize>(
+unsafe fn interleave<V: Products<S>, S: Stored, const DEPTH: usize>(
     rows: Left<S>,
     columns: Range<usize>,
     to: &mut [S],
@@ -84,10 +95,8 @@ fn interleave<S: Stored, const DEPTH: usize>(
                 to.copy_from_slice(first);
             } else if step * 2 + 1 < count {
                 let second = &rows.stretch(step * 2 + 1, run)[part.clone()];
-                for ((pair, &a), &b) in to.chunks_exact_mut(2).zip(first).zip(second) {
-                    pair[0] = a;
-                    pair[1] = b;
-                }
+                // SAFETY: the caller's contract; both rows have `part.len()` values, and `to` twice as many.
+                unsafe { V::write_pairs(first.as_ptr(), second.as_ptr(), part.len(), to.as_mut_ptr()) };
             } else {
                 for (pair, &value) in to.chunks_exact_mut(2).zip(first) {
                     pair[0] = value;
@@ -124,7 +133,10 @@ macro_rules! table {
                 to: &mut [$stored],
                 width: usize,
             ) {
-                interleave::<$stored, { <$vector as Products<$stored>>::DEPTH }>(rows, columns, to, width);
+                // SAFETY: the caller's contract is the same.
+                unsafe {
+                    interleave::<$vector, $stored, { <$vector as Products<$stored>>::DEPTH }>(rows, columns, to, width)
+                }
             }
 
             transforms!(two, $vector, $stored, 2, $(#[$feature])*);

@@ -132,6 +132,30 @@ impl<S: Stored> Tile<S> {
             Target::Real(to) => *to = to.wrapping_add(rows * self.target_stride),
         }
     }
+
+    /// Moves on by so many columns of all but the right factors, which are packed.
+    #[inline(always)]
+    pub(super) fn advance_columns(&mut self, columns: usize) {
+        if !self.bias.is_null() {
+            self.bias = self.bias.wrapping_add(columns);
+        }
+        self.added = match self.added {
+            Added::Stored { from, stride, width } if width > columns => {
+                Added::Stored { from: from.wrapping_add(columns), stride, width: width - columns }
+            }
+            Added::Real { from, stride, width } if width > columns => {
+                Added::Real { from: from.wrapping_add(columns), stride, width: width - columns }
+            }
+            _ => Added::Nothing,
+        };
+        if !self.mask.is_null() {
+            self.mask = self.mask.wrapping_add(columns);
+        }
+        self.target = match self.target {
+            Target::Stored(to) => Target::Stored(to.wrapping_add(columns)),
+            Target::Real(to) => Target::Real(to.wrapping_add(columns)),
+        };
+    }
 }
 
 /// Computes `tile.tiles` tiles of `ROWS` rows and, with `EDGE`, fewer columns than `VECTORS` registers hold.

@@ -5,8 +5,9 @@ use std::arch::x86_64::{
     _mm256_mask_storeu_epi16, _mm256_maskz_loadu_epi16, _mm256_storeu_si256, _mm512_add_ps, _mm512_and_si512,
     _mm512_castps_si512, _mm512_castsi512_ps, _mm512_cmp_ps_mask, _mm512_cvtepi32_epi16,
     _mm512_cvtepu16_epi32, _mm512_dpbf16_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512,
-    _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_maskz_mov_ps, _mm512_max_ps, _mm512_mul_ps,
-    _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps, _mm512_slli_epi32, _mm512_storeu_ps, _mm512_sub_ps,
+    _mm512_mask_storeu_epi32, _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_maskz_mov_ps,
+    _mm512_max_ps, _mm512_mul_ps, _mm512_or_si512, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps,
+    _mm512_slli_epi32, _mm512_storeu_ps, _mm512_sub_ps,
 };
 use std::mem::transmute;
 
@@ -305,6 +306,20 @@ impl Access<Bf16> for NativeBf16 {
 
 impl Products<Bf16> for NativeBf16 {
     const DEPTH: usize = 2;
+
+    #[inline(always)]
+    unsafe fn write_pairs(first: *const Bf16, second: *const Bf16, count: usize, to: *mut Bf16) {
+        for at in (0..count).step_by(Self::LANES) {
+            let used = (count - at).min(Self::LANES);
+            unsafe {
+                let [first, second] = [first, second].map(|row| {
+                    _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(self::first(used), row.add(at).cast()))
+                });
+                let pairs = _mm512_or_si512(first, _mm512_slli_epi32::<16>(second));
+                _mm512_mask_storeu_epi32(to.add(2 * at).cast(), self::first(used), pairs);
+            }
+        }
+    }
     type Left = __m512bh;
     type Right = __m512bh;
 
