@@ -158,9 +158,23 @@ impl Filter {
         if self.taps == 1 {
             return convert(from, to);
         }
-        for (tap, pixel) in to.chunks_exact_mut(self.inputs).enumerate() {
-            for (to, &weight) in pixel.iter_mut().zip(from[tap..].iter().step_by(self.taps)) {
-                *to = S::from_real(weight);
+        // Converted side by side, which registers do, before single values are moved.
+        let mut converted = [S::default(); CONVERTED];
+        let inputs = CONVERTED / self.taps;
+        if inputs == 0 {
+            for (at, &weight) in from.iter().enumerate() {
+                to[at % self.taps * self.inputs + at / self.taps] = S::from_real(weight);
+            }
+            return;
+        }
+        for (block, from) in from.chunks(inputs * self.taps).enumerate() {
+            let converted = &mut converted[..from.len()];
+            convert(from, converted);
+            for tap in 0..self.taps {
+                let to = &mut to[tap * self.inputs + block * inputs..];
+                for (to, &weight) in to.iter_mut().zip(converted[tap..].iter().step_by(self.taps)) {
+                    *to = weight;
+                }
             }
         }
     }
@@ -200,6 +214,9 @@ impl Filter {
         });
     }
 }
+
+/// Weights that are converted at once.
+const CONVERTED: usize = 1024;
 
 /// `sum[i] = partials[0][offset + i] + partials[1][offset + i] + ...`, in this order.
 #[inline(always)]

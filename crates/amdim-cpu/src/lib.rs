@@ -34,6 +34,7 @@ mod patches;
 mod registers;
 mod slot;
 mod tiling;
+mod vectors;
 mod workers;
 
 pub use error::CpuError;

@@ -16,6 +16,7 @@ use crate::layer::{InputGradients, Inputs, Layer, Layout, Maps, Pass, Weights, W
 use crate::norm::{Norm, NormState};
 use crate::registers::Registers;
 use crate::slot::Slot;
+use crate::vectors::Vectors;
 use crate::workers::{Scratch, ScratchSize, Workers};
 
 /// Most pictures that a thread takes through the whole network at once in [`CpuNetwork::infer`].
@@ -30,7 +31,7 @@ const COPIED: usize = 1 << 14;
 /// Bytes that a [`CpuNetwork`] takes to train; see [`CpuNetwork::memory`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NetworkMemory {
-    /// Its copies of the parameters: flat and packed; state of the batch norms; tables of windows.
+    /// Its copies of the parameters, filters packed; state of the batch norms; tables of windows.
     pub parameters: usize,
     /// Maps of all slots, and gradients of maps: proportional to the batch.
     pub maps: usize,
@@ -79,7 +80,7 @@ pub struct CpuNetwork<S: Stored> {
     slots: Vec<Slot<S>>,
     /// Normalisation by running statistics.
     running: Vec<NormState<S::Real>>,
-    parameters: Buffer<S::Real>,
+    parameters: Vectors<S::Real>,
     /// The filters as the products read them, forward and backward.
     packed: [Buffer<S>; 2],
     /// A filter on its way there.
@@ -125,6 +126,7 @@ impl<S: Stored> CpuNetwork<S> {
             .map(|layer| layer.scratch_size(gemm))
             .fold(ScratchSize::default(), ScratchSize::max);
         let longest = layers.iter().flat_map(Layer::filters).map(Filter::scratch_len).max().unwrap_or(0);
+        let filters = layers.iter().flat_map(Layer::filters).map(Filter::range);
         let trains = slots > 0;
         let [forward, backward] = layout.packed();
         Ok(Self {
@@ -132,7 +134,7 @@ impl<S: Stored> CpuNetwork<S> {
             workers: Workers::new(pool, kernel, scratch, trains),
             slots: (0..slots).map(|_| Slot::new(states.clone())).collect(),
             running: states,
-            parameters: Buffer::zeros(network.parameter_len()),
+            parameters: Vectors::all_but(filters, network.parameter_len()),
             packed: [forward, if trains { backward } else { 0 }].map(Buffer::zeros),
             unpacked: Buffer::zeros(longest),
             table_bytes: layout.table_bytes(),
@@ -156,10 +158,7 @@ impl<S: Stored> CpuNetwork<S> {
     /// [`CpuError::Length`].
     pub fn set_parameters(&mut self, parameters: &[S::Real]) -> Result<(), CpuError> {
         check_length("parameters", parameters.len(), self.network.parameter_len())?;
-        let pool = self.workers.pool();
-        pool.for_each_chunk(&mut self.parameters, COPIED, |index, to, _| {
-            to.copy_from_slice(&parameters[index * COPIED..][..to.len()]);
-        });
+        self.parameters.copy_from(parameters);
         let [forward, backward] = &mut self.packed;
         for filter in self.layers.iter().flat_map(Layer::filters) {
             filter.pack(&self.workers, self.gemm, parameters, [forward, backward], &mut self.unpacked);
@@ -473,7 +472,7 @@ impl<S: Stored> Infer<'_, S> {
 fn weights<'a, S: Stored>(
     gemm: Gemm<S>,
     workers: &Workers<S>,
-    parameters: &'a [S::Real],
+    parameters: &'a Vectors<S::Real>,
     [forward, backward]: &'a [Buffer<S>; 2],
 ) -> Weights<'a, S> {
     Weights { gemm, instructions: workers.instructions(), parameters, forward, backward }

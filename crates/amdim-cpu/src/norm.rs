@@ -9,6 +9,7 @@ use amdim_network::{BatchNorm, Network};
 use crate::CpuError;
 use crate::elementwise::{add_rows, add_squared_distances};
 use crate::groups::{Groups, MAX_GROUPS};
+use crate::vectors::Vectors;
 use crate::workers::Workers;
 
 /// Rows summed in the layer's own precision before the sum moves on to `f64`.
@@ -129,11 +130,17 @@ impl Norm {
     }
 
     /// Evaluation: normalise with the running statistics.
-    pub(crate) fn use_running<R: Real>(&self, parameters: &[R], buffers: &[R], state: &mut NormState<R>) {
+    pub(crate) fn use_running<R: Real>(
+        &self,
+        parameters: &Vectors<R>,
+        buffers: &[R],
+        state: &mut NormState<R>,
+    ) {
+        let vectors = self.vectors(parameters);
         let means = &buffers[self.running_mean.clone()];
         let variances = &buffers[self.running_variance.clone()];
         for (channel, (mean, variance)) in means.iter().zip(variances).enumerate() {
-            self.set(parameters, channel, mean.to_f64(), variance.to_f64(), state);
+            self.set(vectors, channel, mean.to_f64(), variance.to_f64(), state);
         }
     }
 
@@ -143,7 +150,7 @@ impl Norm {
         &self,
         pass: Statistics<S>,
         values: &[S],
-        parameters: &[S::Real],
+        parameters: &Vectors<S::Real>,
         buffers: &mut [S::Real],
         state: &mut NormState<S::Real>,
     ) {
@@ -161,10 +168,11 @@ impl Norm {
             vectorized!(workers.instructions(), moments(values, block, centre, sums));
         });
         let count = (values.len() / channels) as f64;
+        let vectors = self.vectors(parameters);
         for channel in 0..channels {
             let (mean, squares) = combine(&tasks[..groups.count()], channel, channels);
             let variance = squares / count;
-            self.set(parameters, channel, mean, variance, state);
+            self.set(vectors, channel, mean, variance, state);
             let move_towards = |running: &mut S::Real, batch: f64| {
                 *running =
                     S::Real::from_f64((1.0 - self.momentum) * running.to_f64() + self.momentum * batch);
@@ -212,9 +220,14 @@ impl Norm {
         }
     }
 
+    /// Scale and shift.
+    fn vectors<'a, R: Real>(&self, parameters: &'a Vectors<R>) -> [&'a [R]; 2] {
+        [&parameters[self.weight.clone()], &parameters[self.bias.clone()]]
+    }
+
     fn set<R: Real>(
         &self,
-        parameters: &[R],
+        [weight, bias]: [&[R]; 2],
         channel: usize,
         mean: f64,
         variance: f64,
@@ -223,8 +236,8 @@ impl Norm {
         let inverse = 1.0 / (variance + self.epsilon).sqrt();
         state.mean[channel] = R::from_f64(mean);
         state.inverse_deviation[channel] = R::from_f64(inverse);
-        state.scale[channel] = R::from_f64(inverse * parameters[self.weight.start + channel].to_f64());
-        state.shift[channel] = parameters[self.bias.start + channel];
+        state.scale[channel] = R::from_f64(inverse * weight[channel].to_f64());
+        state.shift[channel] = bias[channel];
     }
 }
 

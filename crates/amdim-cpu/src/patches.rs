@@ -119,8 +119,7 @@ impl Patches {
         }
         if self.in_place() {
             let offsets = &mut room.offsets[..rows.len() * self.runs()];
-            for (row, to) in rows.zip(offsets.chunks_exact_mut(self.runs())) {
-                let (picture, offsets) = self.row_offsets(row);
+            for ((picture, offsets), to) in self.places(rows).zip(offsets.chunks_exact_mut(self.runs())) {
                 for (to, &offset) in to.iter_mut().zip(offsets) {
                     *to = if offset == ZEROS { ZEROS } else { picture + offset };
                 }
@@ -128,11 +127,11 @@ impl Patches {
             return Left::Windows(Windows::new(maps, &room.zeros, offsets, [self.runs(), self.run]));
         }
         let columns = &mut room.columns[..rows.len() * length];
-        for (row, patch) in rows.zip(columns.chunks_exact_mut(length)) {
-            for (at, to) in self.sources(row).zip(patch.chunks_exact_mut(self.run)) {
-                match at {
-                    Some(at) => to.copy_from_slice(&maps[at..at + self.run]),
-                    None => to.fill(S::default()),
+        for ((picture, offsets), patch) in self.places(rows).zip(columns.chunks_exact_mut(length)) {
+            for (&offset, to) in offsets.iter().zip(patch.chunks_exact_mut(self.run)) {
+                match offset {
+                    ZEROS => to.fill(S::default()),
+                    offset => copy_short(&maps[picture + offset..][..self.run], to),
                 }
             }
         }
@@ -166,8 +165,8 @@ impl Patches {
     pub(crate) fn scatter_pooled<R: Real>(&self, pooled: &[R], rows: Range<usize>, open: &mut [R]) {
         let (length, channels) = (self.input.len(), self.input.channels);
         let first = self.picture(&rows);
-        for (row, pooled) in rows.zip(pooled.chunks_exact(channels)) {
-            for at in self.sources(row).flatten() {
+        for (place, pooled) in self.places(rows).zip(pooled.chunks_exact(channels)) {
+            for at in sources(place).flatten() {
                 let at = at - first * length;
                 for to in open[at..at + self.run].chunks_exact_mut(channels) {
                     to.iter_mut().zip(pooled).for_each(|(to, &gradient)| *to += gradient);
@@ -188,8 +187,10 @@ impl Patches {
     ) {
         let (length, channels) = (self.input.len(), self.input.channels);
         let first = self.picture(&rows);
-        for (index, (row, patch)) in rows.zip(columns.chunks_exact(self.patch_len())).enumerate() {
-            for (at, from) in self.sources(row).zip(patch.chunks_exact(self.run)) {
+        for (index, (place, patch)) in
+            self.places(rows).zip(columns.chunks_exact(self.patch_len())).enumerate()
+        {
+            for (at, from) in sources(place).zip(patch.chunks_exact(self.run)) {
                 let Some(at) = at else { continue };
                 let at = at - first * length;
                 let to = &mut open[at..at + self.run];
@@ -232,9 +233,9 @@ impl Patches {
     /// Average over the window, the border included: `[rows, channels]`.
     #[inline(always)]
     pub(crate) fn average<S: Stored>(&self, maps: &[S], rows: Range<usize>, averages: &mut [S::Real]) {
-        for (row, average) in rows.zip(averages.chunks_exact_mut(self.input.channels)) {
+        for (place, average) in self.places(rows).zip(averages.chunks_exact_mut(self.input.channels)) {
             average.fill(S::Real::default());
-            for at in self.sources(row).flatten() {
+            for at in sources(place).flatten() {
                 add_rows(&maps[at..at + self.run], average);
             }
             scale(average, self.share());
@@ -250,21 +251,51 @@ impl Patches {
     #[inline(always)]
     pub(crate) fn pixels(&self, row: usize) -> impl Iterator<Item = usize> {
         let (run, channels) = (self.run, self.input.channels);
-        self.sources(row).flatten().flat_map(move |at| (at..at + run).step_by(channels))
+        let place = self.places(row..row + 1).next();
+        place.into_iter().flat_map(sources).flatten().flat_map(move |at| (at..at + run).step_by(channels))
     }
 
-    /// Where a row's picture begins, and where its stretches begin in the picture.
-    fn row_offsets(&self, row: usize) -> (usize, &[usize]) {
-        let (picture, location) = (row / self.locations, row % self.locations);
-        let offsets = &self.offsets[location * self.runs()..][..self.runs()];
-        (picture * self.input.len(), offsets)
-    }
-
-    /// Where a row's stretches begin in the maps, `None` for zeros.
+    /// Where the picture of each of `rows` begins, and where the row's stretches begin in the picture.
     #[inline(always)]
-    fn sources(&self, row: usize) -> impl Iterator<Item = Option<usize>> {
-        let (picture, offsets) = self.row_offsets(row);
-        offsets.iter().map(move |&offset| (offset != ZEROS).then_some(picture + offset))
+    fn places(&self, rows: Range<usize>) -> impl Iterator<Item = Place<'_>> {
+        let (locations, runs) = (self.locations, self.runs());
+        // By pictures, because a division a row costs as much as a short row's copy.
+        (self.picture(&rows)..rows.end.div_ceil(locations)).flat_map(move |picture| {
+            let first = picture * locations;
+            let within = rows.start.saturating_sub(first)..locations.min(rows.end - first);
+            let offsets = &self.offsets[within.start * runs..within.end * runs];
+            offsets.chunks_exact(runs).map(move |offsets| (picture * self.input.len(), offsets))
+        })
+    }
+}
+
+/// Where a row's picture begins, and where its stretches begin in the picture.
+type Place<'a> = (usize, &'a [usize]);
+
+/// Where a row's stretches begin in the maps, `None` for zeros.
+#[inline(always)]
+fn sources((picture, offsets): Place) -> impl Iterator<Item = Option<usize>> {
+    offsets.iter().map(move |&offset| (offset != ZEROS).then_some(picture + offset))
+}
+
+/// Copies a few values, which a call of the library's function would take longer for.
+#[inline(always)]
+fn copy_short<T: Copy>(from: &[T], to: &mut [T]) {
+    /// The first and the last `N` of at most twice as many.
+    #[inline(always)]
+    fn copy_ends<T: Copy, const N: usize>(from: &[T], to: &mut [T]) {
+        if let (Some(from), Some(to)) = (from.first_chunk::<N>(), to.first_chunk_mut::<N>()) {
+            *to = *from;
+        }
+        if let (Some(from), Some(to)) = (from.last_chunk::<N>(), to.last_chunk_mut::<N>()) {
+            *to = *from;
+        }
+    }
+    match from.len() {
+        4..=8 => copy_ends::<T, 4>(from, to),
+        9..=16 => copy_ends::<T, 8>(from, to),
+        17..=32 => copy_ends::<T, 16>(from, to),
+        _ => to.copy_from_slice(from),
     }
 }
 

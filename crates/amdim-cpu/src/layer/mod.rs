@@ -33,6 +33,7 @@ use crate::filter::Filter;
 use crate::groups::{Groups, MAX_GROUPS};
 use crate::norm::{Norm, NormState, Statistics};
 use crate::patches::Patches;
+use crate::vectors::Vectors;
 use crate::workers::{Scratch, ScratchSize, Workers};
 
 /// What happens to the values that a destination holds already.
@@ -116,8 +117,8 @@ impl<S: Stored> Layout<S> {
 pub(crate) struct Weights<'a, S: Stored> {
     pub(crate) gemm: Gemm<S>,
     pub(crate) instructions: Kernel,
-    /// The flat parameter vector.
-    pub(crate) parameters: &'a [S::Real],
+    /// The parameters that are not filters, by their place in the flat vector.
+    pub(crate) parameters: &'a Vectors<S::Real>,
     /// The filters, packed for the forward direction.
     pub(crate) forward: &'a [S],
     /// The filters, packed for the backward direction.

@@ -5,6 +5,7 @@
 //! tile whose rows are far apart takes three times as long to load. Both are padded to whole steps with zeros. Sums leave
 //! the unit through memory, and are finished in registers like those of any other kernel, unless nothing follows them.
 
+use std::alloc::{GlobalAlloc, Layout, System, handle_alloc_error};
 use std::arch::x86_64::{
     __m512i, _mm256_maskz_loadu_epi16, _mm512_cvtepu16_epi32, _mm512_loadu_si512, _mm512_mask_storeu_epi16,
     _mm512_maskz_loadu_epi16, _mm512_or_si512, _mm512_setzero_si512, _mm512_shuffle_i32x4, _mm512_slli_epi32,
@@ -13,14 +14,15 @@ use std::arch::x86_64::{
 };
 use std::cell::RefCell;
 use std::mem::MaybeUninit;
+use std::ptr::NonNull;
 use std::slice;
 
 use super::Rows;
 use super::table::{MatrixUnit, Table};
 use super::tile::{Added, Inner, Target, Tile, finish};
+use crate::Bf16;
 use crate::simd::amx::{ROW_BYTES, Shapes, TILE_ROWS, TileUnit};
 use crate::simd::{Access, Products};
-use crate::{Bf16, Buffer};
 
 /// Inner values that one product of tiles takes.
 const STEP: usize = ROW_BYTES / size_of::<Bf16>();
@@ -41,21 +43,26 @@ mod tiles {
 }
 use tiles::{LEFT, RIGHT, SUMS};
 
-/// The table of a tile unit, and of registers that its sums are finished in; `vectors` does all but products.
+/// Steps of the longest left rows that the unit multiplies, of both factors together: 8192 values.
+const MOST_STEPS: usize = 256;
+
+/// The table of a tile unit, and of registers that its sums are finished in; `vectors` does all but products, and those
+/// of still longer rows.
 pub(super) const fn table<U: TileUnit, V: Products<Bf16>>(vectors: &Table<Bf16>) -> Table<Bf16> {
     assert!(V::LANES * 2 == PANEL && V::DEPTH == 2);
     Table {
         depth: 2,
         columns: PANEL,
-        heights: &[],
-        tiles: &[],
-        transposed_heights: &[],
-        transposed: &[],
+        heights: vectors.heights,
+        tiles: vectors.tiles,
+        transposed_heights: vectors.transposed_heights,
+        transposed: vectors.transposed,
         interleave: vectors.interleave,
         transforms: vectors.transforms,
         unit: Some(MatrixUnit {
             step: STEP,
             rows: BLOCK,
+            most_steps: MOST_STEPS,
             begin: begin::<U>,
             end: end::<U>,
             multiply: multiply::<U, V>,
@@ -79,16 +86,45 @@ unsafe fn end<U: TileUnit>() {
     unsafe { U::release() }
 }
 
+/// Room for a block of left rows of any length that the unit takes.
+///
+/// It comes from the system itself: zeros that take no memory before they are written, so that it need not grow and a
+/// thread that meets long rows late allocates nothing then. (On the stack, each call would touch all its pages; memory
+/// that belongs to a thread from its start is scarce in libraries that are loaded later.)
+struct Packed(NonNull<[Bf16; Self::LEN]>);
+
+impl Packed {
+    const LEN: usize = MOST_STEPS * BLOCK_STEP;
+    const LAYOUT: Layout = Layout::new::<Aligned<[Bf16; Self::LEN]>>();
+
+    fn new() -> Self {
+        // SAFETY: the layout is not empty. Zeros are valid values.
+        let memory = unsafe { System.alloc_zeroed(Self::LAYOUT) };
+        Self(NonNull::new(memory.cast()).unwrap_or_else(|| handle_alloc_error(Self::LAYOUT)))
+    }
+
+    fn values(&mut self) -> &mut [Bf16] {
+        // SAFETY: the memory is this value's own.
+        unsafe { self.0.as_mut() }
+    }
+}
+
+impl Drop for Packed {
+    fn drop(&mut self) {
+        // SAFETY: it came from there with this layout.
+        unsafe { System.dealloc(self.0.as_ptr().cast(), Self::LAYOUT) }
+    }
+}
+
 thread_local! {
-    /// A block of left rows, packed. It grows to the longest that the thread has seen.
-    static PACKED: RefCell<Buffer<Bf16>> = RefCell::default();
+    static PACKED: RefCell<Packed> = RefCell::new(Packed::new());
 }
 
 /// Computes a whole product: `tile.tiles` rows, `tile.columns` columns.
 ///
 /// # Safety
-/// As [`super::tile::run`], but for any number of columns: panels of each right factor lie one after the other. The
-/// processor has AVX-512 with bf16 and the instructions of `U`, and tiles are configured.
+/// As [`super::tile::run`], but for any number of columns: panels of each right factor lie one after the other. Left rows
+/// are no longer than [`MOST_STEPS`]. The processor has AVX-512 with bf16 and the instructions of `U`, and tiles are configured.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma")]
 unsafe fn multiply<U: TileUnit, V: Products<Bf16>>(tile: &Tile<Bf16>) {
     PACKED.with_borrow_mut(|packed| {
@@ -96,11 +132,7 @@ unsafe fn multiply<U: TileUnit, V: Products<Bf16>>(tile: &Tile<Bf16>) {
         for (steps, inner) in steps.iter_mut().zip(&tile.factors[..tile.count]) {
             *steps = (inner.runs * inner.depth).div_ceil(STEP);
         }
-        let length = BLOCK_STEP * (steps[0] + steps[1]);
-        if packed.len() < length {
-            packed.resize(length);
-        }
-        let (first, second) = packed.split_at_mut(BLOCK_STEP * steps[0]);
+        let (first, second) = packed.values().split_at_mut(BLOCK_STEP * steps[0]);
         let mut rest = *tile;
         while rest.tiles > 0 {
             let rows = rest.tiles.min(BLOCK);

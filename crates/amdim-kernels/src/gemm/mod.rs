@@ -375,12 +375,16 @@ impl<S: Stored> Gemm<S> {
         // SAFETY (both calls): the table is that of a kernel that the processor supports. `row + tiles *
         // heights[height] <= rows` and `first + used <= n`, and the sizes of all that the tile points to were checked
         // above.
-        if let Some(unit) = &self.table.unit {
-            if rows > 0 && n > 0 {
-                let _in_use = UnitInUse::begin(unit);
-                unsafe { (unit.multiply)(&tile(0, 0, rows, n)) };
+        let inner: usize = factors.iter().map(|factor| self.padded(factor.left.width())).sum();
+        match &self.table.unit {
+            Some(unit) if inner <= unit.most_steps * unit.step => {
+                if rows > 0 && n > 0 {
+                    let _in_use = UnitInUse::begin(unit);
+                    unsafe { (unit.multiply)(&tile(0, 0, rows, n)) };
+                }
+                return;
             }
-            return;
+            _ => {}
         }
         for panel in 0..n.div_ceil(columns) {
             let used = columns.min(n - panel * columns);

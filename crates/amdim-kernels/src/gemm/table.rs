@@ -33,15 +33,17 @@ pub(crate) struct Table<S: Stored> {
     pub(crate) interleave: InterleaveFunction<S>,
     /// Those of kernels with two and with three taps.
     pub(crate) transforms: [Transforms<S>; 2],
-    /// Where it multiplies by a matrix unit, which the kernel has no tile functions besides.
+    /// Where it multiplies by a matrix unit.
     pub(crate) unit: Option<MatrixUnit<S>>,
 }
 
-/// What a kernel with a matrix unit has in place of tile functions. Its [`Tile`] is a whole product, of any number of
+/// What a kernel with a matrix unit has besides tile functions, which it needs for few products. Its [`Tile`] is a whole product, of any number of
 /// rows (`tiles`) and columns.
 pub(crate) struct MatrixUnit<S: Stored> {
     /// Inner values that the unit takes at once: packed factors are padded to whole steps with zeros.
     pub(crate) step: usize,
+    /// The most steps that `multiply` takes, of both factors together. Longer ones are left to tile functions.
+    pub(crate) most_steps: usize,
     /// Rows that a packed left factor is padded to multiples of.
     pub(crate) rows: usize,
     /// Called before the first of the functions below that multiply ...

@@ -279,6 +279,18 @@ fn sizes_at_the_edges_of_tiles() {
     }
 }
 
+/// Longer rows than a matrix unit takes.
+#[test]
+fn long_inner_dimensions() {
+    for inner in [[8192, 1], [8192, 40], [8161, 31]] {
+        for factors in [1, 2] {
+            let case = Case { rows: 3, inner, n: 33, factors, gap: 1, options: 0 };
+            assert!(all::<f32>(|gemm| multiplies(gemm, case)), "{inner:?}");
+            assert!(all::<Bf16>(|gemm| multiplies(gemm, case)), "{inner:?}");
+        }
+    }
+}
+
 #[test]
 fn nan_passes_the_relu_and_stays_out_of_other_rows() {
     // Odd inner lengths: the step that ends the first row must not touch the second one's NaN.

@@ -1,5 +1,6 @@
 //! Products of points against products of patches: two ways to compute the same, over random shapes.
 
+use std::iter;
 use std::sync::Arc;
 
 use amdim_kernels::{Kernel, Pool, Real};
@@ -7,6 +8,7 @@ use amdim_network::{Builder, MapShape, PadMode, Padding, Source};
 use quickcheck::quickcheck;
 
 use super::*;
+use crate::vectors::Vectors;
 use crate::workers::Workers;
 
 /// A small generator (xorshift).
@@ -91,7 +93,7 @@ impl<R: Real> Case<R> {
         let weights = Weights {
             gemm,
             instructions: kernel,
-            parameters: &self.parameters,
+            parameters: &Vectors::all_but(iter::once(0..self.parameters.len()), self.parameters.len()),
             forward: &forward,
             backward: &backward,
         };
