@@ -20,10 +20,11 @@ use crate::vectors::Vectors;
 use crate::workers::{Scratch, ScratchSize, Workers};
 
 /// Most pictures that a thread takes through the whole network at once in [`CpuNetwork::infer`].
-const INFER_PICTURES: usize = 8;
+/// Layers with few pixels a picture need several pictures for their products to pay for reading the weights.
+const INFER_PICTURES: usize = 16;
 
-/// Into how many parts [`CpuNetwork::infer`] cuts a small batch, at least, so that all threads have work.
-const INFER_PARTS: usize = 16;
+/// Parts a thread that [`CpuNetwork::infer`] cuts a small batch into, at least.
+const INFER_PARTS: usize = 2;
 
 /// Values that a thread copies at a time.
 const COPIED: usize = 1 << 14;
@@ -202,7 +203,8 @@ impl<S: Stored> CpuNetwork<S> {
         let shapes = network.output_shapes();
         let mut outputs: Vec<Vec<S::Real>> =
             shapes.iter().map(|shape| vec![S::Real::default(); batch * shape.len()]).collect();
-        let pictures = batch.div_ceil(INFER_PARTS).min(INFER_PICTURES);
+        // Pictures do not meet, so results don't depend on how they are shared out.
+        let pictures = batch.div_ceil(INFER_PARTS * workers.pool().threads()).min(INFER_PICTURES);
         let mut parts: Vec<_> = outputs
             .iter_mut()
             .zip(&shapes)
