@@ -233,3 +233,24 @@ fn sum_partials<R: Real>(partials: &[Buffer<R>], offset: usize, sum: &mut [R]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_of_any_window_come_channels_last() {
+        // More inputs than are converted at once, and a window with more pixels.
+        for [inputs, taps] in [[5, 1], [3, 9], [300, 16], [2, 1089]] {
+            let len = inputs * taps;
+            let filter =
+                Filter { range: 0..len, out: 1, inputs, taps, tiled: None, forward: 0..0, backward: 0..0 };
+            let weights: Vec<f64> = (0..len).map(|at| at as f64).collect();
+            let mut result = vec![0.0; len];
+            filter.channels_last(&weights, &mut result);
+            for (at, &weight) in result.iter().enumerate() {
+                assert_eq!(weight, weights[at % inputs * taps + at / inputs], "{inputs} inputs, {taps} taps");
+            }
+        }
+    }
+}

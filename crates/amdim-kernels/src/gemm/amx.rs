@@ -2,15 +2,14 @@
 //!
 //! A right panel lies in memory as tiles want it: a tile's row is a pair of inner values of sixteen columns, 64 of the
 //! panel's 128 bytes. A block of left rows is copied together into tiles, one after the other, and meets all panels: a
-//! tile whose rows are far apart takes three times as long to load. Both are padded to whole steps with zeros. Sums leave
+//! tile whose rows are far apart takes longer to load. Both are padded to whole steps with zeros. Sums leave
 //! the unit through memory, and are finished in registers like those of any other kernel, unless nothing follows them.
 
 use std::alloc::{GlobalAlloc, Layout, System, handle_alloc_error};
 use std::arch::x86_64::{
-    __m512i, _mm256_maskz_loadu_epi16, _mm512_cvtepu16_epi32, _mm512_loadu_si512, _mm512_mask_storeu_epi16,
-    _mm512_maskz_loadu_epi16, _mm512_or_si512, _mm512_setzero_si512, _mm512_shuffle_i32x4, _mm512_slli_epi32,
-    _mm512_storeu_si512, _mm512_unpackhi_epi32, _mm512_unpackhi_epi64, _mm512_unpacklo_epi32,
-    _mm512_unpacklo_epi64,
+    __m512i, _mm512_cvtepu16_epi32, _mm512_loadu_si512, _mm512_mask_storeu_epi16, _mm512_maskz_loadu_epi16,
+    _mm512_setzero_si512, _mm512_shuffle_i32x4, _mm512_storeu_si512, _mm512_unpackhi_epi32,
+    _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
 };
 use std::cell::RefCell;
 use std::mem::MaybeUninit;
@@ -19,9 +18,10 @@ use std::slice;
 
 use super::Rows;
 use super::table::{MatrixUnit, Table};
-use super::tile::{Added, Inner, Target, Tile, finish};
+use super::tile::{Added, Inner, Target, Tile, finish, prefetch};
 use crate::Bf16;
 use crate::simd::amx::{ROW_BYTES, Shapes, TILE_ROWS, TileUnit};
+use crate::simd::avx512::{load_half, load_pairs};
 use crate::simd::{Access, Products};
 
 /// Inner values that one product of tiles takes.
@@ -163,6 +163,7 @@ unsafe fn multiply_packed<U: TileUnit, V: Products<Bf16>>(tile: &Tile<Bf16>) {
     while rest.tiles > 0 {
         let rows = rest.tiles.min(BLOCK);
         if let Target::Real(to) = rest.target {
+            // The next block's sums, whether they are added to or replaced: rows that lie far apart wait for both.
             for row in BLOCK..2 * BLOCK {
                 for v in 0..2 {
                     // SAFETY: any address will do.
@@ -211,7 +212,8 @@ unsafe fn multiply_block<U: TileUnit, V: Products<Bf16>>(
                     store_sums::<U, true>(to, stride);
                 }
                 _ => {
-                    prefetch_rows::<V>(&part);
+                    // A panel's columns of a map are one line.
+                    prefetch::<V, Bf16, BLOCK, 1>(&part);
                     let to: *mut f32 = sums.as_mut_ptr().cast();
                     if rows > TILE_ROWS {
                         zero_sums::<U, true>();
@@ -245,26 +247,6 @@ type Sums = MaybeUninit<Aligned<[[f32; PANEL]; BLOCK]>>;
 /// Begins on a cache line.
 #[repr(C, align(64))]
 struct Aligned<T>(T);
-
-/// Asks for what the end of a block reads and writes as maps, while its products are computed.
-#[inline(always)]
-unsafe fn prefetch_rows<V: Products<Bf16>>(tile: &Tile<Bf16>) {
-    let rows = |first: *const Bf16, stride: usize| {
-        for row in 0..tile.tiles {
-            // SAFETY: any address will do; the caller vouches for the instructions.
-            unsafe { V::prefetch(first.wrapping_add(row * stride)) }
-        }
-    };
-    if let Target::Stored(to) = tile.target {
-        rows(to, tile.target_stride);
-    }
-    if !tile.mask.is_null() {
-        rows(tile.mask, tile.mask_stride);
-    }
-    if let Added::Stored { from, stride, .. } = tile.added {
-        rows(from, stride);
-    }
-}
 
 /// Whether sums are the result as they are.
 #[inline(always)]
@@ -520,17 +502,14 @@ unsafe fn transpose(rows: Rows<Bf16>, to: &mut [Bf16]) {
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 unsafe fn load_pair(rows: Rows<Bf16>, row: usize, column: usize, used: usize) -> __m512i {
-    let mask = ((1_u32 << used) - 1) as u16;
     let first = rows.data.as_ptr().wrapping_add(row * rows.stride + column);
-    // SAFETY: a row that is there has so many values; those that are masked out are not read.
+    // SAFETY: a row that is there has so many values.
     unsafe {
-        let pairs = match rows.rows.saturating_sub(row) {
-            0 => return _mm512_setzero_si512(),
-            1 => return _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, first.cast())),
-            _ => [first, first.add(rows.stride)].map(|row| _mm256_maskz_loadu_epi16(mask, row.cast())),
-        };
-        let [first, second] = pairs.map(|values| _mm512_cvtepu16_epi32(values));
-        _mm512_or_si512(first, _mm512_slli_epi32::<16>(second))
+        match rows.rows.saturating_sub(row) {
+            0 => _mm512_setzero_si512(),
+            1 => _mm512_cvtepu16_epi32(load_half(first, used)),
+            _ => load_pairs([first, first.add(rows.stride)], used),
+        }
     }
 }
 

@@ -33,12 +33,12 @@ pub(crate) struct Table<S: Stored> {
     pub(crate) interleave: InterleaveFunction<S>,
     /// Those of kernels with two and with three taps.
     pub(crate) transforms: [Transforms<S>; 2],
-    /// Where it multiplies by a matrix unit.
+    /// Where the kernel has a matrix unit.
     pub(crate) unit: Option<MatrixUnit<S>>,
 }
 
-/// What a kernel with a matrix unit has besides tile functions, which it needs for few products. Its [`Tile`] is a whole product, of any number of
-/// rows (`tiles`) and columns.
+/// What multiplies in place of tile functions, but for the longest rows. Its [`Tile`] is a whole product, of any number
+/// of rows (`tiles`) and columns.
 pub(crate) struct MatrixUnit<S: Stored> {
     /// Inner values that the unit takes at once: packed factors are padded to whole steps with zeros.
     pub(crate) step: usize,

@@ -196,7 +196,9 @@ pub(crate) unsafe fn run<
 /// Asks for what the end of a tile reads and writes, while its products are computed: maps, and sums that are added to.
 /// (What is computed with and not stored as maps are is in the cache; asking would cost short products 5 %.)
 #[inline(always)]
-unsafe fn prefetch<V: Products<S>, S: Stored, const ROWS: usize, const VECTORS: usize>(tile: &Tile<S>) {
+pub(super) unsafe fn prefetch<V: Products<S>, S: Stored, const ROWS: usize, const VECTORS: usize>(
+    tile: &Tile<S>,
+) {
     #[inline(always)]
     unsafe fn rows<V: Simd, T, const ROWS: usize, const VECTORS: usize>(first: *const T, stride: usize) {
         for row in 0..ROWS {

@@ -1,7 +1,7 @@
 //! AVX-512: sixteen `f32`; bf16 by `vdpbf16ps`, or by shifts where the processor lacks it.
 
 use std::arch::x86_64::{
-    __m512, __m512bh, __m512i, __mmask16, _CMP_LE_OQ, _MM_HINT_T0, _mm_prefetch, _mm256_loadu_si256,
+    __m256i, __m512, __m512bh, __m512i, __mmask16, _CMP_LE_OQ, _MM_HINT_T0, _mm_prefetch, _mm256_loadu_si256,
     _mm256_mask_storeu_epi16, _mm256_maskz_loadu_epi16, _mm256_storeu_si256, _mm512_add_ps, _mm512_and_si512,
     _mm512_castps_si512, _mm512_castsi512_ps, _mm512_cmp_ps_mask, _mm512_cvtepi32_epi16,
     _mm512_cvtepu16_epi32, _mm512_dpbf16_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512,
@@ -98,13 +98,13 @@ impl Access<f32> for F32x16 {
 
 /// Sixteen bf16 as `f32`.
 #[inline(always)]
-unsafe fn widen(values: std::arch::x86_64::__m256i) -> __m512 {
+unsafe fn widen(values: __m256i) -> __m512 {
     unsafe { _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(values))) }
 }
 
 /// The nearest bf16 of each lane, ties to even; as [`Bf16::from_real`].
 #[inline(always)]
-unsafe fn narrow(values: __m512) -> std::arch::x86_64::__m256i {
+unsafe fn narrow(values: __m512) -> __m256i {
     use std::arch::x86_64::{
         _CMP_UNORD_Q, _mm512_add_epi32, _mm512_mask_mov_epi32, _mm512_or_si512, _mm512_srli_epi32,
     };
@@ -127,7 +127,7 @@ impl Access<Bf16> for F32x16 {
 
     #[inline(always)]
     unsafe fn load_first(from: *const Bf16, count: usize) -> Self {
-        Self(unsafe { widen(_mm256_maskz_loadu_epi16(first(count), from.cast())) })
+        Self(unsafe { widen(load_half(from, count)) })
     }
 
     #[inline(always)]
@@ -164,6 +164,21 @@ impl Products<f32> for F32x16 {
     #[inline(always)]
     unsafe fn multiply_add(self, left: __m512, right: __m512) -> Self {
         Self(unsafe { _mm512_fmadd_ps(left, right, self.0) })
+    }
+}
+
+/// The first `count <= 16` values of a row, and zeros.
+#[inline(always)]
+pub(crate) unsafe fn load_half(row: *const Bf16, count: usize) -> __m256i {
+    unsafe { _mm256_maskz_loadu_epi16(first(count), row.cast()) }
+}
+
+/// The first `count <= 16` values of two rows, pair by pair, and zeros.
+#[inline(always)]
+pub(crate) unsafe fn load_pairs(rows: [*const Bf16; 2], count: usize) -> __m512i {
+    unsafe {
+        let [first, second] = rows.map(|row| _mm512_cvtepu16_epi32(load_half(row, count)));
+        _mm512_or_si512(first, _mm512_slli_epi32::<16>(second))
     }
 }
 
@@ -277,7 +292,7 @@ impl Access<f32> for NativeBf16 {
 
 /// The nearest bf16 of each lane by the processor's own instruction.
 #[inline(always)]
-unsafe fn narrow_natively(values: __m512) -> std::arch::x86_64::__m256i {
+unsafe fn narrow_natively(values: __m512) -> __m256i {
     use std::arch::x86_64::_mm512_cvtneps_pbh;
     unsafe { transmute(_mm512_cvtneps_pbh(values)) }
 }
@@ -306,22 +321,19 @@ impl Access<Bf16> for NativeBf16 {
 
 impl Products<Bf16> for NativeBf16 {
     const DEPTH: usize = 2;
+    type Left = __m512bh;
+    type Right = __m512bh;
 
     #[inline(always)]
     unsafe fn write_pairs(first: *const Bf16, second: *const Bf16, count: usize, to: *mut Bf16) {
         for at in (0..count).step_by(Self::LANES) {
             let used = (count - at).min(Self::LANES);
             unsafe {
-                let [first, second] = [first, second].map(|row| {
-                    _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(self::first(used), row.add(at).cast()))
-                });
-                let pairs = _mm512_or_si512(first, _mm512_slli_epi32::<16>(second));
+                let pairs = load_pairs([first.add(at), second.add(at)], used);
                 _mm512_mask_storeu_epi32(to.add(2 * at).cast(), self::first(used), pairs);
             }
         }
     }
-    type Left = __m512bh;
-    type Right = __m512bh;
 
     #[inline(always)]
     unsafe fn left(from: *const Bf16) -> __m512bh {

@@ -55,17 +55,6 @@ pub(crate) trait Access<S>: Simd {
 pub(crate) trait Products<S: Stored>: Simd<Real = S::Real> + Access<S> + Access<S::Real> {
     /// Neighbouring values of the inner dimension that one step takes.
     const DEPTH: usize;
-    /// Writes `count` pairs of values of two rows to `to`, one after the other.
-    #[inline(always)]
-    unsafe fn write_pairs(first: *const S, second: *const S, count: usize, to: *mut S) {
-        for i in 0..count {
-            // SAFETY: the caller vouches for `count` values of both rows, and room for twice as many.
-            unsafe {
-                *to.add(2 * i) = *first.add(i);
-                *to.add(2 * i + 1) = *second.add(i);
-            }
-        }
-    }
     /// `DEPTH` values of a left row, as every lane needs them.
     type Left: Copy;
     /// `DEPTH` values of each of `LANES` right columns.
@@ -78,6 +67,18 @@ pub(crate) trait Products<S: Stored>: Simd<Real = S::Real> + Access<S> + Access<
     unsafe fn right(from: *const S) -> Self::Right;
     /// `self` plus the products, summed over `DEPTH`.
     unsafe fn multiply_add(self, left: Self::Left, right: Self::Right) -> Self;
+
+    /// Writes `count` pairs of values of two rows to `to`, one after the other.
+    #[inline(always)]
+    unsafe fn write_pairs(first: *const S, second: *const S, count: usize, to: *mut S) {
+        for i in 0..count {
+            // SAFETY: the caller vouches for `count` values of both rows, and room for twice as many.
+            unsafe {
+                *to.add(2 * i) = *first.add(i);
+                *to.add(2 * i + 1) = *second.add(i);
+            }
+        }
+    }
 
     /// Reads the right values of a step: `N` registers.
     #[inline(always)]
