@@ -25,7 +25,7 @@ export const negatives: Experiment = {
     { name: 'knn', title: 'kNN', isShare: true },
   ],
   async rows(scale) {
-    const size = scale === 'tiny' ? { encoder: { baseWidth: 32 }, batchSize: 64 } : { batchSize: 128 }
+    const size = scale === 'tiny' ? { encoder: { baseWidth: 16 }, batchSize: 64 } : { batchSize: 128 }
     const length = { epochs: scale === 'tiny' ? 10 : 50 }
     return BOUNDS.flatMap(({ bound, title }) =>
       NEGATIVES[scale].map((count) =>
@@ -34,7 +34,15 @@ export const negatives: Experiment = {
           title: `${title}, ${count}`,
           data: 'cifar10',
           preset: 'dim',
-          config: [size, { dim: { bound, negatives: count, priorWeight: 0, units: 256 }, length }],
+          config: [
+            size,
+            {
+              dim: { bound, negatives: count, priorWeight: 0, units: 256 },
+              // Heads are fitted afterwards.
+              classifiers: { enabled: false },
+              length,
+            },
+          ],
           heads: [{ data: 'cifar10', measures: { linear: 'linear', knn: 'knn' } }],
         }),
       ),
