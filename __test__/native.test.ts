@@ -1,4 +1,5 @@
 import { cpSync, existsSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { describe, expect, it } from 'vitest'
@@ -28,6 +29,22 @@ describe('unwrap', () => {
     expect(() => unwrap(failure('EIO', 'no json'))).toThrow(
       expect.objectContaining({ code: 'AMDIM_INTERNAL', details: { details: 'no json' } }),
     )
+  })
+})
+
+describe('loading the addon', () => {
+  it.each([
+    [undefined, availableParallelism()],
+    [3, 3],
+  ])('with RAYON_NUM_THREADS %s leaves it at %s', async (given, expected) => {
+    const script = `delete process.env.RAYON_NUM_THREADS
+      ${given === undefined ? '' : `process.env.RAYON_NUM_THREADS = '${given}'`}
+      const { addon } = await import(${JSON.stringify(pathToFileURL(join(root, 'dist/native.js')))})
+      addon()
+      console.log(process.env.RAYON_NUM_THREADS)`
+    const ended = await runAny(process.execPath, ['--input-type=module', '-e', script])
+    expect(ended.code, ended.err).toBe(0)
+    expect(ended.out.trim()).toBe(String(expected))
   })
 })
 

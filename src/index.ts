@@ -172,9 +172,12 @@ export {
 } from './model/amdim-model.js'
 export { Classification, type ClassProbability } from './model/classification.js'
 export type {
+  AlternateDescription,
   BatchNormDescription,
   ConvolutionDescription,
+  CouplingDescription,
   EncoderDescription,
+  FlattenDescription,
   GlobalAverageDescription,
   LayerDescription,
   MapShape,

@@ -46,6 +46,17 @@ describe('an encoder of another kind', () => {
     expect(await terms([16])).toEqual(['1->16', '16->16'])
   })
 
+  it('has a vector as long as the picture, where it is invertible', () => {
+    const vector = (config: ConfigOverrides) => resolveSources({ overrides: config }).encoder.embeddingDim
+    expect(vector({ encoder: { kind: 'realnvp' } })).toBe(3 * 32 * 32)
+    const gray = { augment: { mean: [0.5], std: [0.5] } }
+    expect(vector({ ...gray, encoder: { kind: 'realnvp', encoderSize: 28, inputChannels: 1 } })).toBe(784)
+    expect(vector({ encoder: { kind: 'realnvp' }, augment: { pixels: 64 } })).toBe(3 * 64 * 64)
+    const base = resolveSources({ overrides: { ...gray, encoder: { kind: 'realnvp', inputChannels: 1 } } })
+    expect(resolveSources({ base })).toEqual(base)
+    expect(resolveSources({ base, overrides: { encoder: { kind: 'amdim' } } }).encoder.embeddingDim).toBe(256)
+  })
+
   it('gives way to the first kind again', () => {
     const base = resolveSources({ overrides: { encoder: { kind: 'resnet34' } } })
     expect(resolveSources({ base, overrides: { encoder: { kind: 'amdim' } } })).toEqual(resolveSources({}))
@@ -78,6 +89,20 @@ describe('an encoder of another kind', () => {
     [{ encoder: { kind: 'mlp', activation: null } }, 'encoder.activation: expected relu or tanh'],
     [{ encoder: { kind: 'mlp', batchNorm: true } }, 'encoder.batchNorm: expected false with kind mlp'],
     [{ encoder: { kind: 'mlp', blockDepth: null } }, 'encoder.blockDepth: expected a number with kind mlp'],
+    [
+      { encoder: { kind: 'realnvp', embeddingDim: 64 } },
+      'encoder.embeddingDim: expected 3072 with kind realnvp',
+    ],
+    [{ encoder: { kind: 'realnvp', blockDepth: 1 } }, 'encoder.blockDepth: expected at least 2 with kind'],
+    [
+      { encoder: { kind: 'realnvp', batchNorm: true } },
+      'encoder.batchNorm: expected false with kind realnvp',
+    ],
+    [{ encoder: { kind: 'realnvp', encoderSize: 128 } }, 'encoder.encoderSize: expected one of 28, 32, 64'],
+    [
+      { method: 'multiview', multiview: { confusionWeight: 1 }, classifiers: { enabled: false } },
+      'classifiers.enabled: expected true with multiview.confusionWeight',
+    ],
     [{ encoder: { kind: 'resnet19' as 'resnet18' } }, 'encoder.kind: expected one of amdim, resnet18'],
     [
       { encoder: { kind: 'resnet18' }, objective: { terms: ['1->5'] } },
@@ -91,7 +116,7 @@ describe('an encoder of another kind', () => {
 
 describe('the maps known before a model is made', () => {
   it.each(kinds)('are those that Rust describes for %s', async (kind) => {
-    const sizes = kind === 'dim' ? ([28, 32, 64] as const) : ([32, 64, 128] as const)
+    const sizes = kind === 'dim' || kind === 'realnvp' ? ([28, 32, 64] as const) : ([32, 64, 128] as const)
     const method = kind === 'dim' ? 'dim' : 'amdim'
     for (const encoderSize of sizes) {
       const { encoder } = await resolveConfig({ config: { method, encoder: { kind, encoderSize } } })

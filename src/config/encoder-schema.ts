@@ -38,6 +38,15 @@ export const ENCODER_KINDS = {
     activation: null,
   },
   mlp: { baseWidth: 1024, blockDepth: 2, batchNorm: false, localMaps: null, activation: 'relu' },
+  // The vector has as many dimensions as the picture has values: here those of the usual picture.
+  realnvp: {
+    baseWidth: 256,
+    embeddingDim: 3 * 32 * 32,
+    blockDepth: 4,
+    batchNorm: false,
+    localMaps: null,
+    activation: null,
+  },
 } satisfies Record<string, KindDefaults>
 
 /** Name of a kind. */
@@ -49,46 +58,59 @@ const { amdim } = ENCODER_KINDS
 const EMBEDDING_DIM = 256
 
 /** Sides of the pictures, where they are others than usual. */
-const SIZES: Partial<Record<EncoderKind, number[]>> = { dim: [28, 32, 64], mlp: [28, 32, 64, 128] }
+const SIZES: Partial<Record<EncoderKind, number[]>> = {
+  dim: [28, 32, 64],
+  mlp: [28, 32, 64, 128],
+  realnvp: [28, 32, 64],
+}
 
 /** Why a kind has no choice of local maps. */
 const FIXED_MAPS: Partial<Record<EncoderKind, string>> = {
   amdim: 'whose maps are 5x5 and 7x7',
   dim: 'which has one local map',
   mlp: 'which has no local map',
+  realnvp: 'which has no local map',
+}
+
+/** Values of a picture, which an invertible encoder's vector has as well. */
+export function pictureValues({
+  encoderSize,
+  inputChannels,
+}: Pick<EncoderConfig, 'encoderSize' | 'inputChannels'>): number {
+  return inputChannels * encoderSize ** 2
 }
 
 const options = z
   .strictObject({
     kind: field(
-      z.enum(['amdim', 'resnet18', 'resnet34', 'resnet50', 'dim', 'mlp']).default('amdim'),
-      "the authors' encoders, torchvision's residual networks, the convolutional networks of Deep InfoMax, or fully connected layers",
+      z.enum(['amdim', 'resnet18', 'resnet34', 'resnet50', 'dim', 'mlp', 'realnvp']).default('amdim'),
+      "the authors' encoders, torchvision's residual networks, the convolutional networks of Deep InfoMax, fully connected layers, or invertible couplings",
       'encoder-kind',
     ),
     encoderSize: field(
       z.literal([28, 32, 64, 128]).default(32),
-      'side of the pictures that the encoder takes, in pixels: 32, 64 or 128; 28, 32 or 64 with kind dim; any of them with kind mlp',
+      'side of the pictures that the encoder takes, in pixels: 32, 64 or 128; 28, 32 or 64 with kind dim and realnvp; any of them with kind mlp',
       'encoder-size',
     ),
     inputChannels: field(z.literal([1, 3]).default(3), 'channels of a picture: 1 gray, 3 RGB'),
     baseWidth: field(
       count().max(4096).default(amdim.baseWidth),
-      'channels of the first layers (the paper: ndf); by default 64 with the other kinds; mlp: units of a hidden layer, by default 1024',
+      'channels of the first layers (the paper: ndf); by default 64 with the other kinds; mlp and realnvp: units of a hidden layer, by default 1024 and 256',
       'base-width',
     ),
     embeddingDim: field(
       count().max(65_536).default(EMBEDDING_DIM),
-      'dimensions of an embedding (n_rkhs); by default 64 with kind dim',
+      'dimensions of an embedding (n_rkhs); by default 64 with kind dim; with kind realnvp always the values of a picture',
       'embedding-dim',
     ),
     blockDepth: field(
       count().max(64).nullable().default(amdim.blockDepth),
-      'amdim: residual layers a block (n_depth); mlp: hidden layers, by default 2; null with the other kinds, whose depth is fixed',
+      'amdim: residual layers a block (n_depth); mlp: hidden layers, by default 2; realnvp: couplings, by default 4; null with the other kinds, whose depth is fixed',
       'block-depth',
     ),
     batchNorm: field(
       z.boolean().default(amdim.batchNorm),
-      'batch norm inside the encoder (use_bn); the other kinds always have it, mlp never',
+      'batch norm inside the encoder (use_bn); the other kinds always have it, mlp and realnvp never',
       'batch-norm',
     ),
     localMaps: field(
@@ -97,7 +119,7 @@ const options = z
         .min(1)
         .nullable()
         .default(amdim.localMaps),
-      'ResNets: sides of the maps that are projected and compared, by default 4,8; null with amdim, which has 5 and 7, dim, which has one, and mlp, which has none',
+      'ResNets: sides of the maps that are projected and compared, by default 4,8; null with amdim, which has 5 and 7, dim, which has one, and mlp and realnvp, which have none',
       'local-maps',
     ),
     activation: field(
@@ -106,19 +128,27 @@ const options = z
       'activation',
     ),
   })
-  .superRefine(({ kind, encoderSize, blockDepth, batchNorm, localMaps, activation }, context) => {
+  .superRefine((given, context) => {
+    const { kind, encoderSize, blockDepth, batchNorm, localMaps, activation } = given
     const wrong = (option: string, expected: string) =>
       context.addIssue({ code: 'custom', path: [option], message: `expected ${expected}` })
     const sizes = SIZES[kind] ?? [32, 64, 128]
     if (!sizes.includes(encoderSize)) wrong('encoderSize', `one of ${sizes.join(', ')} with kind ${kind}`)
-    if (kind === 'amdim' || kind === 'mlp') {
+    if (kind === 'amdim' || kind === 'mlp' || kind === 'realnvp') {
       if (blockDepth === null) wrong('blockDepth', `a number with kind ${kind}`)
     } else {
       if (blockDepth !== null) wrong('blockDepth', `null with kind ${kind}, which has a depth of its own`)
       if (!batchNorm) wrong('batchNorm', `true with kind ${kind}, which always has it`)
     }
+    if ((kind === 'mlp' || kind === 'realnvp') && batchNorm)
+      wrong('batchNorm', `false with kind ${kind}, which never has it`)
+    if (kind === 'realnvp') {
+      if (blockDepth === 1) wrong('blockDepth', 'at least 2 with kind realnvp')
+      const values = pictureValues(given)
+      if (given.embeddingDim !== values)
+        wrong('embeddingDim', `${values} with kind realnvp, the values of a picture`)
+    }
     if (kind === 'mlp') {
-      if (batchNorm) wrong('batchNorm', 'false with kind mlp, which never has it')
       if (activation === null) wrong('activation', 'relu or tanh with kind mlp')
     } else if (activation !== null) wrong('activation', `null with kind ${kind}`)
     const fixedMaps = FIXED_MAPS[kind]
@@ -134,7 +164,7 @@ export const encoder = options
   .prefault(() => ({}) as z.input<typeof options>)
   .meta({
     description:
-      'the encoder network (paper appendix A and model.py; torchvision resnet.py; Deep InfoMax appendix A.1)',
+      'the encoder network (paper appendix A and model.py; torchvision resnet.py; Deep InfoMax appendix A.1; RealNVP)',
   })
 
 /**
@@ -150,6 +180,6 @@ export function withKindDefaults(
   const next = overrides.kind
   if (next === undefined || next === kind || !Object.hasOwn(ENCODER_KINDS, next)) return overrides
   const given = Object.entries(overrides).filter(([, value]) => value !== undefined)
-  const usual = kind === 'dim' ? { embeddingDim: EMBEDDING_DIM } : {}
+  const usual = 'embeddingDim' in ENCODER_KINDS[kind] ? { embeddingDim: EMBEDDING_DIM } : {}
   return { ...usual, ...ENCODER_KINDS[next], ...Object.fromEntries(given) }
 }

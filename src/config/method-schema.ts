@@ -100,6 +100,11 @@ export const multiview = group(
       "other pictures of the batch that are a picture's negatives; null: all of them",
       'multiview-negatives',
     ),
+    confusionWeight: field(
+      nonNegative().default(0),
+      "weight of the confusion of the run's own linear classifier, which makes an encoder bad on purpose; needs labels",
+      'multiview-confusion-weight',
+    ),
   },
   'mutual information between two views (Tschannen et al. 2020, arXiv 1907.13625), where method is multiview',
 )

@@ -1,6 +1,6 @@
 import { AmdimError, invalidArgument } from '../errors.js'
 import { usualTerms } from './encoder-maps.js'
-import { withKindDefaults } from './encoder-schema.js'
+import { pictureValues, withKindDefaults } from './encoder-schema.js'
 import { isPlainObject, mergeOverrides } from './merge.js'
 import { findPreset, usualPreset } from './presets.js'
 import { configSchema } from './schema.js'
@@ -25,7 +25,13 @@ export function resolveSources({ preset, base, overrides = {} }: ConfigSources):
     configSchema.parse({}),
     base ?? findPreset(preset ?? usualPreset(overrides.method)).config,
   ) as AmdimConfig
-  return validate(configSchema, mergeOverrides(start, linkSizes(linkMaps(start.encoder, overrides))))
+  return validate(
+    configSchema,
+    mergeOverrides(
+      start,
+      linkVector(start.encoder, overrides, linkSizes(linkMaps(start.encoder, overrides))),
+    ),
+  )
 }
 
 /**
@@ -39,6 +45,19 @@ function linkMaps(start: EncoderConfig, overrides: ConfigOverrides): ConfigOverr
   const isSame = next.kind === start.kind && String(next.localMaps) === String(start.localMaps)
   const terms = objective?.terms ?? (isSame ? undefined : usualTerms(next))
   return { ...overrides, encoder: linked, objective: { ...objective, terms } }
+}
+
+/** The vector of an invertible encoder is as long as its picture has values, unless its length is given. */
+function linkVector(
+  start: EncoderConfig,
+  { encoder: given }: ConfigOverrides,
+  linked: ConfigOverrides,
+): ConfigOverrides {
+  const next = mergeOverrides(start, linked.encoder)
+  if (!isPlainObject(next) || next.kind !== 'realnvp' || given?.embeddingDim !== undefined) return linked
+  const embeddingDim = pictureValues(next as unknown as EncoderConfig)
+  // What is no number is refused by its own name.
+  return Number.isFinite(embeddingDim) ? { ...linked, encoder: { ...linked.encoder, embeddingDim } } : linked
 }
 
 /**

@@ -294,9 +294,16 @@ export const configSchema = z
       if (negatives !== null && negatives >= config.batchSize)
         mismatch(['dim', 'negatives'], `expected fewer than batchSize (${config.batchSize})`)
     }
-    const { negatives } = config.multiview
-    if (config.method === 'multiview' && negatives !== null && negatives >= config.batchSize)
-      mismatch(['multiview', 'negatives'], `expected fewer than batchSize (${config.batchSize})`)
+    if (config.method === 'multiview') {
+      const { negatives, confusionWeight } = config.multiview
+      if (negatives !== null && negatives >= config.batchSize)
+        mismatch(['multiview', 'negatives'], `expected fewer than batchSize (${config.batchSize})`)
+      if (confusionWeight > 0 && !config.classifiers.enabled)
+        mismatch(
+          ['classifiers', 'enabled'],
+          'expected true with multiview.confusionWeight, which confuses one',
+        )
+    }
     if (config.method === 'moco' && 2 * config.moco.shuffleGroups > config.batchSize)
       mismatch(['moco', 'shuffleGroups'], 'expected at least 2 pictures of a batch in each group')
     if (config.method === 'dim' && sides.length < 2)

@@ -1,15 +1,23 @@
 import { dotPlot } from '../plot/dot-plot.js'
 import { pathPlot } from '../plot/path-plot.js'
+import type { Curve } from './experiment.js'
 import type { ExperimentRecord } from './record.js'
 
 /** The record as an SVG picture: a panel a measure, a dot a seed; of an experiment with a plane the curves of each row. */
 export function chart({ title, rows, measures, plane }: ExperimentRecord): string {
-  if (plane !== undefined)
+  if (plane !== undefined) {
+    const panels = new Map<string, Curve[]>()
+    for (const row of rows)
+      for (const curve of row.seeds.flatMap(({ curves = [] }) => curves)) {
+        const panel = curve.panel ?? row.title
+        panels.set(panel, [...(panels.get(panel) ?? []), curve])
+      }
     return pathPlot(
       title,
       plane,
-      rows.map((row) => ({ title: row.title, paths: row.seeds.flatMap(({ curves = [] }) => curves) })),
+      [...panels].map(([title, paths]) => ({ title, paths })),
     )
+  }
   const panels = measures.map(({ name, title, isShare }) => ({
     title,
     format: (value: number) => (isShare ? `${Number((value * 100).toFixed(1))} %` : String(value)),

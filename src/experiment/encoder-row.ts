@@ -10,7 +10,8 @@ import { type EvaluateOptions, evaluate, type Head } from '../evaluate/evaluate.
 import { measure } from '../evaluate/measure.js'
 import { AmdimModel } from '../model/amdim-model.js'
 import { trainAmdim } from '../train/train-amdim.js'
-import type { DataName, DryRunJob, DryRunResult, Job, Row, RowResult } from './experiment.js'
+import type { Curve, DataName, DryRunJob, DryRunResult, Job, Row, RowResult } from './experiment.js'
+import { cancelledRow, type Trained, trainAndLook } from './looks.js'
 import { noise } from './noise.js'
 import { settingsHash } from './record.js'
 
@@ -30,6 +31,16 @@ export interface HeadsOn {
   readonly options?: Pick<EvaluateOptions, 'layer' | 'linear' | 'classifierTask' | 'knn' | 'preset'>
 }
 
+/** How the condition number of an encoder's Jacobian is looked at. */
+export interface Condition {
+  /** The measure that is its last value. */
+  readonly measure: string
+  /** Ascending numbers of updates after which it is taken; the last is the length of the run. */
+  readonly updates: readonly number[]
+  /** Name and panel of the curve that it draws, of the logarithm to base 10 over updates. */
+  readonly curve: Pick<Curve, 'name' | 'panel'>
+}
+
 /** A row that trains an encoder and then tests heads on it. */
 export interface EncoderRow {
   readonly name: string
@@ -42,8 +53,8 @@ export interface EncoderRow {
   readonly heads: readonly HeadsOn[]
   /** The measure that is the error, 0..1, of the run's own linear classifier on the test pictures of `data`. */
   readonly ownError?: string
-  /** The measure that is the condition number of the encoder's Jacobian at test pictures of `data`. */
-  readonly condition?: string
+  /** The condition number of the encoder's Jacobian at test pictures of `data`, on its way and at the end. */
+  readonly condition?: Condition
   /** Measures of parts of the loss, by the name of the part: their means over the last steps of the run, in nats. */
   readonly parts?: Readonly<Record<string, string>>
 }
@@ -61,22 +72,27 @@ export function encoderRow(row: EncoderRow): Row {
     name,
     title,
     data: [...new Set([data, ...heads.map((head) => head.data)])],
-    settings: { data, config: resolved, heads },
+    settings: { data, config: resolved, heads, ...(condition && { looks: condition.updates }) },
     async run(job) {
-      const { model, pairs, seconds, terms } = await trained(
-        await job.data(data),
-        preset,
-        { ...resolved, seed: job.seed },
-        job,
-      )
+      const measures: Record<string, number> = {}
+      const own = { ...resolved, seed: job.seed }
+      const points: [number, number][] = []
+      const look = async (model: AmdimModel, updates: number) => {
+        const found = await conditionOf(model, data, job)
+        if (condition !== undefined) measures[condition.measure] = found
+        points.push([updates, Math.log10(found)])
+      }
+      const { model, pairs, seconds, terms } =
+        condition === undefined
+          ? await trained(await job.data(data), preset, own, job)
+          : await trainAndLook({ data, preset, config: own, updates: condition.updates }, job, look)
       try {
-        const measures: Record<string, number> = {}
         for (const head of heads) Object.assign(measures, await testHeads(model, head, job))
         if (ownError !== undefined) measures[ownError] = await errorOfOwn(model, data, job)
-        if (condition !== undefined) measures[condition] = await conditionOf(model, data, job)
         for (const [part, measure] of Object.entries(parts))
           if (terms[part] !== undefined) measures[measure] = terms[part]
-        return { measures, pairs, trainMinutes: seconds / 60 } satisfies RowResult
+        const curves = condition && [{ ...condition.curve, updates: condition.updates, points }]
+        return { measures, pairs, trainMinutes: seconds / 60, ...(curves && { curves }) } satisfies RowResult
       } finally {
         model.dispose()
       }
@@ -84,8 +100,6 @@ export function encoderRow(row: EncoderRow): Row {
     dryRun: (job) => oneStep({ name, data, config: { ...resolved, seed: 1 } }, job),
   }
 }
-
-type Trained = { model: AmdimModel; pairs: number; seconds: number; terms: Record<string, number> }
 
 /** Trains, goes on with what an earlier attempt has left, or takes what it has finished. */
 async function trained(
@@ -108,7 +122,7 @@ async function trained(
   const { cancelled, model, pairs, seconds, metrics } = await run
   if (!cancelled) return { model, pairs, seconds, terms: metrics.step?.terms ?? {} }
   model.dispose()
-  throw new AmdimError('AMDIM_CANCELLED', 'the experiment was cancelled; its finished rows are kept')
+  throw cancelledRow()
 }
 
 /**

@@ -34,6 +34,8 @@ export interface Axes {
 export interface Curve {
   /** What it is of. */
   readonly name: string
+  /** Head of the panel that it is drawn in; by default the title of its row. */
+  readonly panel?: string
   /** Updates after which the points were taken. */
   readonly updates: readonly number[]
   /** The points. */

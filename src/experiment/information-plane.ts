@@ -1,12 +1,11 @@
-import { rm } from 'node:fs/promises'
 import { resolveSources } from '../config/resolve.js'
-import type { ConfigOverrides } from '../config/types.js'
+import type { AmdimConfig, ConfigOverrides } from '../config/types.js'
 import { AmdimError } from '../errors.js'
 import { informationPlane } from '../evaluate/information-plane.js'
 import type { AmdimModel } from '../model/amdim-model.js'
-import { trainAmdim } from '../train/train-amdim.js'
 import { errorOfOwn, oneStep } from './encoder-row.js'
 import type { Curve, Experiment, ExperimentScale, Job, Row, RowResult } from './experiment.js'
+import { trainAndLook } from './looks.js'
 
 type Activation = 'relu' | 'tanh'
 type Estimator = 'kde' | 'binning'
@@ -52,55 +51,36 @@ function row(activation: Activation, estimator: Estimator, scale: ExperimentScal
   }
 }
 
-/** Trains from look to look, and says where the layers were at each. */
+/** Trains, and says where the layers were at each look. */
 async function paths(
-  config: ConfigOverrides,
+  config: AmdimConfig,
   estimator: Estimator,
   updates: readonly number[],
   job: Job,
 ): Promise<RowResult> {
-  const { train, test } = await job.data('mnist')
+  const { test } = await job.data('mnist')
   if (test === null)
     throw new AmdimError('AMDIM_DATA', 'data: mnist has no test split, on which layers are looked at')
   const { threads } = job.settings
   const curves = new Map<string, [number, number][]>()
-  const add = async (model: AmdimModel) => {
+  const look = async (model: AmdimModel) => {
     const options = { estimator, signal: job.signal, ...(threads !== undefined && { threads }) }
     for (const { layer, input, labels } of await informationPlane(model, test, options))
       curves.set(layer, [...(curves.get(layer) ?? []), [input, labels]])
   }
-  // The points of an attempt that was stopped are lost, so it is made anew.
-  await rm(job.folder, { recursive: true, force: true })
-  let result: RowResult | undefined
-  for (const [i, count] of updates.entries()) {
-    const run = trainAmdim({
-      ...job.settings,
-      ...(i === 0 ? { preset: 'vib', output: job.folder } : { resume: job.folder }),
-      data: { train, test: null },
-      config: { ...config, length: { updates: count } },
-      signal: job.signal,
-    })
-    for await (const event of run) job.onEvent(event)
-    const { cancelled, model, pairs, seconds } = await run
-    try {
-      if (cancelled)
-        throw new AmdimError('AMDIM_CANCELLED', 'the experiment was cancelled; its finished rows are kept')
-      await add(model)
-      if (i < updates.length - 1) continue
-      const found: Curve[] = [...curves].map(([name, points]) => ({ name, updates, points }))
-      const error = await errorOfOwn(model, 'mnist', job)
-      result = {
-        measures: { error, ...ofLastHidden(found) },
-        curves: found,
-        pairs,
-        trainMinutes: seconds / 60,
-      }
-    } finally {
-      model.dispose()
-    }
+  const { model, pairs, seconds } = await trainAndLook(
+    { data: 'mnist', preset: 'vib', config, updates },
+    job,
+    look,
+  )
+  try {
+    const found: Curve[] = [...curves].map(([name, points]) => ({ name, updates, points }))
+    const error = await errorOfOwn(model, 'mnist', job)
+    const measures = { error, ...ofLastHidden(found) }
+    return { measures, curves: found, pairs, trainMinutes: seconds / 60 }
+  } finally {
+    model.dispose()
   }
-  if (result === undefined) throw new AmdimError('AMDIM_INTERNAL', 'a row without updates')
-  return result
 }
 
 /** Where the last hidden layer came to lie, and by how much its I(X; T) fell from its largest value. */

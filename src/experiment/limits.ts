@@ -3,17 +3,29 @@ import { encoderRow } from './encoder-row.js'
 import type { Experiment, ExperimentScale } from './experiment.js'
 import { negativesRow } from './negatives-row.js'
 
-/** Sizes of the two encoders: a convolutional one, and a perceptron that reaches about the same bound. */
-const ENCODERS: Record<ExperimentScale, Record<'conv' | 'mlp', ConfigOverrides['encoder']>> = {
+/** Sizes of the encoders: a convolutional one, a perceptron that reaches about the same bound, and an invertible one. */
+const ENCODERS: Record<ExperimentScale, Record<'conv' | 'mlp' | 'realnvp', ConfigOverrides['encoder']>> = {
   tiny: {
     conv: { kind: 'dim', encoderSize: 28, inputChannels: 1, baseWidth: 16, embeddingDim: 64 },
     mlp: { kind: 'mlp', encoderSize: 28, inputChannels: 1, baseWidth: 300, embeddingDim: 64 },
+    realnvp: { kind: 'realnvp', encoderSize: 28, inputChannels: 1, baseWidth: 128, blockDepth: 4 },
   },
   paper: {
     conv: { kind: 'dim', encoderSize: 28, inputChannels: 1, baseWidth: 64, embeddingDim: 100 },
     mlp: { kind: 'mlp', encoderSize: 28, inputChannels: 1, baseWidth: 300, embeddingDim: 100 },
+    realnvp: { kind: 'realnvp', encoderSize: 28, inputChannels: 1, baseWidth: 512, blockDepth: 30 },
   },
 }
+
+/** Pictures of an update. */
+const BATCH = 128
+/** Updates after which an encoder is looked at; the last are 10 and 100 epochs of MNIST. */
+const LOOKS: Record<ExperimentScale, readonly number[]> = {
+  tiny: [1, 300, 1000, 2000, 3000, 4680],
+  paper: [1, 300, 1000, 3000, 10_000, 20_000, 46_800],
+}
+/** Weight of what makes an encoder bad. */
+const CONFUSION = 10
 
 const CRITICS = [
   { critic: 'bilinear', title: 'bilinear' },
@@ -28,7 +40,6 @@ const BOUNDS = [
 
 /** All rows alike. */
 function shared(scale: ExperimentScale): ConfigOverrides {
-  const isTiny = scale === 'tiny'
   return {
     method: 'multiview',
     classifiers: { enabled: false },
@@ -44,21 +55,27 @@ function shared(scale: ExperimentScale): ConfigOverrides {
       mean: [0.5],
       std: [0.5],
     },
-    schedule: { warmupUpdates: 0 },
-    batchSize: 128,
-    multiview: { units: isTiny ? 128 : 200 },
-    length: { epochs: isTiny ? 10 : 100 },
+    schedule: { kind: 'constant', warmupUpdates: 0 },
+    batchSize: BATCH,
+    multiview: { units: scale === 'tiny' ? 128 : 200 },
+    length: { updates: LOOKS[scale].at(-1) ?? 1 },
   }
 }
 
 /** What each row changes. */
-function rows(scale: ExperimentScale): { name: string; title: string; config: ConfigOverrides }[] {
-  return (['conv', 'mlp'] as const).flatMap((kind) => {
-    const encoder = ENCODERS[scale][kind]
-    const row = (name: string, title: string, multiview: NonNullable<ConfigOverrides['multiview']>) => ({
+function rows(scale: ExperimentScale) {
+  const encoders = Object.entries(ENCODERS[scale]).map(([kind, encoder]) => ({ kind, encoder }))
+  return encoders.flatMap(({ kind, encoder }) => {
+    const row = (
+      name: string,
+      title: string,
+      multiview: NonNullable<ConfigOverrides['multiview']>,
+      more: ConfigOverrides = {},
+    ) => ({
       name: `${kind}-${name}`,
       title: `${kind}, ${title}`,
-      config: { encoder, multiview },
+      curve: { name: title, panel: kind },
+      config: { encoder, multiview, ...more },
     })
     return [
       ...BOUNDS.flatMap((bound) =>
@@ -72,6 +89,12 @@ function rows(scale: ExperimentScale): { name: string; title: string; config: Co
         ),
       ),
       row('w1-separable', 'Wasserstein, separable', { bound: 'w1', critic: 'separable' }),
+      row(
+        'adversarial',
+        'InfoNCE, separable, trained to be bad',
+        { bound: 'info-nce', critic: 'separable', confusionWeight: CONFUSION },
+        { classifiers: { enabled: true, hiddenUnits: 16 } },
+      ),
     ]
   })
 }
@@ -93,15 +116,16 @@ export const limits: Experiment = {
     { name: 'condition', title: 'condition number', isShare: false, digits: 0 },
     { name: 'truth', title: 'true information', isShare: false },
   ],
+  plane: { x: 'updates', y: 'condition number, log 10' },
   async rows(scale) {
-    const encoders = rows(scale).map(({ name, title, config }) =>
+    const encoders = rows(scale).map(({ name, title, curve, config }) =>
       encoderRow({
         name,
         title,
         data: 'mnist',
         config: [shared(scale), config],
         heads: [{ data: 'mnist', measures: { linear: 'linear', knn: 'knn' } }],
-        condition: 'condition',
+        condition: { measure: 'condition', updates: LOOKS[scale], curve },
         parts: { views: 'loss' },
       }),
     )

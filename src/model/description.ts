@@ -129,6 +129,33 @@ export interface TanhDescription {
   kind: 'tanh'
 }
 
+/** The values of all locations as the channels of one, location after location. */
+export interface FlattenDescription {
+  /** Tells the kinds apart. */
+  kind: 'flatten'
+}
+
+/** Every other channel. */
+export interface AlternateDescription {
+  /** Tells the kinds apart. */
+  kind: 'alternate'
+  /** The first channel: 0 or 1. */
+  first: number
+}
+
+/**
+ * Affine coupling of a vector x: channels `kept`, `kept` + 2, ... stay, the k-th other one becomes
+ * `x * exp(tanh(scale[k])) + shift[k]`, where the node's input holds the scales, then the shifts.
+ */
+export interface CouplingDescription {
+  /** Tells the kinds apart. */
+  kind: 'coupling'
+  /** Index of the node that gives x. */
+  of: number
+  /** The first channel that stays: 0 or 1. */
+  kept: number
+}
+
 /** What a node computes. */
 export type LayerDescription =
   | ConvolutionDescription
@@ -139,6 +166,9 @@ export type LayerDescription =
   | MaxPoolDescription
   | GlobalAverageDescription
   | TanhDescription
+  | FlattenDescription
+  | AlternateDescription
+  | CouplingDescription
 
 /** One layer in its place. */
 export interface NodeDescription {

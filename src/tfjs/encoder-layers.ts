@@ -86,6 +86,15 @@ export class EncoderLayers {
         return this.#averagePool(name, x, { kernel: x.shape[1] ?? 1, stride: x.shape[1] ?? 1 })
       case 'tanh':
         return this.#add(this.#tf.layers.activation({ name: plain(name), activation: 'tanh' }), x)
+      case 'flatten':
+      case 'alternate':
+      case 'coupling':
+        throw invalidArgument(
+          'encoder.kind',
+          'a kind of standard layers',
+          'realnvp',
+          'TensorFlow.js has no layer for exponentials, which couplings need; export it to ONNX instead',
+        )
       default: {
         const { kind } = layer as { kind: string }
         throw invalidArgument(

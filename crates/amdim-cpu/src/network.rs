@@ -258,8 +258,8 @@ impl<S: Stored> CpuNetwork<S> {
         images_to_maps(pass(network.input), network.input, images, &mut slot.pictures);
         for (index, (layer, node)) in layers.iter().zip(&network.nodes).enumerate() {
             let (before, rest) = slot.maps.split_at_mut(index);
-            let added = node.added().map_or(&[][..], |add| &before[add]);
-            let inputs = Inputs { x: input_map(node, &slot.pictures, before), added };
+            let beside = node.beside().map_or(&[][..], |at| &before[at]);
+            let inputs = Inputs { x: input_map(node, &slot.pictures, before), beside };
             let (kept, y) = (&mut slot.kept[index], &mut rest[0]);
             layer.forward(pass(node.shape), &mut slot.norms, buffers, &mut workspace.sums, inputs, kept, y);
         }
@@ -319,11 +319,11 @@ impl<S: Stored> CpuNetwork<S> {
             }
             if has_gradients[index] {
                 let x = input_map(node, &slot.pictures, &slot.maps);
-                let mut added_register =
-                    node.added().map(|add| (add, take(&mut maps[registers.of_node[add]])));
-                let added_gradients = added_register.as_mut().map(|(add, register)| InputGradients {
+                let mut beside_register =
+                    node.beside().map(|at| (at, take(&mut maps[registers.of_node[at]])));
+                let beside_gradients = beside_register.as_mut().map(|(at, register)| InputGradients {
                     values: &mut register[..y_gradients.len()],
-                    write: Write::first(!has_gradients[*add]),
+                    write: Write::first(!has_gradients[*at]),
                 });
                 let x_gradients = match node.input {
                     Source::Picture => None,
@@ -332,12 +332,13 @@ impl<S: Stored> CpuNetwork<S> {
                         write: Write::first(!has_gradients[input]),
                     }),
                 };
-                let stored = Maps { x, kept: &slot.kept[index], y: &slot.maps[index] };
+                let beside = node.beside().map_or(&[][..], |at| &slot.maps[at]);
+                let stored = Maps { x, beside, kept: &slot.kept[index], y: &slot.maps[index] };
                 let (norms, pass) = (&mut slot.norms, pass(node.shape));
-                let to = [x_gradients, added_gradients];
+                let to = [x_gradients, beside_gradients];
                 layer.backward(pass, norms, workspace, stored, y_gradients, to, gradients);
-                if let Some((add, register)) = added_register {
-                    maps[registers.of_node[add]] = register;
+                if let Some((at, register)) = beside_register {
+                    maps[registers.of_node[at]] = register;
                 }
                 node.reads().for_each(|read| has_gradients[read] = true);
             }
@@ -458,7 +459,7 @@ impl<S: Stored> Infer<'_, S> {
                 Source::Picture => &pictures[..],
                 Source::Node(input) => map(input),
             };
-            let inputs = Inputs { x, added: node.added().map_or(&[], map) };
+            let inputs = Inputs { x, beside: node.beside().map_or(&[], map) };
             layer.infer(*weights, norms, inputs, y, scratch);
             for (output, _) in outputs.iter_mut().zip(&network.outputs).filter(|&(_, &o)| o == index) {
                 vectorized!(weights.instructions, convert(y, output));
@@ -516,10 +517,10 @@ fn check_description(network: &Network) -> Result<(), CpuError> {
         if node.reads().any(|read| read >= index) {
             return wrong(&node.name, "it reads a node that doesn't come before it");
         }
-        if let Some(add) = node.added()
-            && (network.nodes[add].shape != node.shape || node.input == Source::Node(add))
+        if let Some(at) = node.beside()
+            && (network.nodes[at].shape != node.shape || node.input == Source::Node(at))
         {
-            return wrong(&node.name, "it adds a map of another shape, or its own input");
+            return wrong(&node.name, "beside its input it takes a map of another shape, or its own input");
         }
         if node.shape.is_empty() {
             return wrong(&node.name, "its map holds no value");

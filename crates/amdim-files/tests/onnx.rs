@@ -6,7 +6,7 @@ mod interpreter;
 use std::collections::{BTreeSet, HashMap};
 
 use amdim_core::encoder::{
-    Activation, AmdimEncoder, EncoderConfig, MlpEncoder, ResNetDepth, ResNetEncoder, Scale,
+    Activation, AmdimEncoder, EncoderConfig, MlpEncoder, RealNvpEncoder, ResNetDepth, ResNetEncoder, Scale,
 };
 use amdim_core::model::{Model, ModelConfig, Placement};
 use amdim_core::tensors;
@@ -129,6 +129,12 @@ fn perceptrons_compute_what_our_executor_does() {
         };
         assert_same(model(encoder.into()), &[("global", 0)]);
     }
+}
+
+#[test]
+fn invertible_encoders_compute_what_our_executor_does() {
+    let encoder = RealNvpEncoder { encoder_size: 28, input_channels: 3, hidden_units: 7, couplings: 2 };
+    assert_same(model(encoder.into()), &[("global", 0)]);
 }
 
 /// Runs what is written beside the executor, and returns the values of the outputs.

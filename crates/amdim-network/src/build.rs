@@ -4,8 +4,8 @@ use thiserror::Error;
 
 use crate::Network;
 use crate::layer::{
-    BatchNorm, Convolution, Layer, MapShape, Mixture, Node, NormedConvolution, PadMode, Projection,
-    ResidualBlock, Source, Window,
+    BatchNorm, Convolution, Coupling, Layer, MapShape, Mixture, Node, NormedConvolution, PadMode, Padding,
+    Parity, Projection, ResidualBlock, Source, Window,
 };
 use crate::parameter::{Buffer, BufferId, Init, Parameter, ParameterId};
 
@@ -42,8 +42,8 @@ pub enum DescribeError {
         /// Channels asked for.
         to: usize,
     },
-    /// Mixture features are those of one vector a picture.
-    #[error("{layer}: mixture features need a map of one location, not of {locations}")]
+    /// Mixture features and couplings are those of one vector a picture.
+    #[error("{layer}: needs a map of one location, not of {locations}")]
     SeveralLocations {
         /// Name of the layer.
         layer: String,
@@ -65,6 +65,14 @@ pub enum DescribeError {
         kernel: usize,
         /// Width of the border.
         border: usize,
+    },
+    /// Of a coupling's channels half stay, so their number is even.
+    #[error("{layer}: a coupling needs an even number of channels, not {channels}")]
+    OddChannels {
+        /// Name of the layer.
+        layer: String,
+        /// Channels of the map.
+        channels: usize,
     },
     /// A size that has to be positive is zero.
     #[error("{layer}: {what} must be at least 1")]
@@ -289,6 +297,45 @@ impl Builder {
         self.node(name, Source::Node(input), Layer::Tanh, shape)
     }
 
+    /// Adds all values of a map or picture as one vector, location after location, which has no parameters.
+    pub fn flatten(&mut self, name: &str, input: Source) -> usize {
+        let shape = MapShape { channels: self.shape(input).len(), height: 1, width: 1 };
+        self.node(name, input, Layer::Flatten, shape)
+    }
+
+    /// Adds an affine [`Coupling`] of a vector, which keeps the channels of parity `kept`. Scales and shifts come from those
+    /// by a perceptron with two hidden layers of `hidden` units with ReLU, `NAME.hidden1`, `NAME.hidden2` and
+    /// `NAME.output`, whose last layer starts at zero: the coupling starts as the identity.
+    pub fn coupling(
+        &mut self,
+        name: &str,
+        of: usize,
+        kept: Parity,
+        hidden: usize,
+    ) -> Result<usize, DescribeError> {
+        let shape = self.network.nodes[of].shape;
+        if shape.locations() != 1 {
+            return Err(DescribeError::SeveralLocations { layer: name.into(), locations: shape.locations() });
+        }
+        if !shape.channels.is_multiple_of(2) {
+            return Err(DescribeError::OddChannels { layer: name.into(), channels: shape.channels });
+        }
+        let half = MapShape { channels: shape.channels / 2, ..shape };
+        let one = Window::new(1, 1, Padding::none());
+        let input = self.node(&format!("{name}.kept"), Source::Node(of), Layer::Alternate(kept), half);
+        let first =
+            self.convolution(&format!("{name}.hidden1"), Source::Node(input), hidden, one, true, true)?;
+        let second =
+            self.convolution(&format!("{name}.hidden2"), Source::Node(first), hidden, one, true, true)?;
+        let last = format!("{name}.output");
+        let zero = Init::Constant(0.0);
+        let weight = self.kernel(format!("{last}.weight"), shape.channels, hidden, 1, zero);
+        let bias = Some(self.parameter(format!("{last}.bias"), vec![shape.channels], zero, true));
+        let layer = Layer::Convolution(Convolution { window: one, weight, bias, relu: false });
+        let told = self.node(&last, Source::Node(second), layer, shape);
+        Ok(self.node(name, Source::Node(told), Layer::Coupling(Coupling { of, kept }), shape))
+    }
+
     fn node(&mut self, name: &str, input: Source, layer: Layer, shape: MapShape) -> usize {
         self.network.nodes.push(Node { name: name.into(), input, layer, shape });
         self.network.nodes.len() - 1
@@ -351,7 +398,6 @@ fn fan_in_init(fan_in: usize) -> Init {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Padding;
 
     #[test]
     fn reflected_border_reads_mirrored_rows_without_the_edge() {
@@ -394,6 +440,26 @@ mod tests {
         assert_eq!(zero, DescribeError::Zero { layer: "m".into(), what: "components" });
         let map = builder.mixture("m", mixture, 2, 6).unwrap_err();
         assert_eq!(map, DescribeError::SeveralLocations { layer: "m".into(), locations: 4 });
+    }
+
+    #[test]
+    fn couplings_are_those_of_vectors_with_an_even_number_of_channels() {
+        let mut builder = Builder::new(MapShape { channels: 2, height: 1, width: 3 });
+        let flat = builder.flatten("flat", Source::Picture);
+        let coupled = builder.coupling("c", flat, Parity::Odd, 4).unwrap();
+        let network = builder.finish(vec![coupled]);
+        assert_eq!(network.output_shapes(), [MapShape { channels: 6, height: 1, width: 1 }]);
+        assert_eq!(network.parameter_len(), (3 + 1) * 4 + (4 + 1) * 4 + (4 + 1) * 6);
+        assert_eq!(network.nodes[coupled].reads().collect::<Vec<_>>(), [coupled - 1, flat]);
+        assert!(network.parameters[4..].iter().all(|parameter| parameter.init == Init::Constant(0.0)));
+        let mut builder = Builder::new(MapShape { channels: 1, height: 1, width: 3 });
+        let odd = builder.flatten("flat", Source::Picture);
+        let error = DescribeError::OddChannels { layer: "c".into(), channels: 3 };
+        assert_eq!(builder.coupling("c", odd, Parity::Even, 4), Err(error));
+        let window = Window::new(1, 1, Padding::none());
+        let wide = builder.convolution("w", Source::Picture, 2, window, true, false).unwrap();
+        let error = DescribeError::SeveralLocations { layer: "c".into(), locations: 3 };
+        assert_eq!(builder.coupling("c", wide, Parity::Even, 4), Err(error));
     }
 
     #[test]

@@ -137,6 +137,56 @@ pub enum Layer {
     GlobalAverage,
     /// Hyperbolic tangent of every value.
     Tanh,
+    /// The values of all locations as the channels of one: location after location.
+    Flatten,
+    /// Every other channel.
+    Alternate(Parity),
+    /// See [`Coupling`].
+    Coupling(Coupling),
+}
+
+/// Which channels of a map: those of even or of odd number, counted from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Parity {
+    /// 0, 2, 4, ...
+    Even,
+    /// 1, 3, 5, ...
+    Odd,
+}
+
+impl Parity {
+    /// The first channel: 0 or 1.
+    #[must_use]
+    pub fn first(self) -> usize {
+        match self {
+            Self::Even => 0,
+            Self::Odd => 1,
+        }
+    }
+
+    /// The others.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::Even => Self::Odd,
+            Self::Odd => Self::Even,
+        }
+    }
+}
+
+/// An affine coupling: of another node's map x the channels of parity `kept` stay, the k-th other one becomes
+/// `x exp(tanh(scale_k)) + shift_k`. The layer's input holds the scales, then the shifts. As those are made of the channels
+/// that stay ([`crate::Builder::coupling`]), x can be told from the result: the layer is invertible.
+///
+/// The hyperbolic tangent keeps factors between 1/e and e.
+///
+/// Source: Dinh, Sohl-Dickstein, Bengio 2017, arXiv 1605.08803, equations 7 and 8.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Coupling {
+    /// Node of x, a map of one location and an even number of channels.
+    pub of: usize,
+    /// The channels that stay.
+    pub kept: Parity,
 }
 
 /// Convolution, optional bias, optional ReLU.
@@ -252,10 +302,11 @@ pub struct Node {
 }
 
 impl Node {
-    /// The node whose map is added to what the layer makes of its input.
-    pub fn added(&self) -> Option<usize> {
+    /// The node whose map the layer takes beside its input, of the shape of the result: what is added to it, or coupled.
+    pub fn beside(&self) -> Option<usize> {
         match &self.layer {
             Layer::NormedConvolution(layer) => layer.add,
+            Layer::Coupling(layer) => Some(layer.of),
             _ => None,
         }
     }
@@ -266,6 +317,6 @@ impl Node {
             Source::Picture => None,
             Source::Node(input) => Some(input),
         };
-        input.into_iter().chain(self.added())
+        input.into_iter().chain(self.beside())
     }
 }

@@ -30,8 +30,8 @@ mod parameter;
 
 pub use build::{Builder, DescribeError};
 pub use layer::{
-    BatchNorm, Convolution, Layer, MapShape, Mixture, Node, NormedConvolution, PadMode, Padding, Projection,
-    ResidualBlock, Source, Window,
+    BatchNorm, Convolution, Coupling, Layer, MapShape, Mixture, Node, NormedConvolution, PadMode, Padding,
+    Parity, Projection, ResidualBlock, Source, Window,
 };
 pub use parameter::{Buffer, BufferId, Init, Parameter, ParameterId};
 
@@ -85,7 +85,13 @@ impl Network {
                 (len(layer.conv1) + len(layer.conv2) + len(layer.shortcut_weight)) * node.shape.locations()
             }
             Layer::NormedConvolution(layer) => len(layer.weight) * node.shape.locations(),
-            Layer::BatchNorm(_) | Layer::MaxPool(_) | Layer::GlobalAverage | Layer::Tanh => 0,
+            Layer::BatchNorm(_)
+            | Layer::MaxPool(_)
+            | Layer::GlobalAverage
+            | Layer::Tanh
+            | Layer::Flatten
+            | Layer::Alternate(_)
+            | Layer::Coupling(_) => 0,
             Layer::Mixture(layer) => len(layer.hidden_weight) + len(layer.weight),
         };
         self.nodes.iter().map(|node| products(node) as u64).sum()

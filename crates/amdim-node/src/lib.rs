@@ -9,6 +9,8 @@
 // Arguments come by value from JavaScript.
 #![allow(clippy::needless_pass_by_value)]
 
+use std::{env, thread};
+
 /// Methods whose loss runs on candle make and drop tensors of many megabytes in every update. The system's allocator
 /// gives such memory back at once, and each page of it costs a fault when it is asked for again.
 #[global_allocator]
@@ -23,6 +25,23 @@ fn init() {
     // Memory that is asked for whole, ahead of need, becomes resident a large page at a time.
     // SAFETY: the option exists, and options may be set at any time.
     unsafe { libmimalloc_sys::mi_option_set(ARENA_EAGER_COMMIT, 0) };
+    tell_threads();
+}
+
+/// What candle reads the number of its threads from, before each matrix product.
+const THREADS_VARIABLE: &str = "RAYON_NUM_THREADS";
+
+/// Sets the number of candle's threads, where the user has not: to what rayon takes by itself, the processors that this
+/// process may use. Without it candle counts cores in `/proc/cpuinfo` before each matrix product, and takes all of the
+/// machine's for a process that is confined to a few.
+fn tell_threads() {
+    if env::var_os(THREADS_VARIABLE).is_none()
+        && let Ok(threads) = thread::available_parallelism()
+    {
+        // SAFETY: as when a program writes to Node's `process.env`: the system's library guards its own table, and this
+        // addon has no thread yet that could read it meanwhile.
+        unsafe { env::set_var(THREADS_VARIABLE, threads.to_string()) };
+    }
 }
 
 pub mod about;

@@ -80,6 +80,16 @@ pub enum LayerDescription {
     },
     GlobalAverage,
     Tanh,
+    Flatten,
+    /// Channels `first`, `first` + 2, ...
+    Alternate {
+        first: usize,
+    },
+    /// Of node `of`, channels `kept`, `kept` + 2, ... stay.
+    Coupling {
+        of: usize,
+        kept: usize,
+    },
 }
 
 /// A sliding window and its border.
@@ -201,6 +211,9 @@ impl Names<'_> {
             Layer::MaxPool(of) => LayerDescription::MaxPool { window: window(*of) },
             Layer::GlobalAverage => LayerDescription::GlobalAverage,
             Layer::Tanh => LayerDescription::Tanh,
+            Layer::Flatten => LayerDescription::Flatten,
+            Layer::Alternate(parity) => LayerDescription::Alternate { first: parity.first() },
+            Layer::Coupling(layer) => LayerDescription::Coupling { of: layer.of, kept: layer.kept.first() },
             Layer::Mixture(_) => unreachable!("mixture features are no part of an encoder"),
         }
     }

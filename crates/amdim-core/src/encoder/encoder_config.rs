@@ -6,7 +6,9 @@ use std::str::FromStr;
 use amdim_network::Network;
 use serde::{Deserialize, Serialize};
 
-use super::{Activation, AmdimEncoder, InfomaxEncoder, MlpEncoder, ResNetDepth, ResNetEncoder, side_of};
+use super::{
+    Activation, AmdimEncoder, InfomaxEncoder, MlpEncoder, RealNvpEncoder, ResNetDepth, ResNetEncoder, side_of,
+};
 use crate::{Error, Result};
 
 /// An encoder: its kind with the options of that kind.
@@ -21,6 +23,8 @@ pub enum EncoderConfig {
     Dim(InfomaxEncoder),
     /// Fully connected layers.
     Mlp(MlpEncoder),
+    /// Invertible couplings.
+    RealNvp(RealNvpEncoder),
 }
 
 /// A layer before the vector, of encoders that have such: those of Deep InfoMax, whose paper classifies from both, and
@@ -70,6 +74,7 @@ impl EncoderConfig {
             Self::ResNet(encoder) => encoder.describe(),
             Self::Dim(encoder) => encoder.describe(),
             Self::Mlp(encoder) => encoder.describe(),
+            Self::RealNvp(encoder) => encoder.describe(),
         }
     }
 
@@ -99,6 +104,7 @@ impl EncoderConfig {
             Self::ResNet(encoder) => encoder.encoder_size,
             Self::Dim(encoder) => encoder.encoder_size,
             Self::Mlp(encoder) => encoder.encoder_size,
+            Self::RealNvp(encoder) => encoder.encoder_size,
         }
     }
 
@@ -109,6 +115,7 @@ impl EncoderConfig {
             Self::ResNet(encoder) => encoder.input_channels,
             Self::Dim(encoder) => encoder.input_channels,
             Self::Mlp(encoder) => encoder.input_channels,
+            Self::RealNvp(encoder) => encoder.input_channels,
         }
     }
 
@@ -119,6 +126,7 @@ impl EncoderConfig {
             Self::ResNet(encoder) => encoder.embedding_dim,
             Self::Dim(encoder) => encoder.embedding_dim,
             Self::Mlp(encoder) => encoder.embedding_dim,
+            Self::RealNvp(encoder) => encoder.embedding_dim(),
         }
     }
 }
@@ -141,6 +149,12 @@ impl From<MlpEncoder> for EncoderConfig {
     }
 }
 
+impl From<RealNvpEncoder> for EncoderConfig {
+    fn from(encoder: RealNvpEncoder) -> Self {
+        Self::RealNvp(encoder)
+    }
+}
+
 impl From<ResNetEncoder> for EncoderConfig {
     fn from(encoder: ResNetEncoder) -> Self {
         Self::ResNet(encoder)
@@ -157,6 +171,7 @@ enum Kind {
     ResNet50,
     Dim,
     Mlp,
+    RealNvp,
 }
 
 impl fmt::Display for Kind {
@@ -168,6 +183,7 @@ impl fmt::Display for Kind {
             Self::ResNet50 => "resnet50",
             Self::Dim => "dim",
             Self::Mlp => "mlp",
+            Self::RealNvp => "realnvp",
         })
     }
 }
@@ -228,6 +244,11 @@ impl From<EncoderConfig> for Fields {
                 activation: Some(own.activation),
                 ..bare(Kind::Mlp, own.embedding_dim, own.hidden_units)
             },
+            EncoderConfig::RealNvp(own) => Self {
+                block_depth: Some(own.couplings),
+                batch_norm: false,
+                ..bare(Kind::RealNvp, own.embedding_dim(), own.hidden_units)
+            },
         }
     }
 }
@@ -244,7 +265,7 @@ impl TryFrom<Fields> for EncoderConfig {
             Kind::ResNet18 => Some(ResNetDepth::ResNet18),
             Kind::ResNet34 => Some(ResNetDepth::ResNet34),
             Kind::ResNet50 => Some(ResNetDepth::ResNet50),
-            Kind::Amdim | Kind::Dim | Kind::Mlp => None,
+            Kind::Amdim | Kind::Dim | Kind::Mlp | Kind::RealNvp => None,
         };
         // What a kind has no choice in.
         if depth.is_none()
@@ -257,10 +278,10 @@ impl TryFrom<Fields> for EncoderConfig {
         {
             return Err(wrong("activation", "null, its activations being fixed,", format!("{activation:?}")));
         }
-        if kind == Kind::Mlp && batch_norm {
+        if matches!(kind, Kind::Mlp | Kind::RealNvp) && batch_norm {
             return Err(wrong("batchNorm", "false, as it never has it,", "true".into()));
         }
-        let has_depth = matches!(kind, Kind::Amdim | Kind::Mlp);
+        let has_depth = matches!(kind, Kind::Amdim | Kind::Mlp | Kind::RealNvp);
         if !has_depth && let Some(given) = fields.block_depth {
             return Err(wrong("blockDepth", "null, its depth being fixed,", given.to_string()));
         }
@@ -296,6 +317,16 @@ impl TryFrom<Fields> for EncoderConfig {
                     .activation
                     .ok_or_else(|| wrong("activation", "relu or tanh", "null".into()))?,
             }),
+            Kind::RealNvp => {
+                let couplings = block_depth()?;
+                let encoder =
+                    RealNvpEncoder { encoder_size, input_channels, hidden_units: base_width, couplings };
+                if encoder.embedding_dim() != embedding_dim {
+                    let expected = format!("{}, the values of a picture,", encoder.embedding_dim());
+                    return Err(wrong("embeddingDim", &expected, embedding_dim.to_string()));
+                }
+                Self::RealNvp(encoder)
+            }
             _ => Self::Amdim(AmdimEncoder {
                 encoder_size,
                 input_channels,
@@ -334,9 +365,14 @@ mod tests {
                 "blockDepth": 2, "batchNorm": false, "localMaps": null, "activation": "tanh" })
     }
 
+    fn realnvp() -> Value {
+        json!({ "kind": "realnvp", "encoderSize": 28, "inputChannels": 1, "baseWidth": 4, "embeddingDim": 784,
+                "blockDepth": 2, "batchNorm": false, "localMaps": null, "activation": null })
+    }
+
     #[test]
     fn encoders_are_read_as_they_are_written() {
-        for json in [amdim(), resnet(), dim(), mlp()] {
+        for json in [amdim(), resnet(), dim(), mlp(), realnvp()] {
             let encoder: EncoderConfig = serde_json::from_value(json.clone()).unwrap();
             assert_eq!(serde_json::to_value(&encoder).unwrap(), json);
             encoder.describe().unwrap();
@@ -388,6 +424,10 @@ mod tests {
             (mlp(), "blockDepth", Value::Null),
             (mlp(), "batchNorm", json!(true)),
             (mlp(), "localMaps", json!([8])),
+            (realnvp(), "embeddingDim", json!(64)),
+            (realnvp(), "blockDepth", Value::Null),
+            (realnvp(), "batchNorm", json!(true)),
+            (realnvp(), "activation", json!("relu")),
         ] {
             json[field] = value;
             let error = serde_json::from_value::<EncoderConfig>(json).unwrap_err().to_string();

@@ -5,6 +5,7 @@ mod encoder_config;
 mod features;
 mod infomax;
 mod mlp;
+mod realnvp;
 mod resnet;
 mod scale;
 
@@ -15,6 +16,7 @@ pub use encoder_config::{EncoderConfig, InnerLayer};
 pub use features::Features;
 pub use infomax::{INFOMAX_SIZES, InfomaxEncoder};
 pub use mlp::{Activation, MLP_SIZES, MlpEncoder};
+pub use realnvp::{REAL_NVP_SIZES, RealNvpEncoder};
 pub use resnet::{ResNetDepth, ResNetEncoder, STAGE_SIDES};
 pub use scale::Scale;
 pub(crate) use scale::side_of;

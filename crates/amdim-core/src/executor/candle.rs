@@ -9,8 +9,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use amdim_network::{
-    BatchNorm, Convolution, Layer, MapShape, Mixture, Network, NormedConvolution, ParameterId, Projection,
-    ResidualBlock, Source, Window,
+    BatchNorm, Convolution, Coupling, Layer, MapShape, Mixture, Network, NormedConvolution, ParameterId,
+    Parity, Projection, ResidualBlock, Source, Window,
 };
 use candle_core::{D, Tensor, Var};
 
@@ -57,6 +57,9 @@ impl CandleExecutor {
                 Layer::MaxPool(window) => self.max_pool(x, from, *window)?,
                 Layer::GlobalAverage => x.mean_keepdim(1)?,
                 Layer::Tanh => x.tanh()?,
+                Layer::Flatten => x.flatten_from(1)?.unsqueeze(1)?,
+                Layer::Alternate(parity) => alternate(x, *parity)?,
+                Layer::Coupling(layer) => coupling(layer, x, &maps[layer.of])?,
             };
             maps.push(y);
         }
@@ -234,6 +237,26 @@ fn projection(layer: &Projection, x: &Tensor, parameters: &[Tensor], norms: &mut
     let shortcut = multiply(x, &parameters[layer.shortcut_weight.0])?
         .broadcast_add(&parameters[layer.shortcut_bias.0])?;
     norms.apply(&layer.output_norm, &(residual + shortcut)?, parameters)
+}
+
+/// `[B, L, C] -> [B, L, C / 2]`.
+fn alternate(x: &Tensor, parity: Parity) -> Result<Tensor> {
+    let (batch, locations, channels) = x.dims3()?;
+    let pairs = x.reshape((batch, locations, channels / 2, 2))?;
+    Ok(pairs.narrow(D::Minus1, parity.first(), 1)?.squeeze(D::Minus1)?)
+}
+
+/// `told` and `x` `[B, 1, C]`, to as much.
+fn coupling(layer: &Coupling, told: &Tensor, x: &Tensor) -> Result<Tensor> {
+    let half = x.dim(D::Minus1)? / 2;
+    let (scale, shift) = (told.narrow(D::Minus1, 0, half)?, told.narrow(D::Minus1, half, half)?);
+    let (kept, moved) = (alternate(x, layer.kept)?, alternate(x, layer.kept.other())?);
+    let moved = ((moved * scale.tanh()?.exp()?)? + shift)?;
+    let pair = match layer.kept {
+        Parity::Even => [kept, moved],
+        Parity::Odd => [moved, kept],
+    };
+    Ok(Tensor::stack(&pair, D::Minus1)?.flatten_from(2)?)
 }
 
 /// `[B, 1, C] -> [B, components, C]`.

@@ -33,12 +33,21 @@ pub struct MultiviewConfig {
     /// Other pictures of the batch that are a picture's negatives, at least 1. None: all of them.
     #[serde(deserialize_with = "Option::deserialize")]
     pub negatives: Option<usize>,
+    /// Weight of the confusion of the model's linear classifier, 0 or more. Files of the time before this option mean 0.
+    #[serde(default)]
+    pub confusion_weight: f64,
 }
 
 impl Default for MultiviewConfig {
     /// What files of the time before this method mean, and the defaults of the schema.
     fn default() -> Self {
-        Self { bound: Bound::InfoNce, critic: CriticKind::Separable, units: 256, negatives: None }
+        Self {
+            bound: Bound::InfoNce,
+            critic: CriticKind::Separable,
+            units: 256,
+            negatives: None,
+            confusion_weight: 0.0,
+        }
     }
 }
 
@@ -51,10 +60,18 @@ impl MultiviewConfig {
         if !(1..=1 << 16).contains(&self.units) {
             return Err(Error::argument("multiview.units", format!("1 to {}", 1 << 16), self.units));
         }
+        if !(self.confusion_weight.is_finite() && self.confusion_weight >= 0.0) {
+            let expected = "0 or a positive number";
+            return Err(Error::argument("multiview.confusionWeight", expected, self.confusion_weight));
+        }
         check_negatives("multiview.negatives", self.negatives, batch)
     }
 
     pub(super) fn build(&self, model: &Model) -> Result<Multiview> {
+        if self.confusion_weight > 0.0 && model.classifiers.is_none() {
+            let expected = "labels, and classifiers that can learn, beside multiview.confusionWeight";
+            return Err(Error::argument("classifiers", expected, "none"));
+        }
         let dimensions = model.config().encoder.embedding_dim();
         Ok(Multiview { config: self.clone(), critic: self.critic.build(dimensions, dimensions, self.units)? })
     }
@@ -63,11 +80,16 @@ impl MultiviewConfig {
 /// The method.
 ///
 /// ```text
-/// loss = - I(f(view 1); f(view 2))
+/// loss = - I(f(view 1); f(view 2)) + confusionWeight confusion
 /// ```
 ///
 /// where I is the chosen bound over all pairs of the batch and f the encoder's vector; both views have gradients. What
 /// the views are is the augmentation's: with halves of pictures it is the study's set-up.
+///
+/// Confusion makes a bad encoder on purpose: it is the cross-entropy of the uniform distribution and the answer of the
+/// model's linear classifier, which learns the labels from the same vectors at the same time, mean over both views
+/// (Tzeng, Hoffman, Darrell, Saenko 2015, arXiv 1510.02192, equation 4). Its least value, log of the number of classes, is
+/// a classifier that can tell nothing. The study maximises the classifier's own loss, which has no largest value.
 ///
 /// With the Wasserstein dependency measure (`w1`) scores must not change faster than their arguments: vectors are scaled
 /// to length 1, and the critic's parameters are cut to +-0.05 after each update (Arjovsky, Chintala, Bottou 2017, arXiv
@@ -107,15 +129,23 @@ impl Method for Multiview {
         let has_parameters = !self.critic.parameters().is_empty();
         let own = has_parameters.then(|| Own::open(CRITIC, self.critic.parameters(), state)).transpose()?;
         let scores = self.scores(&own.as_ref().map_or_else(Vec::new, Own::taped), vectors)?;
-        let loss = self.config.bound.value(&scores, Compat::None)?.neg()?;
-        let value = tensors::to_scalar(&loss)?;
-        let part = PartReport { part: Part::Method("views"), loss: value, top1: Some(top1(&scores)?) };
+        let mut loss = self.config.bound.value(&scores, Compat::None)?.neg()?;
+        let minus_bound = tensors::to_scalar(&loss)?;
+        let mut parts =
+            vec![PartReport { part: Part::Method("views"), loss: minus_bound, top1: Some(top1(&scores)?) }];
+        if self.config.confusion_weight > 0.0 {
+            let confusion = confusion(model, &views)?;
+            let value = tensors::to_scalar(&confusion)?;
+            parts.push(PartReport { part: Part::Method("confusion"), loss: value, top1: None });
+            loss = (loss + (confusion * self.config.confusion_weight)?)?;
+        }
+        let total = tensors::to_scalar(&loss)?;
         let gradients = loss.backward()?;
         let learnt_gradients = own.iter().map(|own| own.gradient(&gradients)).collect::<Result<Vec<_>>>()?;
         let features = views.iter().map(|view| view.features(model)).collect::<Result<Vec<_>>>()?;
         let [first, second] = views;
         let gradient = (first.backward(model, &gradients)? + second.backward(model, &gradients)?)?;
-        let report = ObjectiveReport::of(value, vec![part]);
+        let report = ObjectiveReport::of(total, parts);
         Ok(Outcome { features, report, gradient, learnt_gradients, kept: vec![] })
     }
 
@@ -127,6 +157,13 @@ impl Method for Multiview {
         }
         Ok(())
     }
+}
+
+/// What the model's linear classifier is told to answer, against what it answers.
+fn confusion(model: &Model, views: &[View; 2]) -> Result<Tensor> {
+    let heads = model.classifiers.as_ref().ok_or_else(|| Error::internal("there is no classifier"))?;
+    let [first, second] = [&views[0], &views[1]].map(|view| heads.linear_confusion(&view.taped.global()?));
+    Ok(((first? + second?)? * 0.5)?)
 }
 
 /// Rows of length 1.
@@ -149,13 +186,18 @@ mod tests {
     use candle_core::Device;
 
     use super::*;
-    use crate::encoder::{Activation, MlpEncoder};
+    use crate::encoder::{Activation, EncoderConfig, MlpEncoder};
     use crate::executor::ExecutorKind;
     use crate::model::{ModelConfig, Placement};
+    use crate::nn::ClassifierConfig;
 
     const BATCH: usize = 5;
 
     fn model() -> Model {
+        model_with(ModelConfig::encoder_alone)
+    }
+
+    fn model_with(config: impl Fn(EncoderConfig) -> ModelConfig) -> Model {
         let encoder = MlpEncoder {
             encoder_size: 28,
             input_channels: 1,
@@ -164,8 +206,17 @@ mod tests {
             embedding_dim: 3,
             activation: Activation::Tanh,
         };
-        let config = ModelConfig::encoder_alone(encoder.into());
-        Model::new(config, 3, Placement::exact(ExecutorKind::Cpu, 1)).unwrap()
+        Model::new(config(encoder.into()), 3, Placement::exact(ExecutorKind::Cpu, 1)).unwrap()
+    }
+
+    /// With classifiers, as confusion needs.
+    fn classifying() -> Model {
+        let classifiers = ClassifierConfig { hidden_units: 2, ..ClassifierConfig::default() };
+        model_with(|encoder| ModelConfig {
+            classifiers: classifiers.clone(),
+            classes: 3,
+            ..ModelConfig::encoder_alone(encoder)
+        })
     }
 
     fn images(index: u64) -> Tensor {
@@ -184,8 +235,9 @@ mod tests {
     fn gradients_are_those_of_finite_differences_for_every_bound_and_critic() {
         for bound in Bound::ALL {
             for critic in CriticKind::ALL {
-                let config = MultiviewConfig { bound, critic, units: 4, negatives: Some(3) };
-                let mut model = model();
+                let config =
+                    MultiviewConfig { bound, critic, units: 4, negatives: Some(3), confusion_weight: 0.7 };
+                let mut model = classifying();
                 let state: Carried =
                     config.build(&model).unwrap().start(&model, 4).unwrap().learnt.into_iter().collect();
                 let outcome = compute(&config, &mut model, &state);
@@ -223,8 +275,7 @@ mod tests {
     /// By the dot product of the vectors, as a loop over pairs.
     #[test]
     fn the_value_is_that_of_a_loop_over_pairs() {
-        let config =
-            MultiviewConfig { bound: Bound::InfoNce, critic: CriticKind::Dot, units: 1, negatives: None };
+        let config = MultiviewConfig { critic: CriticKind::Dot, ..MultiviewConfig::default() };
         let mut model = model();
         let outcome = compute(&config, &mut model, &Carried::new());
         let [x, y] =
@@ -236,6 +287,24 @@ mod tests {
             expected -= (score(i, i) - (sum / BATCH as f64).ln()) / BATCH as f64;
         }
         assert!((outcome.report.total - expected).abs() < 1e-10, "{} {expected}", outcome.report.total);
+    }
+
+    #[test]
+    fn confusion_is_least_where_the_classifier_can_tell_nothing() {
+        let config = MultiviewConfig { confusion_weight: 1.0, ..MultiviewConfig::default() };
+        let mut model = classifying();
+        let state: Carried =
+            config.build(&model).unwrap().start(&model, 4).unwrap().learnt.into_iter().collect();
+        let confusion = |model: &mut Model| {
+            let report = compute(&config, model, &state).report;
+            let [views, confusion] = &report.parts[..] else { panic!("{:?}", report.parts) };
+            assert!((report.total - views.loss - confusion.loss).abs() < 1e-12);
+            confusion.loss
+        };
+        assert!(confusion(&mut model) > 3f64.ln() + 1e-3);
+        let classifiers = model.classifiers.as_mut().unwrap();
+        classifiers.values = classifiers.values.zeros_like().unwrap();
+        assert!((confusion(&mut model) - 3f64.ln()).abs() < 1e-12);
     }
 
     #[test]
@@ -255,9 +324,14 @@ mod tests {
         for bad in [
             MultiviewConfig { units: 0, ..good.clone() },
             MultiviewConfig { negatives: Some(0), ..good.clone() },
-            MultiviewConfig { negatives: Some(8), ..good },
+            MultiviewConfig { negatives: Some(8), ..good.clone() },
+            MultiviewConfig { confusion_weight: -1.0, ..good.clone() },
+            MultiviewConfig { confusion_weight: f64::NAN, ..good.clone() },
         ] {
             assert_eq!(bad.validate(8).unwrap_err().code(), "AMDIM_INVALID_ARGUMENT");
         }
+        let confused = MultiviewConfig { confusion_weight: 1.0, ..good };
+        let error = confused.build(&model()).err().unwrap();
+        assert!(error.to_string().contains("confusionWeight"), "{error}");
     }
 }

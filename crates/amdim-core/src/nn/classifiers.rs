@@ -8,8 +8,9 @@ use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Tensor, Var};
 use serde::{Deserialize, Serialize};
 
+use super::activation::log_softmax;
 use super::batch_norm::{batch_statistics, moved, normalise};
-use crate::loss::{ClippedCrossEntropy, CrossEntropy, clipped_cross_entropy};
+use crate::loss::{ClippedCrossEntropy, CrossEntropy, clipped_cross_entropy, soft_clip};
 use crate::{Error, Result, parameters, tensors};
 use amdim_random::{Purpose, Stream};
 
@@ -225,6 +226,15 @@ impl Classifiers {
     pub(crate) fn linear_loss(&self, features: &Tensor, labels: &[i64]) -> Result<ClippedCrossEntropy> {
         let views = parameters::views(&self.values, &self.parameters)?;
         clipped_cross_entropy(&linear(&views, features)?, labels, &self.config.loss())
+    }
+
+    /// Cross-entropy of the uniform distribution and the linear classifier's answer to `[rows, embedding]` features that may
+    /// be on a tape, in nats, mean over rows: log of the number of classes, and more where it can tell classes apart. Its
+    /// parameters are constants.
+    pub(crate) fn linear_confusion(&self, features: &Tensor) -> Result<Tensor> {
+        let views = parameters::views(&self.values, &self.parameters)?;
+        let logits = soft_clip(&linear(&views, features)?, self.config.logit_clip)?;
+        Ok(log_softmax(&logits)?.mean_all()?.neg()?)
     }
 
     /// As [`pass`](Self::pass), with the gradient of the sum of both losses by the features, `[rows, embedding]`: for

@@ -2,20 +2,24 @@
 
 mod block;
 mod convolution;
+mod coupling;
 mod global_average;
 mod max_pool;
 mod mixture;
 mod normed_convolution;
 mod patch_product;
+mod select;
 mod tanh;
 mod tile_product;
 
 pub(crate) use block::Block;
 pub(crate) use convolution::Convolution;
+pub(crate) use coupling::Coupling;
 pub(crate) use global_average::GlobalAverage;
 pub(crate) use max_pool::MaxPool;
 pub(crate) use mixture::Mixture;
 pub(crate) use normed_convolution::NormedConvolution;
+pub(crate) use select::Select;
 pub(crate) use tanh::Tanh;
 pub(crate) use tile_product::{TileRoom, TileRoomSize};
 
@@ -165,8 +169,8 @@ pub(crate) struct Workspace<S: Stored> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Inputs<'a, S> {
     pub(crate) x: &'a [S],
-    /// The map that is added to what becomes of `x`; empty where there is none.
-    pub(crate) added: &'a [S],
+    /// The map of [`Node::beside`](amdim_network::Node::beside); empty where there is none.
+    pub(crate) beside: &'a [S],
 }
 
 /// Where a layer leaves the gradients of its input.
@@ -187,6 +191,8 @@ pub(crate) enum Layer {
     MaxPool(MaxPool),
     GlobalAverage(GlobalAverage),
     Tanh(Tanh),
+    Select(Select),
+    Coupling(Coupling),
 }
 
 impl Layer {
@@ -219,6 +225,9 @@ impl Layer {
             Description::MaxPool(window) => MaxPool::new(network, index, *window, layout).map(Self::MaxPool),
             Description::GlobalAverage => GlobalAverage::new(network, index).map(Self::GlobalAverage),
             Description::Tanh => Tanh::new(network, index).map(Self::Tanh),
+            Description::Flatten => Select::all(network, index).map(Self::Select),
+            Description::Alternate(parity) => Select::alternate(network, index, *parity).map(Self::Select),
+            Description::Coupling(layer) => Coupling::new(network, index, layer).map(Self::Coupling),
         }
     }
 
@@ -229,6 +238,8 @@ impl Layer {
             | Self::MaxPool(_)
             | Self::GlobalAverage(_)
             | Self::Tanh(_)
+            | Self::Select(_)
+            | Self::Coupling(_)
             | Self::Mixture(_) => [None, None],
             Self::Block(block) => block.norms(),
             Self::Norm(norm) => [Some(norm), None],
@@ -247,7 +258,7 @@ impl Layer {
             Self::NormedConvolution(layer) => layer.scratch_size(gemm),
             Self::MaxPool(layer) => layer.scratch_size(),
             Self::GlobalAverage(layer) => layer.scratch_size(),
-            Self::Tanh(_) => ScratchSize::default(),
+            Self::Tanh(_) | Self::Select(_) | Self::Coupling(_) => ScratchSize::default(),
         }
     }
 
@@ -257,7 +268,12 @@ impl Layer {
             Self::Convolution(layer) => layer.partial_len(),
             Self::Block(layer) => layer.partial_len(),
             Self::NormedConvolution(layer) => layer.partial_len(),
-            Self::Norm(_) | Self::MaxPool(_) | Self::GlobalAverage(_) | Self::Tanh(_) => 0,
+            Self::Norm(_)
+            | Self::MaxPool(_)
+            | Self::GlobalAverage(_)
+            | Self::Tanh(_)
+            | Self::Select(_)
+            | Self::Coupling(_) => 0,
             Self::Mixture(layer) => layer.partial_len(),
         }
     }
@@ -272,7 +288,9 @@ impl Layer {
             | Self::Norm(_)
             | Self::MaxPool(_)
             | Self::GlobalAverage(_)
-            | Self::Tanh(_) => [0; 3],
+            | Self::Tanh(_)
+            | Self::Select(_)
+            | Self::Coupling(_) => [0; 3],
             Self::Mixture(layer) => [layer.units(), 0, layer.units()],
         }
     }
@@ -283,7 +301,12 @@ impl Layer {
             Self::Convolution(layer) => (Some(layer.filter()), None, None),
             Self::Block(block) => (None, None, Some(block.filters())),
             Self::NormedConvolution(layer) => (Some(layer.filter()), None, None),
-            Self::Norm(_) | Self::MaxPool(_) | Self::GlobalAverage(_) | Self::Tanh(_) => (None, None, None),
+            Self::Norm(_)
+            | Self::MaxPool(_)
+            | Self::GlobalAverage(_)
+            | Self::Tanh(_)
+            | Self::Select(_)
+            | Self::Coupling(_) => (None, None, None),
             Self::Mixture(layer) => (None, Some(layer.filters()), None),
         };
         single.into_iter().chain(pair.into_iter().flatten()).chain(several.into_iter().flatten())
@@ -311,6 +334,8 @@ impl Layer {
             Self::MaxPool(layer) => layer.forward_pictures(weights, x, y),
             Self::GlobalAverage(layer) => layer.forward_pictures(weights, x, y, scratch),
             Self::Tanh(layer) => layer.forward_pictures(weights, x, y),
+            Self::Select(layer) => layer.forward_pictures(weights, x, y),
+            Self::Coupling(layer) => layer.forward_pictures(weights, inputs, y),
         }
     }
 
@@ -339,10 +364,12 @@ impl Layer {
             Self::MaxPool(layer) => layer.forward(pass, x, y),
             Self::GlobalAverage(layer) => layer.forward(pass, x, y),
             Self::Tanh(layer) => layer.forward(pass, x, y),
+            Self::Select(layer) => layer.forward(pass, x, y),
+            Self::Coupling(layer) => layer.forward(pass, inputs, y),
         }
     }
 
-    /// Training: from the gradients of `y`, which are spent, to those of the parameters, of `x` and of what was added.
+    /// Training: from the gradients of `y`, which are spent, to those of the parameters, of `x` and of the map beside it.
     pub(crate) fn backward<S: Stored>(
         &self,
         pass: Pass<S>,
@@ -350,7 +377,7 @@ impl Layer {
         workspace: &mut Workspace<S>,
         maps: Maps<S>,
         y_gradients: &mut [S],
-        [x_gradients, added_gradients]: [Option<InputGradients<S>>; 2],
+        [x_gradients, beside_gradients]: [Option<InputGradients<S>>; 2],
         gradients: &mut [S::Real],
     ) {
         match self {
@@ -371,12 +398,14 @@ impl Layer {
                 layer.backward(pass, workspace, maps, y_gradients, x_gradients, gradients);
             }
             Self::NormedConvolution(layer) => {
-                let to = [x_gradients, added_gradients];
+                let to = [x_gradients, beside_gradients];
                 layer.backward(pass, norms, workspace, maps, y_gradients, to, gradients);
             }
             Self::MaxPool(layer) => layer.backward(pass, maps, y_gradients, x_gradients),
             Self::GlobalAverage(layer) => layer.backward(pass, y_gradients, x_gradients),
             Self::Tanh(layer) => layer.backward(pass, maps, y_gradients, x_gradients),
+            Self::Select(layer) => layer.backward(pass, y_gradients, x_gradients),
+            Self::Coupling(layer) => layer.backward(pass, maps, y_gradients, [x_gradients, beside_gradients]),
         }
     }
 }
@@ -386,6 +415,8 @@ impl Layer {
 pub(crate) struct Maps<'a, S> {
     /// The layer's input.
     pub(crate) x: &'a [S],
+    /// As in [`Inputs`].
+    pub(crate) beside: &'a [S],
     pub(crate) kept: &'a Kept<S>,
     /// The layer's result.
     pub(crate) y: &'a [S],

@@ -85,7 +85,7 @@ impl NormedConvolution {
         &self,
         weights: Weights<S>,
         norms: &[NormState<S::Real>],
-        Inputs { x, added }: Inputs<S>,
+        Inputs { x, beside: added }: Inputs<S>,
         y: &mut [S],
         scratch: &mut Scratch<S>,
     ) {
@@ -107,7 +107,7 @@ impl NormedConvolution {
         norms: &mut [NormState<S::Real>],
         buffers: &mut [S::Real],
         sums: &mut [f64],
-        Inputs { x, added }: Inputs<S>,
+        Inputs { x, beside: added }: Inputs<S>,
         kept: &mut Kept<S>,
         y: &mut [S],
     ) {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use amdim_cpu::CpuNetwork;
 use amdim_kernels::{Kernel, Pool, Stored};
-use amdim_network::{Builder, MapShape, Network, PadMode, Padding, Source, Window};
+use amdim_network::{Builder, MapShape, Network, PadMode, Padding, Parity, Source, Window};
 
 /// A small generator of numbers (splitmix64); equal seeds give equal numbers.
 pub(crate) struct Random(pub(crate) u64);
@@ -132,7 +132,7 @@ pub(crate) fn random_network(random: &mut Random) -> Network {
         let window = Window::new(random.pick(&[1, 2, 3]), random.pick(&[1, 2]), Padding { pixels, mode });
         let name = format!("layer{index}");
         let wider = shape.channels + random.pick(&[0, 1, 4]);
-        let added = match (random.pick(&[0, 1, 2, 3, 4, 4, 5, 6, 7]), top) {
+        let added = match (random.pick(&[0, 1, 2, 3, 4, 4, 5, 6, 7, 8]), top) {
             (0, _) => {
                 let (bias, relu) = (random.pick(&[true, false]), random.pick(&[true, false]));
                 builder.convolution(&name, top, random.pick(&[1, 2, 7, 17]), window, bias, relu).ok()
@@ -155,6 +155,12 @@ pub(crate) fn random_network(random: &mut Random) -> Network {
             (5, Source::Node(node)) => builder.max_pool(&name, node, window).ok(),
             (6, Source::Node(node)) => Some(builder.global_average(&name, node)),
             (7, Source::Node(node)) => Some(builder.tanh(&name, node)),
+            (8, _) => {
+                let flat = builder.flatten(&format!("{name}.flat"), top);
+                let kept = random.pick(&[Parity::Even, Parity::Odd]);
+                // A vector of an odd number of values stays as it is.
+                builder.coupling(&name, flat, kept, 3).ok().or(Some(flat))
+            }
             _ => builder.residual_block(&name, top, wider, window, random.pick(&[true, false])).ok(),
         };
         // Windows that don't fit a map are left out.

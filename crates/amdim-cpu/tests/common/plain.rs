@@ -80,13 +80,13 @@ impl Plain<'_> {
                 Source::Picture => picture.clone(),
                 Source::Node(index) => maps[index].clone(),
             };
-            let added = node.added().map(|add| maps[add].clone());
-            maps.push(self.layer(&node.layer, &x, added.as_ref(), node.shape));
+            let beside = node.beside().map(|at| maps[at].clone());
+            maps.push(self.layer(&node.layer, &x, beside.as_ref(), node.shape));
         }
         self.network.outputs.iter().map(|&node| maps[node].clone()).collect()
     }
 
-    fn layer(&mut self, layer: &Layer, x: &Map, added: Option<&Map>, shape: MapShape) -> Map {
+    fn layer(&mut self, layer: &Layer, x: &Map, beside: Option<&Map>, shape: MapShape) -> Map {
         let one = Window::new(1, 1, amdim_network::Padding::none());
         match layer {
             Layer::Convolution(layer) => {
@@ -106,12 +106,28 @@ impl Plain<'_> {
             Layer::NormedConvolution(layer) => {
                 let sum = self.convolution(x, shape, layer.window, layer.weight, None);
                 let normed = self.norm(&sum, &layer.norm);
-                let y = added.map_or_else(|| normed.clone(), |added| normed.plus(added));
+                let y = beside.map_or_else(|| normed.clone(), |added| normed.plus(added));
                 if layer.relu { y.relu() } else { y }
             }
             Layer::MaxPool(window) => max_pool(x, shape, *window),
             Layer::Tanh => Map::from_fn(x.batch, shape, |picture, channel, row, column| {
                 x.at(picture, channel, row, column).tanh()
+            }),
+            Layer::Flatten => Map::from_fn(x.batch, shape, |picture, value, _, _| {
+                let (location, channel) = (value / x.shape.channels, value % x.shape.channels);
+                x.at(picture, channel, location / x.shape.width, location % x.shape.width)
+            }),
+            Layer::Alternate(parity) => Map::from_fn(x.batch, shape, |picture, channel, row, column| {
+                x.at(picture, 2 * channel + parity.first(), row, column)
+            }),
+            Layer::Coupling(layer) => Map::from_fn(x.batch, shape, |picture, channel, _, _| {
+                let value = beside.unwrap().at(picture, channel, 0, 0);
+                let told = |number: usize| x.at(picture, number, 0, 0);
+                if channel % 2 == layer.kept.first() {
+                    value
+                } else {
+                    value * told(channel / 2).tanh().exp() + told(channel / 2 + shape.channels / 2)
+                }
             }),
             Layer::GlobalAverage => Map::from_fn(x.batch, shape, |picture, channel, _, _| {
                 let at =

@@ -27,7 +27,7 @@ pub(super) fn build(export: &Export) -> Graph {
             Source::Picture => (pictures.clone(), network.input),
             Source::Node(index) => (values[index].clone(), network.nodes[index].shape),
         };
-        let other = node.added().map(|other| values[other].clone());
+        let other = node.beside().map(|other| values[other].clone());
         let result = is_needed.then(|| layers::add(&mut build, node, &input, other.as_deref()));
         values.push(result.unwrap_or_default());
     }

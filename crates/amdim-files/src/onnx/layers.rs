@@ -1,14 +1,14 @@
 //! Each kind of layer as operators of ONNX.
 
 use amdim_network::{
-    BatchNorm, Convolution, Layer, MapShape, Node, NormedConvolution, PadMode, ParameterId, Projection,
-    ResidualBlock, Window,
+    BatchNorm, Convolution, Coupling, Layer, MapShape, Node, NormedConvolution, PadMode, ParameterId, Parity,
+    Projection, ResidualBlock, Window,
 };
 
 use super::graph::{Build, float, int, ints, text};
 
 /// Adds a layer on the value `input` (its name and shape) and returns the name of its result; `other` is the value that
-/// some layers add to it.
+/// some layers take beside it.
 pub(super) fn add(build: &mut Build, node: &Node, input: &(String, MapShape), other: Option<&str>) -> String {
     let (value, from) = (input.0.as_str(), input.1);
     let name = &node.name;
@@ -23,8 +23,56 @@ pub(super) fn add(build: &mut Build, node: &Node, input: &(String, MapShape), ot
         Layer::MaxPool(window) => max_pool(build, name, value, *window),
         Layer::GlobalAverage => build.op(&format!("{name}/average"), "GlobalAveragePool", &[value], vec![]),
         Layer::Tanh => build.op(&format!("{name}/tanh"), "Tanh", &[value], vec![]),
+        Layer::Flatten => flatten(build, name, value, node.shape),
+        Layer::Alternate(parity) => alternate(build, name, value, *parity, from.channels),
+        Layer::Coupling(layer) => {
+            let other = other.unwrap_or_else(|| unreachable!("a coupling has a map beside its input"));
+            coupling(build, name, value, other, layer, node.shape)
+        }
         Layer::Mixture(_) => unreachable!("mixture features are no part of an encoder"),
     }
+}
+
+/// All values as channels of one location, location after location.
+fn flatten(build: &mut Build, name: &str, input: &str, shape: MapShape) -> String {
+    let attributes = vec![ints("perm", &[0, 2, 3, 1])];
+    let last = build.op(&format!("{name}/channels_last"), "Transpose", &[input], attributes);
+    let to = build.ints(&format!("{name}/flatten.shape"), &[-1, shape.channels as i64, 1, 1]);
+    build.op(&format!("{name}/flatten"), "Reshape", &[&last, &to], vec![])
+}
+
+/// Every other of `channels` channels.
+fn alternate(build: &mut Build, name: &str, input: &str, parity: Parity, channels: usize) -> String {
+    slice(build, name, input, [parity.first(), channels, 2])
+}
+
+/// Channels `[start, end, step]`.
+fn slice(build: &mut Build, name: &str, input: &str, [start, end, step]: [usize; 3]) -> String {
+    let mut value = |what: &str, value: usize| build.ints(&format!("{name}/slice.{what}"), &[value as i64]);
+    let places = [value("start", start), value("end", end), value("axis", 1), value("step", step)];
+    let [start, end, axis, step] = &places;
+    build.op(&format!("{name}/slice"), "Slice", &[input, start, end, axis, step], vec![])
+}
+
+/// Channels of parity `kept` of `x` as they are, the others times `exp(tanh(scale))` plus shift.
+fn coupling(build: &mut Build, name: &str, told: &str, x: &str, layer: &Coupling, shape: MapShape) -> String {
+    let (channels, half) = (shape.channels, shape.channels / 2);
+    let scale = slice(build, &format!("{name}/scale"), told, [0, half, 1]);
+    let shift = slice(build, &format!("{name}/shift"), told, [half, channels, 1]);
+    let kept = alternate(build, &format!("{name}/stay"), x, layer.kept, channels);
+    let moved = alternate(build, &format!("{name}/move"), x, layer.kept.other(), channels);
+    let bent = build.op(&format!("{name}/bent"), "Tanh", &[&scale], vec![]);
+    let factor = build.op(&format!("{name}/factor"), "Exp", &[&bent], vec![]);
+    let scaled = build.op(&format!("{name}/scaled"), "Mul", &[&moved, &factor], vec![]);
+    let moved = build.op(&format!("{name}/moved"), "Add", &[&scaled, &shift], vec![]);
+    let pair = match layer.kept {
+        Parity::Even => [kept, moved],
+        Parity::Odd => [moved, kept],
+    };
+    // [B, C / 2, 2, 1]: the two of a pair lie one after the other.
+    let pairs = build.op(&format!("{name}/pairs"), "Concat", &[&pair[0], &pair[1]], vec![int("axis", 2)]);
+    let to = build.ints(&format!("{name}/result.shape"), &[-1, channels as i64, 1, 1]);
+    build.op(&format!("{name}/result"), "Reshape", &[&pairs, &to], vec![])
 }
 
 /// `relu(norm(conv(x)) + other)`.

@@ -100,6 +100,46 @@ fn operator(node: &Node, inputs: &[&Values]) -> Values {
             Values::make([n, c, 1, 1], mean)
         }
         "Tanh" => Values::make(x.dims(), |at| x.at(at).tanh()),
+        "Exp" => Values::make(x.dims(), |at| x.at(at).exp()),
+        "Mul" => {
+            assert_eq!(x.shape, inputs[1].shape);
+            Values::new(&x.shape, x.data.iter().zip(&inputs[1].data).map(|(a, b)| a * b))
+        }
+        "Transpose" => {
+            let (order, dims) = (ints(node, "perm"), x.dims());
+            Values::make(std::array::from_fn(|axis| dims[order[axis]]), |at| {
+                let mut from = [0; 4];
+                order.iter().zip(at).for_each(|(&axis, place)| from[axis] = place);
+                x.at(from)
+            })
+        }
+        "Reshape" => {
+            let known: f64 = inputs[1].data.iter().filter(|&&side| side > 0.0).product();
+            let missing = x.data.len() / known as usize;
+            let side = |&side: &f64| if side > 0.0 { side as usize } else { missing };
+            Values::new(&inputs[1].data.iter().map(side).collect::<Vec<_>>(), x.data.clone())
+        }
+        "Slice" => {
+            let [start, end, axis, step] = [1, 2, 3, 4].map(|input| inputs[input].data[0] as usize);
+            let mut dims = x.dims();
+            dims[axis] = (start..end.min(dims[axis])).step_by(step).count();
+            Values::make(dims, |mut at| {
+                at[axis] = start + at[axis] * step;
+                x.at(at)
+            })
+        }
+        "Concat" => {
+            let axis = node.attribute[0].i as usize;
+            let (mut dims, first) = (x.dims(), x.dims()[axis]);
+            dims[axis] += inputs[1].dims()[axis];
+            Values::make(dims, |mut at| {
+                if at[axis] < first {
+                    return x.at(at);
+                }
+                at[axis] -= first;
+                inputs[1].at(at)
+            })
+        }
         "BatchNormalization" => batch_norm(node, inputs),
         "Pad" => pad(node, x, inputs[1]),
         other => panic!("{other}"),
