@@ -1,6 +1,17 @@
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { resolveSources } from '../../src/config/resolve.js'
+import type { Experiment, Row } from '../../src/experiment/experiment.js'
 import { cell } from '../../src/experiment/markdown-table.js'
-import { settingsHash, summarise } from '../../src/experiment/record.js'
+import {
+  addResult,
+  emptyRecord,
+  readRecord,
+  settingsHash,
+  summarise,
+  writeRecord,
+} from '../../src/experiment/record.js'
+import { temporaryFolder } from '../support/folder.js'
 
 describe('summarise', () => {
   it('gives mean, standard deviation and range', () => {
@@ -16,6 +27,64 @@ describe('settingsHash', () => {
     )
     expect(settingsHash({ a: [1, 2] })).not.toBe(settingsHash({ a: [2, 1] }))
     expect(settingsHash({ a: null })).not.toBe(settingsHash({}))
+  })
+})
+
+describe('readRecord', () => {
+  const experiment: Experiment = {
+    name: 'x',
+    title: 'X',
+    description: '',
+    measures: [],
+    rows: async () => [],
+  }
+  const row = (settings: unknown): Row => ({
+    name: 'a',
+    title: 'A',
+    data: [],
+    settings,
+    run: () => Promise.reject(new Error('not here')),
+    dryRun: () => Promise.reject(new Error('not here')),
+  })
+  const { seed: _seed, ...config } = resolveSources({})
+  const now = row({ config, heads: [] })
+
+  /** What a folder holds whose row had these settings. */
+  async function written(settings: unknown): Promise<string> {
+    const path = join(temporaryFolder(), 'x.json')
+    const record = emptyRecord(experiment, 'tiny')
+    const result = {
+      seed: 1,
+      measures: {},
+      pairs: 1,
+      trainMinutes: 1,
+      minutes: 1,
+      commit: null,
+      version: '0',
+    }
+    addResult(record, [row(settings)], row(settings), result)
+    await writeRecord(path, record)
+    return path
+  }
+
+  it('takes rows from before an option as rows with its default', async () => {
+    const { confusionWeight: _, ...multiview } = config.multiview
+    const path = await written({ config: { ...config, multiview }, heads: [] })
+    const record = await readRecord(path, experiment, 'tiny', [now])
+    expect(record?.rows[0]?.settings).toEqual(now.settings)
+    expect(record?.rows[0]?.configHash).toBe(settingsHash(now.settings))
+  })
+
+  it.each([
+    ['value', { config: { ...config, batchSize: 7 }, heads: [] }],
+    ['option that is gone', { config: { ...config, gone: 1 }, heads: [] }],
+    ['head', { config, heads: [{}] }],
+  ])('refuses rows of another %s', async (_, settings) => {
+    const path = await written(settings)
+    await expect(readRecord(path, experiment, 'tiny', [now])).rejects.toMatchObject({
+      code: 'AMDIM_INVALID_ARGUMENT',
+      message: expect.stringContaining('of other settings'),
+    })
   })
 })
 

@@ -2,6 +2,8 @@
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
+import { isPlainObject, mergeOverrides } from '../config/merge.js'
+import { configSchema } from '../config/schema.js'
 import { AmdimError } from '../errors.js'
 import { writeFileWhole } from '../write-file.js'
 import type { Axes, Experiment, ExperimentScale, Measure, Row, RowResult } from './experiment.js'
@@ -169,13 +171,16 @@ export async function readRecord(
     )
   for (const row of rows) {
     const known = record.rows.find(({ name }) => name === row.name)
-    if (known !== undefined && known.configHash !== settingsHash(row.settings))
+    if (known === undefined) continue
+    const [then, now] = [settingsHash(completed(known.settings)), settingsHash(row.settings)]
+    if (then !== now)
       throw new AmdimError(
         'AMDIM_INVALID_ARGUMENT',
-        `resume: the results of row ${row.name} in ${path} are of other settings (${known.configHash}) than it has now ` +
-          `(${settingsHash(row.settings)}); choose another folder`,
+        `resume: the results of row ${row.name} in ${path} are of other settings (${then}) than it has now (${now}); ` +
+          'choose another folder',
         { path, row: row.name },
       )
+    Object.assign(known, { settings: row.settings, configHash: now })
   }
   return {
     ...record,
@@ -183,6 +188,13 @@ export async function readRecord(
     description: experiment.description,
     measures: experiment.measures,
   }
+}
+
+/** Settings with the options that there were not yet at their defaults, which is how their rows ran. */
+function completed(settings: unknown): unknown {
+  if (!isPlainObject(settings) || !isPlainObject(settings.config)) return settings
+  const { seed: _seed, ...defaults } = configSchema.parse({})
+  return { ...settings, config: mergeOverrides(defaults, settings.config) }
 }
 
 async function parse(path: string): Promise<ExperimentRecord> {
