@@ -54,7 +54,9 @@ export async function runRows(experiment: Experiment, options: ExperimentOptions
   if (needed.size > 0) assertPath('data', data)
   using opened = await ExperimentData.find(data ?? '', needed)
   await makeFolder(output)
-  const record = { ...(known ?? emptyRecord(experiment, scale)), command, machine: machine() }
+  const record = known ?? emptyRecord(experiment, scale)
+  // Table and plot are made anew from what is known, as an interruption may have left them, or an older version.
+  if (known !== null) await writeFiles(output, record)
   const origin = await provenance()
   const jobs = Array.from({ length: seeds }, (_, i) => i + 1).flatMap((seed) =>
     rows.map((row) => ({ row, seed })),
@@ -78,6 +80,7 @@ export async function runRows(experiment: Experiment, options: ExperimentOptions
     const minutes = (performance.now() - began) / 60_000
     const result = { seed, ...found, minutes: Math.max(minutes, found.trainMinutes), ...origin }
     addResult(record, all, row, result)
+    Object.assign(record, { command, machine: machine() })
     await writeFiles(output, record)
     onEvent?.({ type: 'result', ...place, result, measures: experiment.measures })
   }
