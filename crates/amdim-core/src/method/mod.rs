@@ -87,8 +87,7 @@ fn check_equal_widths(model: &Model) -> Result<()> {
     if model.has_equal_widths() {
         return Ok(());
     }
-    let expected =
-        "another than amdim with an encoder of kind dim, whose maps are not projected to one width";
+    let expected = "dim or moco (or multiview, vib, vae) with an encoder of kind dim, whose maps are not projected to one width";
     Err(Error::argument("method", expected, "amdim"))
 }
 
