@@ -38,15 +38,8 @@ export const ENCODER_KINDS = {
     activation: null,
   },
   mlp: { baseWidth: 1024, blockDepth: 2, batchNorm: false, localMaps: null, activation: 'relu' },
-  // The vector has as many dimensions as the picture has values: here those of the usual picture.
-  realnvp: {
-    baseWidth: 256,
-    embeddingDim: 3 * 32 * 32,
-    blockDepth: 4,
-    batchNorm: false,
-    localMaps: null,
-    activation: null,
-  },
+  // The vector is as long as the picture has values; see withKindDefaults.
+  realnvp: { baseWidth: 256, blockDepth: 4, batchNorm: false, localMaps: null, activation: null },
 } satisfies Record<string, KindDefaults>
 
 /** Name of a kind. */
@@ -73,7 +66,7 @@ const FIXED_MAPS: Partial<Record<EncoderKind, string>> = {
 }
 
 /** Values of a picture, which an invertible encoder's vector has as well. */
-export function pictureValues({
+function pictureValues({
   encoderSize,
   inputChannels,
 }: Pick<EncoderConfig, 'encoderSize' | 'inputChannels'>): number {
@@ -134,22 +127,24 @@ const options = z
       context.addIssue({ code: 'custom', path: [option], message: `expected ${expected}` })
     const sizes = SIZES[kind] ?? [32, 64, 128]
     if (!sizes.includes(encoderSize)) wrong('encoderSize', `one of ${sizes.join(', ')} with kind ${kind}`)
-    if (kind === 'amdim' || kind === 'mlp' || kind === 'realnvp') {
+    const usual: KindDefaults = ENCODER_KINDS[kind]
+    if (usual.blockDepth !== null) {
       if (blockDepth === null) wrong('blockDepth', `a number with kind ${kind}`)
-    } else {
-      if (blockDepth !== null) wrong('blockDepth', `null with kind ${kind}, which has a depth of its own`)
-      if (!batchNorm) wrong('batchNorm', `true with kind ${kind}, which always has it`)
-    }
-    if ((kind === 'mlp' || kind === 'realnvp') && batchNorm)
-      wrong('batchNorm', `false with kind ${kind}, which never has it`)
+    } else if (blockDepth !== null)
+      wrong('blockDepth', `null with kind ${kind}, which has a depth of its own`)
+    if (kind !== 'amdim' && batchNorm !== usual.batchNorm)
+      wrong(
+        'batchNorm',
+        `${usual.batchNorm} with kind ${kind}, which ${usual.batchNorm ? 'always' : 'never'} has it`,
+      )
     if (kind === 'realnvp') {
       if (blockDepth === 1) wrong('blockDepth', 'at least 2 with kind realnvp')
       const values = pictureValues(given)
       if (given.embeddingDim !== values)
         wrong('embeddingDim', `${values} with kind realnvp, the values of a picture`)
     }
-    if (kind === 'mlp') {
-      if (activation === null) wrong('activation', 'relu or tanh with kind mlp')
+    if (usual.activation !== null) {
+      if (activation === null) wrong('activation', `relu or tanh with kind ${kind}`)
     } else if (activation !== null) wrong('activation', `null with kind ${kind}`)
     const fixedMaps = FIXED_MAPS[kind]
     if (fixedMaps !== undefined) {
@@ -168,18 +163,29 @@ export const encoder = options
   })
 
 /**
- * The options that a change of kind brings with it: the defaults of the new kind, unless they are given.
+ * The options that a change of kind brings with it: the defaults of the new kind, unless they are given. The vector of an
+ * invertible encoder is as long as its picture has values, whatever changes.
  *
- * @param kind - kind so far
+ * @param start - encoder so far
  * @param overrides - options laid over it
  */
 export function withKindDefaults(
-  kind: EncoderKind,
+  start: EncoderConfig,
   overrides: Partial<EncoderConfig>,
 ): Partial<EncoderConfig> {
-  const next = overrides.kind
-  if (next === undefined || next === kind || !Object.hasOwn(ENCODER_KINDS, next)) return overrides
-  const given = Object.entries(overrides).filter(([, value]) => value !== undefined)
-  const usual = 'embeddingDim' in ENCODER_KINDS[kind] ? { embeddingDim: EMBEDDING_DIM } : {}
-  return { ...usual, ...ENCODER_KINDS[next], ...Object.fromEntries(given) }
+  const given: Partial<EncoderConfig> = Object.fromEntries(
+    Object.entries(overrides).filter(([, value]) => value !== undefined),
+  )
+  const next = { ...start, ...given }
+  const isNew = next.kind !== start.kind && Object.hasOwn(ENCODER_KINDS, next.kind)
+  const usual = isNew ? { ...ownLength(start.kind), ...ENCODER_KINDS[next.kind] } : {}
+  const embeddingDim = pictureValues(next)
+  // What is no number is refused by its own name.
+  const isInvertible = next.kind === 'realnvp' && Number.isFinite(embeddingDim)
+  return { ...usual, ...(isInvertible && { embeddingDim }), ...given }
+}
+
+/** Of a kind whose vector has a length of its own, the length that other kinds have. */
+function ownLength(kind: EncoderKind): Partial<EncoderConfig> {
+  return kind === 'dim' || kind === 'realnvp' ? { embeddingDim: EMBEDDING_DIM } : {}
 }

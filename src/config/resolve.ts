@@ -1,6 +1,6 @@
 import { AmdimError, invalidArgument } from '../errors.js'
 import { usualTerms } from './encoder-maps.js'
-import { pictureValues, withKindDefaults } from './encoder-schema.js'
+import { withKindDefaults } from './encoder-schema.js'
 import { isPlainObject, mergeOverrides } from './merge.js'
 import { findPreset, usualPreset } from './presets.js'
 import { configSchema } from './schema.js'
@@ -25,39 +25,20 @@ export function resolveSources({ preset, base, overrides = {} }: ConfigSources):
     configSchema.parse({}),
     base ?? findPreset(preset ?? usualPreset(overrides.method)).config,
   ) as AmdimConfig
-  return validate(
-    configSchema,
-    mergeOverrides(
-      start,
-      linkVector(start.encoder, overrides, linkSizes(linkMaps(start.encoder, overrides))),
-    ),
-  )
+  return validate(configSchema, mergeOverrides(start, linkKind(start.encoder, linkSizes(overrides))))
 }
 
 /**
  * Options that mean something for one kind of encoder alone follow the kind, and terms the maps, unless they are given.
  */
-function linkMaps(start: EncoderConfig, overrides: ConfigOverrides): ConfigOverrides {
+function linkKind(start: EncoderConfig, overrides: ConfigOverrides): ConfigOverrides {
   const { encoder, objective } = overrides
   if (!isPlainObject(encoder) || (objective !== undefined && !isPlainObject(objective))) return overrides
-  const linked = withKindDefaults(start.kind, encoder as Partial<EncoderConfig>)
+  const linked = withKindDefaults(start, encoder as Partial<EncoderConfig>)
   const next = mergeOverrides(start, linked) as EncoderConfig
   const isSame = next.kind === start.kind && String(next.localMaps) === String(start.localMaps)
   const terms = objective?.terms ?? (isSame ? undefined : usualTerms(next))
   return { ...overrides, encoder: linked, objective: { ...objective, terms } }
-}
-
-/** The vector of an invertible encoder is as long as its picture has values, unless its length is given. */
-function linkVector(
-  start: EncoderConfig,
-  { encoder: given }: ConfigOverrides,
-  linked: ConfigOverrides,
-): ConfigOverrides {
-  const next = mergeOverrides(start, linked.encoder)
-  if (!isPlainObject(next) || next.kind !== 'realnvp' || given?.embeddingDim !== undefined) return linked
-  const embeddingDim = pictureValues(next as unknown as EncoderConfig)
-  // What is no number is refused by its own name.
-  return Number.isFinite(embeddingDim) ? { ...linked, encoder: { ...linked.encoder, embeddingDim } } : linked
 }
 
 /**

@@ -107,7 +107,8 @@ export async function bench(options: BenchOptions = {}): Promise<BenchResult> {
     import('../config/bench-schema.js'),
     import('../config/encoder-schema.js'),
   ])
-  const encoder = isPlainObject(options.encoder) && withKindDefaults('amdim', options.encoder)
+  const usual = benchSchema.parse({}).encoder
+  const encoder = isPlainObject(options.encoder) && withKindDefaults(usual, options.encoder)
   const whole = validate(benchSchema, encoder ? { ...options, encoder } : options)
   const request = { ...whole, terms: usualTerms(whole.encoder) }
   const timings = unwrapJson<Omit<BenchResult, 'max_rss_mb'>>(await addon().bench(JSON.stringify(request)))

@@ -11,7 +11,7 @@ import { measure } from '../evaluate/measure.js'
 import { AmdimModel } from '../model/amdim-model.js'
 import { trainAmdim } from '../train/train-amdim.js'
 import type { Curve, DataName, DryRunJob, DryRunResult, Job, Row, RowResult } from './experiment.js'
-import { cancelledRow, type Trained, trainAndLook } from './looks.js'
+import { type LookedAt, type Trained, toItsEnd, trainAndLook } from './looks.js'
 import { noise } from './noise.js'
 import { settingsHash } from './record.js'
 
@@ -74,25 +74,19 @@ export function encoderRow(row: EncoderRow): Row {
     data: [...new Set([data, ...heads.map((head) => head.data)])],
     settings: { data, config: resolved, heads, ...(condition && { looks: condition.updates }) },
     async run(job) {
-      const measures: Record<string, number> = {}
       const own = { ...resolved, seed: job.seed }
-      const points: [number, number][] = []
-      const look = async (model: AmdimModel, updates: number) => {
-        const found = await conditionOf(model, data, job)
-        if (condition !== undefined) measures[condition.measure] = found
-        points.push([updates, Math.log10(found)])
-      }
-      const { model, pairs, seconds, terms } =
+      const { model, pairs, seconds, terms, looked }: Looked =
         condition === undefined
           ? await trained(await job.data(data), preset, own, job)
-          : await trainAndLook({ data, preset, config: own, updates: condition.updates }, job, look)
+          : await trainedWithConditions(condition, { data, preset, config: own }, job)
       try {
+        const measures: Record<string, number> = { ...looked?.measures }
         for (const head of heads) Object.assign(measures, await testHeads(model, head, job))
         if (ownError !== undefined) measures[ownError] = await errorOfOwn(model, data, job)
         for (const [part, measure] of Object.entries(parts))
           if (terms[part] !== undefined) measures[measure] = terms[part]
-        const curves = condition && [{ ...condition.curve, updates: condition.updates, points }]
-        return { measures, pairs, trainMinutes: seconds / 60, ...(curves && { curves }) } satisfies RowResult
+        const result = { measures, pairs, trainMinutes: seconds / 60 }
+        return looked === undefined ? result : { ...result, curves: looked.curves }
       } finally {
         model.dispose()
       }
@@ -106,8 +100,9 @@ async function trained(
   data: DatasetSplits,
   preset: PresetName | undefined,
   config: AmdimConfig,
-  { folder, settings, signal, onEvent }: Job,
+  job: Job,
 ): Promise<Trained> {
+  const { folder, settings, signal } = job
   const finished = await finishedRun(folder, config)
   if (finished !== null) return finished
   const isBegun = existsSync(join(folder, 'checkpoint.safetensors'))
@@ -118,11 +113,25 @@ async function trained(
     config,
     signal,
   })
-  for await (const event of run) onEvent(event)
-  const { cancelled, model, pairs, seconds, metrics } = await run
-  if (!cancelled) return { model, pairs, seconds, terms: metrics.step?.terms ?? {} }
-  model.dispose()
-  throw cancelledRow()
+  return toItsEnd(run, job)
+}
+
+/** A training, and what was seen on its way where it was looked at. */
+type Looked = Trained & { looked?: Required<Pick<RowResult, 'measures' | 'curves'>> }
+
+/** Trains, and takes the condition number on the way. */
+async function trainedWithConditions(
+  { measure, updates, curve }: Condition,
+  run: Omit<LookedAt, 'updates'>,
+  job: Job,
+): Promise<Looked> {
+  let last = Number.NaN
+  const points: [number, number][] = []
+  const trained = await trainAndLook({ ...run, updates }, job, async (model, count) => {
+    last = await conditionOf(model, run.data, job)
+    points.push([count, Math.log10(last)])
+  })
+  return { ...trained, looked: { measures: { [measure]: last }, curves: [{ ...curve, updates, points }] } }
 }
 
 /**

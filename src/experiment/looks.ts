@@ -4,6 +4,7 @@ import type { AmdimConfig, PresetName } from '../config/types.js'
 import { AmdimError } from '../errors.js'
 import type { AmdimModel } from '../model/amdim-model.js'
 import { trainAmdim } from '../train/train-amdim.js'
+import type { TrainingRun } from '../train/training-run.js'
 import type { DataName, Job } from './experiment.js'
 
 /** A finished training. */
@@ -48,22 +49,28 @@ export async function trainAndLook(
       config: { ...config, length: { updates: count } },
       signal: job.signal,
     })
-    for await (const event of run) job.onEvent(event)
-    const { cancelled, model, pairs, seconds, metrics } = await run
-    let isDone = false
+    const trained = await toItsEnd(run, job)
     try {
-      if (cancelled) throw cancelledRow()
-      await look(model, count)
-      isDone = i === updates.length - 1
-      if (isDone) return { model, pairs, seconds, terms: metrics.step?.terms ?? {} }
-    } finally {
-      if (!isDone) model.dispose()
+      await look(trained.model, count)
+    } catch (error) {
+      trained.model.dispose()
+      throw error
     }
+    if (i === updates.length - 1) return trained
+    trained.model.dispose()
   }
   throw new AmdimError('AMDIM_INTERNAL', 'a row that is never looked at')
 }
 
-/** What a row is told that was cancelled. */
-export function cancelledRow(): AmdimError {
-  return new AmdimError('AMDIM_CANCELLED', 'the experiment was cancelled; its finished rows are kept')
+/**
+ * What a run of a job came to.
+ *
+ * @throws {@link AmdimError} `AMDIM_CANCELLED` when the job's signal aborts
+ */
+export async function toItsEnd(run: TrainingRun, { onEvent }: Pick<Job, 'onEvent'>): Promise<Trained> {
+  for await (const event of run) onEvent(event)
+  const { cancelled, model, pairs, seconds, metrics } = await run
+  if (!cancelled) return { model, pairs, seconds, terms: metrics.step?.terms ?? {} }
+  model.dispose()
+  throw new AmdimError('AMDIM_CANCELLED', 'the experiment was cancelled; its finished rows are kept')
 }
