@@ -112,6 +112,15 @@ export function describeEncoder(load: () => Promise<TensorFlow>): void {
       encoder.dispose()
     })
 
+    it('refuses an encoder that needs an exponential, by its kind', async () => {
+      const tf = await load()
+      using model = await randomModel({ encoder: { kind: 'realnvp', baseWidth: 4, blockDepth: 2 } })
+      await expect(encoderToLayersModel(tf, model)).rejects.toMatchObject({
+        code: 'AMDIM_INVALID_ARGUMENT',
+        message: expect.stringContaining('encoder.kind: expected a kind of standard layers, got "realnvp"'),
+      })
+    })
+
     it('keeps no tensor beyond its weights, and frees those', async () => {
       const tf = await load()
       using model = await randomModel(tiny(128, true))
