@@ -222,15 +222,12 @@ impl Builder {
         components: usize,
         hidden: usize,
     ) -> Result<usize, DescribeError> {
-        let from = self.network.nodes[input].shape;
         for (what, value) in [("components", components), ("hidden units", hidden)] {
             if value == 0 {
                 return Err(DescribeError::Zero { layer: name.into(), what });
             }
         }
-        if from.locations() != 1 {
-            return Err(DescribeError::SeveralLocations { layer: name.into(), locations: from.locations() });
-        }
+        let from = self.vector(name, input)?;
         let mut linear = |name: String, out: usize, inputs: usize| {
             let init = fan_in_init(inputs);
             let weight = self.parameter(format!("{name}.weight"), vec![out, inputs], init, true);
@@ -313,10 +310,7 @@ impl Builder {
         kept: Parity,
         hidden: usize,
     ) -> Result<usize, DescribeError> {
-        let shape = self.network.nodes[of].shape;
-        if shape.locations() != 1 {
-            return Err(DescribeError::SeveralLocations { layer: name.into(), locations: shape.locations() });
-        }
+        let shape = self.vector(name, of)?;
         if !shape.channels.is_multiple_of(2) {
             return Err(DescribeError::OddChannels { layer: name.into(), channels: shape.channels });
         }
@@ -334,6 +328,15 @@ impl Builder {
         let layer = Layer::Convolution(Convolution { window: one, weight, bias, relu: false });
         let told = self.node(&last, Source::Node(second), layer, shape);
         Ok(self.node(name, Source::Node(told), Layer::Coupling(Coupling { of, kept }), shape))
+    }
+
+    /// Shape of the one vector a picture that layer `name` needs of node `input`.
+    fn vector(&self, name: &str, input: usize) -> Result<MapShape, DescribeError> {
+        let shape = self.network.nodes[input].shape;
+        match shape.locations() {
+            1 => Ok(shape),
+            locations => Err(DescribeError::SeveralLocations { layer: name.into(), locations }),
+        }
     }
 
     fn node(&mut self, name: &str, input: Source, layer: Layer, shape: MapShape) -> usize {

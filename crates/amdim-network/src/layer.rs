@@ -172,6 +172,15 @@ impl Parity {
             Self::Odd => Self::Even,
         }
     }
+
+    /// What belongs to these channels and to the others, in the order in which the channels lie: even, odd.
+    #[must_use]
+    pub fn order<T>(self, these: T, others: T) -> [T; 2] {
+        match self {
+            Self::Even => [these, others],
+            Self::Odd => [others, these],
+        }
+    }
 }
 
 /// An affine coupling: of another node's map x the channels of parity `kept` stay, the k-th other one becomes

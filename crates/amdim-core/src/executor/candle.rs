@@ -252,11 +252,7 @@ fn coupling(layer: &Coupling, told: &Tensor, x: &Tensor) -> Result<Tensor> {
     let (scale, shift) = (told.narrow(D::Minus1, 0, half)?, told.narrow(D::Minus1, half, half)?);
     let (kept, moved) = (alternate(x, layer.kept)?, alternate(x, layer.kept.other())?);
     let moved = ((moved * scale.tanh()?.exp()?)? + shift)?;
-    let pair = match layer.kept {
-        Parity::Even => [kept, moved],
-        Parity::Odd => [moved, kept],
-    };
-    Ok(Tensor::stack(&pair, D::Minus1)?.flatten_from(2)?)
+    Ok(Tensor::stack(&layer.kept.order(kept, moved), D::Minus1)?.flatten_from(2)?)
 }
 
 /// `[B, 1, C] -> [B, components, C]`.

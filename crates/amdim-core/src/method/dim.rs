@@ -6,6 +6,7 @@ use amdim_random::{Purpose, Stream};
 use candle_core::{D, Tensor};
 use serde::{Deserialize, Serialize};
 
+use super::loss::Loss;
 use super::own::{self, Own};
 use super::{Batch, Carried, Method, Outcome, Start, View};
 use crate::critic::{Critic, CriticKind, Dot, DotsOfLeaves, check_negatives};
@@ -14,7 +15,6 @@ use crate::estimator::{Bound, Compat, Scores};
 use crate::model::Model;
 use crate::nn::Mlp;
 use crate::nn::activation::{log_softmax, sigmoid, softplus};
-use crate::train_step::{ObjectiveReport, Part, PartReport};
 use crate::{Error, Result, tensors};
 
 /// Head that projects the vector.
@@ -355,41 +355,6 @@ impl Dim {
     }
 }
 
-/// Sum of the parts of the loss.
-#[derive(Default)]
-struct Loss {
-    /// Of what moves the encoder.
-    total: f64,
-    /// What gradients are taken of.
-    moves: Option<Tensor>,
-    parts: Vec<PartReport>,
-}
-
-impl Loss {
-    /// A part that moves the encoder.
-    fn add(&mut self, name: &'static str, weight: f64, loss: &Tensor, top1: Option<f64>) -> Result<()> {
-        let value = tensors::to_scalar(loss)?;
-        self.total += weight * value;
-        self.push(name, value, top1, (loss * weight)?)
-    }
-
-    /// A part that moves parameters of the method alone.
-    fn add_own(&mut self, name: &'static str, loss: &Tensor) -> Result<()> {
-        self.push(name, tensors::to_scalar(loss)?, None, loss.clone())
-    }
-
-    fn push(&mut self, name: &'static str, loss: f64, top1: Option<f64>, moves: Tensor) -> Result<()> {
-        self.parts.push(PartReport { part: Part::Method(name), loss, top1 });
-        self.moves = Some(self.moves.take().map_or(Ok(moves.clone()), |sum| sum + moves)?);
-        Ok(())
-    }
-
-    fn finish(self) -> Result<(Tensor, ObjectiveReport)> {
-        let moves = self.moves.ok_or_else(|| Error::internal("a loss without parts"))?;
-        Ok((moves, ObjectiveReport::of(self.total, self.parts)))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use candle_core::{DType, Device};
@@ -398,6 +363,7 @@ mod tests {
     use crate::encoder::{AmdimEncoder, EncoderConfig, InfomaxEncoder};
     use crate::executor::ExecutorKind;
     use crate::model::{ModelConfig, Placement};
+    use crate::train_step::Part;
 
     const BATCH: usize = 4;
 

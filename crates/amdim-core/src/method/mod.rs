@@ -10,6 +10,7 @@
 
 pub(crate) mod bottleneck;
 mod dim;
+mod loss;
 mod moco;
 mod multiview;
 mod own;

@@ -4,12 +4,12 @@ use amdim_random::{Purpose, Stream};
 use candle_core::{D, Tensor};
 use serde::{Deserialize, Serialize};
 
+use super::loss::Loss;
 use super::own::{self, Own};
 use super::{Batch, Carried, Method, Outcome, Start, View};
 use crate::critic::{Critic, CriticKind, check_negatives};
 use crate::estimator::{Bound, Compat, Scores};
 use crate::model::Model;
-use crate::train_step::{ObjectiveReport, Part, PartReport};
 use crate::{Error, Result, tensors};
 
 /// Parameters of the critic.
@@ -129,23 +129,18 @@ impl Method for Multiview {
         let has_parameters = !self.critic.parameters().is_empty();
         let own = has_parameters.then(|| Own::open(CRITIC, self.critic.parameters(), state)).transpose()?;
         let scores = self.scores(&own.as_ref().map_or_else(Vec::new, Own::taped), vectors)?;
-        let mut loss = self.config.bound.value(&scores, Compat::None)?.neg()?;
-        let minus_bound = tensors::to_scalar(&loss)?;
-        let mut parts =
-            vec![PartReport { part: Part::Method("views"), loss: minus_bound, top1: Some(top1(&scores)?) }];
+        let minus_bound = self.config.bound.value(&scores, Compat::None)?.neg()?;
+        let mut loss = Loss::default();
+        loss.add("views", 1.0, &minus_bound, Some(top1(&scores)?))?;
         if self.config.confusion_weight > 0.0 {
-            let confusion = confusion(model, &views)?;
-            let value = tensors::to_scalar(&confusion)?;
-            parts.push(PartReport { part: Part::Method("confusion"), loss: value, top1: None });
-            loss = (loss + (confusion * self.config.confusion_weight)?)?;
+            loss.add("confusion", self.config.confusion_weight, &confusion(model, &views)?, None)?;
         }
-        let total = tensors::to_scalar(&loss)?;
-        let gradients = loss.backward()?;
+        let (moves, report) = loss.finish()?;
+        let gradients = moves.backward()?;
         let learnt_gradients = own.iter().map(|own| own.gradient(&gradients)).collect::<Result<Vec<_>>>()?;
         let features = views.iter().map(|view| view.features(model)).collect::<Result<Vec<_>>>()?;
         let [first, second] = views;
         let gradient = (first.backward(model, &gradients)? + second.backward(model, &gradients)?)?;
-        let report = ObjectiveReport::of(total, parts);
         Ok(Outcome { features, report, gradient, learnt_gradients, kept: vec![] })
     }
 

@@ -79,12 +79,7 @@ impl Convolution {
     }
 
     pub(crate) fn forward<S: Stored>(&self, pass: Pass<S>, x: &[S], y: &mut [S]) {
-        let groups = pass.groups;
-        let xs = groups.split(x, x.len() / groups.batch());
-        let mut ys = groups.split_mut(y, y.len() / groups.batch());
-        pass.workers.for_each(&mut ys[..groups.count()], |group, y, scratch| {
-            self.forward_pictures(pass.weights, xs[group], y, scratch);
-        });
+        pass.for_each_group(x, y, |x, y, scratch| self.forward_pictures(pass.weights, x, y, scratch));
     }
 
     pub(crate) fn backward<S: Stored>(

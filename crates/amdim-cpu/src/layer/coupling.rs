@@ -4,7 +4,7 @@ use std::array;
 use std::mem::take;
 
 use amdim_kernels::{Real, Stored, vectorized};
-use amdim_network::{Coupling as Description, Network, Parity};
+use amdim_network::{Coupling as Description, Network, Parity, Source};
 
 use super::{InputGradients, Inputs, Maps, Pass, Weights, Write};
 use crate::CpuError;
@@ -22,10 +22,11 @@ impl Coupling {
     pub(crate) fn new(network: &Network, index: usize, layer: &Description) -> Result<Self, CpuError> {
         let node = &network.nodes[index];
         let shape = node.shape;
-        if shape == network.input_shape(index) && shape.locations() == 1 && shape.channels.is_multiple_of(2) {
+        let fits = shape == network.input_shape(index) && shape.locations() == 1;
+        if fits && shape.channels.is_multiple_of(2) && node.input != Source::Picture {
             Ok(Self { kept: layer.kept, channels: shape.channels })
         } else {
-            let problem = "a coupling needs a scale and a shift for every other channel of one location";
+            let problem = "a coupling needs a node's scale and shift for every other channel of one location";
             Err(CpuError::Network { layer: node.name.clone(), problem })
         }
     }
@@ -61,64 +62,56 @@ impl Coupling {
         });
     }
 
-    /// With `f = exp(tanh(a))`: `dx = f dy`, `da = x f (1 - tanh(a)^2) dy`, `db = dy`.
+    /// To the input (scales and shifts) and to the map beside. With `f = exp(tanh(a))`: `dx = f dy`, `da = x f (1 - tanh(a)^2) dy`, `db = dy`.
     pub(crate) fn backward<S: Stored>(
         &self,
         pass: Pass<S>,
         maps: Maps<S>,
         y_gradients: &[S],
-        [told_gradients, beside_gradients]: [Option<InputGradients<S>>; 2],
+        to: [Option<InputGradients<S>>; 2],
     ) {
+        let [Some(told_gradients), Some(beside_gradients)] = to else { return };
         let groups = pass.groups;
         let split = |map| groups.split(map, self.channels);
         let (told, beside, gs) = (split(maps.x), split(maps.beside), split(y_gradients));
-        let write = |to: &Option<InputGradients<S>>| to.as_ref().map_or(Write::Replace, |to| to.write);
-        let (told_write, beside_write) = (write(&told_gradients), write(&beside_gradients));
+        let writes = [told_gradients.write, beside_gradients.write];
         let [mut told_parts, mut beside_parts] = [told_gradients, beside_gradients]
-            .map(|to| groups.split_mut(to.map_or(&mut [], |to| to.values), self.channels));
+            .map(|InputGradients { values, .. }| groups.split_mut(values, self.channels));
         let mut tasks: [_; MAX_GROUPS] =
             array::from_fn(|group| [take(&mut told_parts[group]), take(&mut beside_parts[group])]);
         pass.workers.for_each(&mut tasks[..groups.count()], |group, [told_to, beside_to], _| {
-            let from = [told[group], beside[group], gs[group]];
+            let from = [told[group], beside[group], gs[group]].map(|part| part.chunks_exact(self.channels));
+            let to = [told_to, beside_to].map(|part| part.chunks_exact_mut(self.channels));
+            let ([told, beside, gradients], [told_to, beside_to]) = (from, to);
             vectorized!(pass.weights.instructions, {
-                self.told_backward(from, told_to, told_write);
-                self.beside_backward(from, beside_to, beside_write);
+                for ((told, (beside, gradients)), to) in
+                    told.zip(beside.zip(gradients)).zip(told_to.zip(beside_to))
+                {
+                    self.backward_picture([told, beside, gradients], to.into(), writes);
+                }
             });
         });
     }
 
-    /// To scales and shifts.
     #[inline(always)]
-    fn told_backward<S: Stored>(&self, [told, beside, gradients]: [&[S]; 3], to: &mut [S], write: Write) {
-        let (half, moved) = (self.channels / 2, self.kept.other().first());
-        let one = S::Real::from_f64(1.0);
-        let pictures = told.chunks_exact(self.channels).zip(beside.chunks_exact(self.channels));
-        let targets = gradients.chunks_exact(self.channels).zip(to.chunks_exact_mut(self.channels));
-        for ((told, beside), (gradients, to)) in pictures.zip(targets) {
-            let (scale_to, shift_to) = to.split_at_mut(half);
-            let values = told.iter().zip(beside.chunks_exact(2)).zip(gradients.chunks_exact(2));
-            for (((scale, x), gradient), (scale_to, shift_to)) in
-                values.zip(scale_to.iter_mut().zip(shift_to))
-            {
-                let (bent, gradient) = (scale.to_real().tanh(), gradient[moved].to_real());
-                let slope = x[moved].to_real() * bent.exp() * (one - bent * bent);
-                put(gradient * slope, scale_to, write);
-                put(gradient, shift_to, write);
-            }
-        }
-    }
-
-    /// To the map beside.
-    #[inline(always)]
-    fn beside_backward<S: Stored>(&self, [told, _, gradients]: [&[S]; 3], to: &mut [S], write: Write) {
+    fn backward_picture<S: Stored>(
+        &self,
+        [told, beside, gradients]: [&[S]; 3],
+        [told_to, beside_to]: [&mut [S]; 2],
+        [told_write, beside_write]: [Write; 2],
+    ) {
         let (kept, moved) = (self.kept.first(), self.kept.other().first());
-        let targets = gradients.chunks_exact(self.channels).zip(to.chunks_exact_mut(self.channels));
-        for (told, (gradients, to)) in told.chunks_exact(self.channels).zip(targets) {
-            let pairs = gradients.chunks_exact(2).zip(to.chunks_exact_mut(2));
-            for (scale, (gradient, to)) in told.iter().zip(pairs) {
-                put(gradient[kept].to_real(), &mut to[kept], write);
-                put(gradient[moved].to_real() * scale.to_real().tanh().exp(), &mut to[moved], write);
-            }
+        let one = S::Real::from_f64(1.0);
+        let (scale_to, shift_to) = told_to.split_at_mut(self.channels / 2);
+        let from = told.iter().zip(beside.chunks_exact(2).zip(gradients.chunks_exact(2)));
+        let to = scale_to.iter_mut().zip(shift_to).zip(beside_to.chunks_exact_mut(2));
+        for ((scale, (x, gradient)), ((scale_to, shift_to), x_to)) in from.zip(to) {
+            let bent = scale.to_real().tanh();
+            let (factor, stayed, gradient) = (bent.exp(), gradient[kept], gradient[moved].to_real());
+            put(gradient * (x[moved].to_real() * factor * (one - bent * bent)), scale_to, told_write);
+            put(gradient, shift_to, told_write);
+            put(stayed.to_real(), &mut x_to[kept], beside_write);
+            put(gradient * factor, &mut x_to[moved], beside_write);
         }
     }
 }

@@ -1,15 +1,11 @@
 //! The average of a map, a channel.
 
-use std::array;
-use std::mem::take;
-
 use amdim_kernels::{Real, Stored, vectorized};
 use amdim_network::{MapShape, Network};
 
 use super::{InputGradients, Pass, Weights, Write};
 use crate::CpuError;
 use crate::elementwise::{add_converted, add_rows, convert, scale, scaled};
-use crate::groups::MAX_GROUPS;
 use crate::workers::{Scratch, ScratchSize};
 
 /// `y = mean over all locations of x`.
@@ -62,12 +58,7 @@ impl GlobalAverage {
     }
 
     pub(crate) fn forward<S: Stored>(&self, pass: Pass<S>, x: &[S], y: &mut [S]) {
-        let groups = pass.groups;
-        let xs = groups.split(x, self.locations * self.channels);
-        let mut ys = groups.split_mut(y, self.channels);
-        pass.workers.for_each(&mut ys[..groups.count()], |group, y, scratch| {
-            self.forward_pictures(pass.weights, xs[group], y, scratch);
-        });
+        pass.for_each_group(x, y, |x, y, scratch| self.forward_pictures(pass.weights, x, y, scratch));
     }
 
     pub(crate) fn backward<S: Stored>(
@@ -77,11 +68,7 @@ impl GlobalAverage {
         x_gradients: Option<InputGradients<S>>,
     ) {
         let Some(InputGradients { values, write }) = x_gradients else { return };
-        let groups = pass.groups;
-        let gs = groups.split(y_gradients, self.channels);
-        let mut x_parts = groups.split_mut(values, self.locations * self.channels);
-        let mut tasks: [_; MAX_GROUPS] = array::from_fn(|group| (gs[group], take(&mut x_parts[group])));
-        pass.workers.for_each(&mut tasks[..groups.count()], |_, (gradients, x_gradients), scratch| {
+        pass.for_each_group(y_gradients, values, |gradients, x_gradients, scratch| {
             let share = &mut scratch.centre[..self.channels];
             let pictures = x_gradients.chunks_exact_mut(self.locations * self.channels);
             vectorized!(pass.weights.instructions, {

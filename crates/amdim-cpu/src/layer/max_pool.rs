@@ -68,12 +68,7 @@ impl MaxPool {
     }
 
     pub(crate) fn forward<S: Stored>(&self, pass: Pass<S>, x: &[S], y: &mut [S]) {
-        let groups = pass.groups;
-        let xs = groups.split(x, x.len() / groups.batch());
-        let mut ys = groups.split_mut(y, y.len() / groups.batch());
-        pass.workers.for_each(&mut ys[..groups.count()], |group, y, _| {
-            self.forward_pictures(pass.weights, xs[group], y);
-        });
+        pass.for_each_group(x, y, |x, y, _| self.forward_pictures(pass.weights, x, y));
     }
 
     /// A window's gradient goes to the first pixel, row by row, that holds its maximum, as in `PyTorch`.

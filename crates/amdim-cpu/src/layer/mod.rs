@@ -143,6 +143,21 @@ impl<'a, S: Stored> Pass<'a, S> {
     pub(crate) fn statistics(&self, sums: &'a mut [f64]) -> Statistics<'a, S> {
         Statistics { workers: self.workers, groups: self.groups, sums, frozen: self.frozen }
     }
+
+    /// Does `work` on each group's part of `from` and of `to`, which hold the whole batch, in parallel.
+    pub(crate) fn for_each_group<A: Sync, B: Send>(
+        &self,
+        from: &[A],
+        to: &mut [B],
+        work: impl Fn(&[A], &mut [B], &mut Scratch<S>) + Sync,
+    ) {
+        let groups = self.groups;
+        let froms = groups.split(from, from.len() / groups.batch());
+        let mut tos = groups.split_mut(to, to.len() / groups.batch());
+        self.workers.for_each(&mut tos[..groups.count()], |group, to, scratch| {
+            work(froms[group], to, scratch);
+        });
+    }
 }
 
 /// What a layer keeps of a training pass for its backward, beside its result.
@@ -424,11 +439,8 @@ pub(crate) struct Maps<'a, S> {
 
 /// `y` = normalised `x`, in parallel.
 fn normalise<S: Stored>(pass: Pass<S>, state: &NormState<S::Real>, x: &[S], y: &mut [S]) {
-    let per_picture = x.len() / pass.groups.batch();
-    let xs = pass.groups.split(x, per_picture);
-    let mut ys = pass.groups.split_mut(y, per_picture);
-    pass.workers.for_each(&mut ys[..pass.groups.count()], |group, y, _| {
-        y.copy_from_slice(xs[group]);
+    pass.for_each_group(x, y, |x, y, _| {
+        y.copy_from_slice(x);
         state.apply(pass.weights.instructions, y);
     });
 }

@@ -1,22 +1,16 @@
 //! Some of the values of a map as a map of their own.
 
-use std::array;
-use std::mem::take;
-
 use amdim_kernels::{Stored, vectorized};
 use amdim_network::{MapShape, Network, Parity};
 
 use super::{InputGradients, Pass, Weights, Write};
 use crate::CpuError;
-use crate::groups::MAX_GROUPS;
 
 /// `y[i] = x[step * i + first]`, over the values of a picture as they lie.
 #[derive(Debug)]
 pub(crate) struct Select {
     first: usize,
     step: usize,
-    /// Values of a picture in `y`.
-    len: usize,
 }
 
 impl Select {
@@ -26,7 +20,7 @@ impl Select {
         let expected = MapShape { channels: network.input_shape(index).len(), height: 1, width: 1 };
         let problem = "it gives one location with all values of its input";
         expect(network, index, shape == expected, problem)?;
-        Ok(Self { first: 0, step: 1, len: shape.len() })
+        Ok(Self { first: 0, step: 1 })
     }
 
     /// Every other channel.
@@ -34,7 +28,7 @@ impl Select {
         let (from, shape) = (network.input_shape(index), network.nodes[index].shape);
         let problem = "it gives half of the channels of its input, which has an even number";
         expect(network, index, from == MapShape { channels: 2 * shape.channels, ..shape }, problem)?;
-        Ok(Self { first: parity.first(), step: 2, len: shape.len() })
+        Ok(Self { first: parity.first(), step: 2 })
     }
 
     /// `y` of a few pictures, on the calling thread.
@@ -47,11 +41,7 @@ impl Select {
     }
 
     pub(crate) fn forward<S: Stored>(&self, pass: Pass<S>, x: &[S], y: &mut [S]) {
-        let xs = pass.groups.split(x, self.step * self.len);
-        let mut ys = pass.groups.split_mut(y, self.len);
-        pass.workers.for_each(&mut ys[..pass.groups.count()], |group, y, _| {
-            self.forward_pictures(pass.weights, xs[group], y);
-        });
+        pass.for_each_group(x, y, |x, y, _| self.forward_pictures(pass.weights, x, y));
     }
 
     /// What was not selected has no gradient from here.
@@ -62,13 +52,9 @@ impl Select {
         x_gradients: Option<InputGradients<S>>,
     ) {
         let Some(InputGradients { values, write }) = x_gradients else { return };
-        let groups = pass.groups;
-        let gs = groups.split(y_gradients, self.len);
-        let mut x_parts = groups.split_mut(values, self.step * self.len);
-        let mut tasks: [_; MAX_GROUPS] = array::from_fn(|group| (gs[group], take(&mut x_parts[group])));
-        pass.workers.for_each(&mut tasks[..groups.count()], |_, (gradients, x_gradients), _| {
+        pass.for_each_group(y_gradients, values, |gradients, x_gradients, _| {
             vectorized!(pass.weights.instructions, {
-                for (to, &gradient) in x_gradients.chunks_exact_mut(self.step).zip(*gradients) {
+                for (to, &gradient) in x_gradients.chunks_exact_mut(self.step).zip(gradients) {
                     match write {
                         Write::Replace => {
                             to.fill(S::from_real(S::Real::default()));

@@ -36,13 +36,7 @@ impl Tanh {
     }
 
     pub(crate) fn forward<S: Stored>(&self, pass: Pass<S>, x: &[S], y: &mut [S]) {
-        let groups = pass.groups;
-        let per_picture = x.len() / groups.batch();
-        let xs = groups.split(x, per_picture);
-        let mut ys = groups.split_mut(y, per_picture);
-        pass.workers.for_each(&mut ys[..groups.count()], |group, y, _| {
-            self.forward_pictures(pass.weights, xs[group], y);
-        });
+        pass.for_each_group(x, y, |x, y, _| self.forward_pictures(pass.weights, x, y));
     }
 
     /// `dx = dy (1 - y^2)`.

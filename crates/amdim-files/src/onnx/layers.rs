@@ -65,12 +65,9 @@ fn coupling(build: &mut Build, name: &str, told: &str, x: &str, layer: &Coupling
     let factor = build.op(&format!("{name}/factor"), "Exp", &[&bent], vec![]);
     let scaled = build.op(&format!("{name}/scaled"), "Mul", &[&moved, &factor], vec![]);
     let moved = build.op(&format!("{name}/moved"), "Add", &[&scaled, &shift], vec![]);
-    let pair = match layer.kept {
-        Parity::Even => [kept, moved],
-        Parity::Odd => [moved, kept],
-    };
+    let [even, odd] = layer.kept.order(kept, moved);
     // [B, C / 2, 2, 1]: the two of a pair lie one after the other.
-    let pairs = build.op(&format!("{name}/pairs"), "Concat", &[&pair[0], &pair[1]], vec![int("axis", 2)]);
+    let pairs = build.op(&format!("{name}/pairs"), "Concat", &[&even, &odd], vec![int("axis", 2)]);
     let to = build.ints(&format!("{name}/result.shape"), &[-1, channels as i64, 1, 1]);
     build.op(&format!("{name}/result"), "Reshape", &[&pairs, &to], vec![])
 }
