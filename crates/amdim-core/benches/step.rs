@@ -132,11 +132,11 @@ fn small_parts(c: &mut Criterion) {
     c.bench_function("classifiers", |b| {
         b.iter(|| heads.pass(&rows, &labels, Mode::Train { seed: 1, update: 1 }).unwrap());
     });
-    let values = normal(&[1_258_816]);
+    let mut values = normal(&[1_258_816]);
     let gradient = normal(&[1_258_816]);
     let mut adam = Adam::new(&values).unwrap();
     c.bench_function("adam", |b| {
-        b.iter(|| adam.update(&values, &gradient, None, 1e-4, &optimizer()).unwrap());
+        b.iter(|| adam.update(&mut values, &gradient, None, 1e-4, &optimizer()).unwrap());
     });
 }
 

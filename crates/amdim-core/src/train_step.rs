@@ -463,20 +463,18 @@ impl Learner {
         if let (Some(gradient), Some(adam)) = (&computed.encoder_gradient, adams.get_mut(ENCODER)) {
             let factor = clip_factor(computed.report.gradient_norm, optimizer.gradient_clip);
             let gradient = if factor < 1.0 { (gradient * factor)? } else { gradient.clone() };
-            self.model.parameters =
-                adam.update(&self.model.parameters, &gradient, self.used.as_ref(), rate, optimizer)?;
+            adam.update(&mut self.model.parameters, &gradient, self.used.as_ref(), rate, optimizer)?;
         }
         if let (Some(gradient), Some(heads), Some(adam)) =
             (&computed.classifier_gradient, &mut self.model.classifiers, adams.get_mut(CLASSIFIERS))
         {
-            heads.values = adam.update(&heads.values, gradient, None, rate, optimizer)?;
+            adam.update(&mut heads.values, gradient, None, rate, optimizer)?;
         }
         if let Some(method) = &self.method {
             let TrainState { optimizers, carried } = &mut self.state;
             for (name, gradient) in &computed.learnt_gradients {
                 let adam = optimizers.get_mut(name).ok_or_else(|| Error::internal("no such optimiser"))?;
-                let moved = adam.update(method::carried(carried, name)?, gradient, None, rate, optimizer)?;
-                carried.insert(name, moved);
+                adam.update(method::carried_mut(carried, name)?, gradient, None, rate, optimizer)?;
             }
             carried.extend(computed.kept.iter().cloned());
             method.after_update(&self.model, carried)?;

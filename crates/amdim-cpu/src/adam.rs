@@ -49,45 +49,34 @@ pub fn adam_update<R: Real>(
     gradient: &[R],
     used: &[Range<usize>],
 ) {
-    let numbers = Numbers::new(step);
     for range in used {
         let parts = [&mut values[range.clone()], &mut mean[range.clone()], &mut square[range.clone()]];
         let gradient = &gradient[range.clone()];
-        pool.for_each_chunks(parts, CHUNK, |index, [values, mean, square], _| {
-            let gradient = &gradient[index * CHUNK..][..values.len()];
-            vectorized!(kernel, {
-                let state = mean.iter_mut().zip(square);
-                for ((value, (mean, square)), &gradient) in values.iter_mut().zip(state).zip(gradient) {
-                    [*value, *mean, *square] = numbers.moved([*value, *mean, *square], gradient);
-                }
-            });
+        pool.for_each_chunks(parts, CHUNK, |index, parts, _| {
+            let gradient = &gradient[index * CHUNK..][..parts[0].len()];
+            adam_update_chunk(kernel, step, parts, gradient);
         });
     }
 }
 
-/// [`adam_update`] of all of some values, mean and square, whose new ones are written elsewhere: on the calling thread.
+/// [`adam_update`] of all of some values, on the calling thread.
 ///
 /// # Panics
 /// If the slices are not of one length.
-pub fn adam_update_to<R: Real>(
+pub fn adam_update_chunk<R: Real>(
     kernel: Kernel,
     step: &AdamStep,
-    [values, mean, square]: [&[R]; 3],
+    [values, mean, square]: [&mut [R]; 3],
     gradient: &[R],
-    [new_values, new_mean, new_square]: [&mut [R]; 3],
 ) {
-    let length = values.len();
-    for other in
-        [mean.len(), square.len(), gradient.len(), new_values.len(), new_mean.len(), new_square.len()]
-    {
-        assert_eq!(other, length, "slices of one length");
+    for other in [mean.len(), square.len(), gradient.len()] {
+        assert_eq!(other, values.len(), "slices of one length");
     }
     let numbers = Numbers::new(step);
     vectorized!(kernel, {
-        let old = values.iter().zip(mean).zip(square).zip(gradient);
-        let new = new_values.iter_mut().zip(new_mean).zip(new_square);
-        for ((((&value, &mean), &square), &gradient), ((to, to_mean), to_square)) in old.zip(new) {
-            [*to, *to_mean, *to_square] = numbers.moved([value, mean, square], gradient);
+        let state = mean.iter_mut().zip(square);
+        for ((value, (mean, square)), &gradient) in values.iter_mut().zip(state).zip(gradient) {
+            [*value, *mean, *square] = numbers.moved([*value, *mean, *square], gradient);
         }
     });
 }
@@ -164,24 +153,7 @@ fn squares<R: Real>(values: &[R]) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use std::slice;
-
     use super::*;
-
-    #[test]
-    fn elsewhere_or_in_place_it_is_the_same() {
-        let count = 37;
-        let old = [numbers(count, 1), numbers(count, 2), numbers(count, 3).iter().map(|x| x * x).collect()];
-        let gradient = numbers(count, 4);
-        let mut new = old.each_ref().map(|values| vec![0.0; values.len()]);
-        let from = old.each_ref().map(Vec::as_slice);
-        adam_update_to(Kernel::best(), &STEP, from, &gradient, new.each_mut().map(Vec::as_mut_slice));
-        let mut in_place = old;
-        let pool = Pool::new(1).unwrap();
-        let state = in_place.each_mut().map(Vec::as_mut_slice);
-        adam_update(&pool, Kernel::best(), &STEP, state, &gradient, slice::from_ref(&(0..count)));
-        assert_eq!(new, in_place);
-    }
 
     fn numbers(count: usize, seed: usize) -> Vec<f64> {
         (0..count).map(|i| (((i * 37 + seed * 101) % 211) as f64 - 105.0) / 50.0).collect()

@@ -1,6 +1,7 @@
-//! Exponential and hyperbolic tangent of `f32` as plain arithmetic, so that loops over them become vector code.
+//! Exponential, hyperbolic tangent and a logarithm of `f32` as plain arithmetic, so that loops over them become vector
+//! code.
 //!
-//! Both reduce the argument to a small one by powers of two, and add up a Taylor series there.
+//! They add up a Taylor series of a small argument, to which the first two reduce theirs by powers of two.
 
 /// `1.5 * 2^23`: adding and subtracting it rounds an `f32` below `2^22` to a whole number, ties to even.
 const ROUNDING: f32 = 12_582_912.0;
@@ -26,6 +27,22 @@ pub(crate) fn tanh(x: f32) -> f32 {
     // e^2x - 1, without a difference of near numbers where x is small.
     let minus_one = expm1_small(rest) * power + (power - 1.0);
     minus_one / (minus_one + 2.0)
+}
+
+/// `log(1 + x)` for x in 0..=1 with a relative error below 3e-7; NaN stays.
+#[inline(always)]
+pub(crate) fn ln_1p(x: f32) -> f32 {
+    // 2 atanh(s), where s is at most a third.
+    let s = x / (2.0 + x);
+    let square = s * s;
+    let series = 1.0 / 15.0;
+    let series = series * square + 1.0 / 13.0;
+    let series = series * square + 1.0 / 11.0;
+    let series = series * square + 1.0 / 9.0;
+    let series = series * square + 1.0 / 7.0;
+    let series = series * square + 0.2;
+    let series = series * square + 1.0 / 3.0;
+    2.0 * (series * square * s + s)
 }
 
 /// `(2^n, rest)` with `x = n ln 2 + rest` and `|rest| <= ln 2 / 2`; `|x| < 100`.
@@ -76,6 +93,14 @@ mod tests {
         for x in arguments(12.0) {
             assert!(relative_error(tanh(x), f64::from(x).tanh()) < 5e-7, "{x}: {}", tanh(x));
         }
+    }
+
+    #[test]
+    fn ln_1p_is_near() {
+        for x in arguments(1.0).filter(|x| (0.0..=1.0).contains(x)) {
+            assert!(relative_error(ln_1p(x), f64::from(x).ln_1p()) < 3e-7, "{x}: {}", ln_1p(x));
+        }
+        assert!(ln_1p(0.0) == 0.0 && ln_1p(f32::NAN).is_nan());
     }
 
     #[test]

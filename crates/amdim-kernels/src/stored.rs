@@ -46,6 +46,9 @@ pub trait Real:
     /// Hyperbolic tangent; `f32` is good to 5e-7.
     #[must_use]
     fn tanh(self) -> Self;
+    /// `log(1 + self)` for 0..=1; `f32` is good to 3e-7.
+    #[must_use]
+    fn ln_1p(self) -> Self;
     /// Whether it is neither infinite nor NaN.
     fn is_finite(self) -> bool;
 }
@@ -63,7 +66,7 @@ pub trait Stored:
 }
 
 macro_rules! real {
-    ($type:ident, $exp:path, $tanh:path) => {
+    ($type:ident, $exp:path, $tanh:path, $ln_1p:path) => {
         impl Real for $type {
             #[inline(always)]
             fn from_f64(value: f64) -> Self {
@@ -101,6 +104,11 @@ macro_rules! real {
             }
 
             #[inline(always)]
+            fn ln_1p(self) -> Self {
+                $ln_1p(self)
+            }
+
+            #[inline(always)]
             fn is_finite(self) -> bool {
                 self.is_finite()
             }
@@ -122,8 +130,8 @@ macro_rules! real {
     };
 }
 
-real!(f32, elementary::exp, elementary::tanh);
-real!(f64, f64::exp, f64::tanh);
+real!(f32, elementary::exp, elementary::tanh, elementary::ln_1p);
+real!(f64, f64::exp, f64::tanh, f64::ln_1p);
 
 /// The upper half of an `f32`: its range, with 8 bits of precision.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -314,7 +314,7 @@ impl<'a> Estimation<'a> {
             let gradients = moves.neg().and_then(|loss| loss.backward()).map_err(amdim_core::Error::from)?;
             let gradient = parameters::flat_gradient(&leaves, self.critic.parameters(), &gradients)?;
             let (rate, optimizer) = (self.request.learning_rate, self.request.optimizer());
-            self.values = self.adam.update(&self.values, &gradient, None, rate, &optimizer)?;
+            self.adam.update(&mut self.values, &gradient, None, rate, &optimizer)?;
         }
         Ok(value)
     }

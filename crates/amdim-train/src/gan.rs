@@ -178,8 +178,7 @@ impl Learnt {
     }
 
     fn apply(&mut self, gradient: &Tensor, config: &AdamConfig) -> Result<()> {
-        self.values = self.adam.update(&self.values, gradient, None, config.learning_rate, config)?;
-        Ok(())
+        Ok(self.adam.update(&mut self.values, gradient, None, config.learning_rate, config)?)
     }
 }
 

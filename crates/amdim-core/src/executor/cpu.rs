@@ -1,12 +1,14 @@
 //! The `amdim-cpu` executor behind the common trait: hand-written forward and backward, for f32, f64, and maps kept as
 //! bf16.
 
+use std::cell::Cell;
+use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use amdim_cpu::{CpuError, CpuNetwork};
 use amdim_kernels::{Bf16, KERNEL_VARIABLE, Kernel, KernelError, Pool, Real, Stored};
 use amdim_network::Network;
-use candle_core::{CpuStorage, DType, Device, Layout, Storage, Tensor};
+use candle_core::{CpuStorage, DType, Device, InplaceOp1, Layout, Storage, Tensor, Var};
 
 use super::{Executor, Pass, Precision};
 use crate::{Error, Result, tensors};
@@ -81,16 +83,25 @@ impl Executor for CpuExecutor {
 /// An element type that both candle and `amdim-cpu` know.
 pub(crate) trait Element: Real + candle_core::WithDType {
     fn slice(storage: &CpuStorage) -> Option<&[Self]>;
+    fn slice_mut(storage: &mut CpuStorage) -> Option<&mut [Self]>;
 }
 
 impl Element for f32 {
     fn slice(storage: &CpuStorage) -> Option<&[Self]> {
         if let CpuStorage::F32(values) = storage { Some(values) } else { None }
     }
+
+    fn slice_mut(storage: &mut CpuStorage) -> Option<&mut [Self]> {
+        if let CpuStorage::F32(values) = storage { Some(values) } else { None }
+    }
 }
 
 impl Element for f64 {
     fn slice(storage: &CpuStorage) -> Option<&[Self]> {
+        if let CpuStorage::F64(values) = storage { Some(values) } else { None }
+    }
+
+    fn slice_mut(storage: &mut CpuStorage) -> Option<&mut [Self]> {
         if let CpuStorage::F64(values) = storage { Some(values) } else { None }
     }
 }
@@ -189,7 +200,8 @@ impl<S: Stored<Real: Element>> Typed<S> {
     }
 }
 
-/// The maps of an open pass as tensors.
+/// The maps of an open pass as tensors, which are leaves of a tape for those that need one: candle makes no leaf of
+/// another tensor without a copy.
 fn engine_outputs<S: Stored<Real: Element>>(
     engine: &CpuNetwork<S>,
     network: &Network,
@@ -199,7 +211,8 @@ fn engine_outputs<S: Stored<Real: Element>>(
     let shapes = network.output_shapes();
     let output = |(index, shape): (usize, &amdim_network::MapShape)| {
         let values: Vec<S::Real> = engine.output(slot, index).iter().map(|value| value.to_real()).collect();
-        Ok(Tensor::from_vec(values, (batch, shape.locations(), shape.channels), &Device::Cpu)?)
+        let shape = (batch, shape.locations(), shape.channels);
+        Ok(Var::from_vec(values, shape, &Device::Cpu)?.into_inner())
     };
     shapes.iter().enumerate().map(output).collect()
 }
@@ -260,6 +273,40 @@ pub(crate) fn with_slice<T: Element, R>(
     let contiguous = tensor.contiguous()?;
     let (storage, layout) = contiguous.storage_and_layout();
     use_values(values_of(&storage, layout)?)
+}
+
+/// Lends the values of a contiguous tensor on the processor to be changed where they are, and with them those of every
+/// tensor that shares its memory.
+pub(crate) fn with_slice_mut<T: Element, R>(
+    tensor: &Tensor,
+    change: impl FnOnce(&mut [T]) -> Result<R>,
+) -> Result<R> {
+    let change = Change { function: Cell::new(Some(change)), result: Cell::new(None), element: PhantomData };
+    tensor.inplace_op1(&change)?;
+    change.result.into_inner().unwrap_or_else(|| Err(Error::internal("an operation that was not run")))
+}
+
+/// A function of a slice as candle runs it in place, once.
+struct Change<T, R, F> {
+    function: Cell<Option<F>>,
+    result: Cell<Option<Result<R>>>,
+    element: PhantomData<T>,
+}
+
+impl<T: Element, R, F: FnOnce(&mut [T]) -> Result<R>> InplaceOp1 for Change<T, R, F> {
+    fn name(&self) -> &'static str {
+        "change"
+    }
+
+    fn cpu_fwd(&self, storage: &mut CpuStorage, layout: &Layout) -> candle_core::Result<()> {
+        let place = layout.contiguous_offsets();
+        let values = T::slice_mut(storage).zip(place).map(|(values, (start, end))| &mut values[start..end]);
+        self.result.set(match (values, self.function.take()) {
+            (Some(values), Some(function)) => Some(function(values)),
+            _ => Some(Err(Error::internal("values to be changed are of another type, or not dense"))),
+        });
+        Ok(())
+    }
 }
 
 impl From<CpuError> for Error {

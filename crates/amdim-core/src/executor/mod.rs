@@ -18,7 +18,7 @@ use crate::{Error, Result};
 
 pub use candle::CandleExecutor;
 pub use cpu::CpuExecutor;
-pub(crate) use cpu::{Element, with_slice};
+pub(crate) use cpu::{Element, with_slice, with_slice_mut};
 
 /// Runs one network description.
 pub trait Executor: Send {

@@ -97,7 +97,8 @@ impl Method for Moco {
         Ok(Start {
             learnt: vec![],
             kept: vec![
-                (KEY_PARAMETERS, model.parameters.clone()),
+                // A copy, since training moves the parameters where they are.
+                (KEY_PARAMETERS, model.parameters.copy()?),
                 (KEY_RUNNING, model.running.clone()),
                 (QUEUE, unit(&queue)?),
             ],
@@ -183,7 +184,8 @@ impl Moco {
             let end = (group + 1) * size / self.config.shuffle_groups;
             let part = images.index_select(&index(&order[first..end])?, 0)?;
             let mut maps = model.forward_of(parameters, running, &part)?.outputs;
-            parts.push(maps.swap_remove(0).squeeze(1)?);
+            // What the keys come from has no gradient.
+            parts.push(maps.swap_remove(0).detach().squeeze(1)?);
             first = end;
         }
         unit(&Tensor::cat(&parts, 0)?.index_select(&index(&back)?, 0)?)
@@ -222,6 +224,7 @@ mod tests {
     use crate::encoder::{AmdimEncoder, ResNetDepth, ResNetEncoder};
     use crate::executor::ExecutorKind;
     use crate::model::{ModelConfig, Placement};
+    use crate::optim::{Adam, AdamConfig};
 
     const BATCH: usize = 5;
 
@@ -369,6 +372,23 @@ mod tests {
         method.after_update(&model, &mut state).unwrap();
         let moved = (&state[KEY_PARAMETERS] - key).unwrap().to_vec1::<f64>().unwrap();
         assert!(moved.iter().all(|value| (value - 0.25).abs() < 1e-12));
+    }
+
+    #[test]
+    fn the_key_encoder_stays_where_an_update_moves_the_encoder() {
+        let mut model = model(false);
+        let state = start(&Moco { config: config(Some(7), 1) }, &model);
+        let before = model.parameters.to_vec1::<f64>().unwrap();
+        let optimizer: AdamConfig = serde_json::from_value(serde_json::json!({
+            "learningRate": 0.1, "beta1": 0.8, "beta2": 0.999, "epsilon": 1e-8, "weightDecay": 0.0, "gradientClip": null,
+        }))
+        .unwrap();
+        let gradient = model.parameters.ones_like().unwrap();
+        let mut adam = Adam::new(&model.parameters).unwrap();
+        adam.update(&mut model.parameters, &gradient, None, 0.1, &optimizer).unwrap();
+        let moved = model.parameters.to_vec1::<f64>().unwrap();
+        assert!(moved.iter().zip(&before).all(|(moved, before)| (before - moved - 0.1).abs() < 1e-6));
+        assert_eq!(state[KEY_PARAMETERS].to_vec1::<f64>().unwrap(), before);
     }
 
     #[test]

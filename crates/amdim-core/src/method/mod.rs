@@ -148,5 +148,14 @@ pub(crate) trait Method: Send {
 
 /// What a method carries under a name.
 pub(crate) fn carried<'a>(carried: &'a Carried, name: &str) -> Result<&'a Tensor> {
-    carried.get(name).ok_or_else(|| Error::internal(format!("the state has no {name}")))
+    carried.get(name).ok_or_else(|| missing(name))
+}
+
+/// [`carried`], to be changed.
+pub(crate) fn carried_mut<'a>(carried: &'a mut Carried, name: &str) -> Result<&'a mut Tensor> {
+    carried.get_mut(name).ok_or_else(|| missing(name))
+}
+
+fn missing(name: &str) -> Error {
+    Error::internal(format!("the state has no {name}"))
 }

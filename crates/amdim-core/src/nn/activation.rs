@@ -1,13 +1,18 @@
 //! Functions of single numbers, and of rows, that stay finite for any finite input.
 
-use candle_core::{D, Tensor};
+use amdim_kernels::{Kernel, Real, vectorized};
+use candle_core::{CpuStorage, CustomOp1, D, DType, Device, Layout, Shape, Tensor};
+use rayon::prelude::*;
 
 use crate::Result;
+use crate::executor::Element;
 
-/// `log(1 + exp(x))`, element by element.
-///
-/// The larger of x and 0 is taken out first, as a constant of the tape, so that the gradient is the sigmoid everywhere.
+/// `log(1 + exp(x))`, element by element; its gradient is the [`sigmoid`] everywhere.
 pub fn softplus(x: &Tensor) -> Result<Tensor> {
+    if is_on_processor(x) {
+        return Ok(x.contiguous()?.apply_op1(Softplus)?);
+    }
+    // The larger of x and 0 is a constant of the tape.
     let larger = x.detach().relu()?;
     Ok((((x - &larger)?.exp()? + larger.neg()?.exp()?)?.log()? + larger)?)
 }
@@ -15,6 +20,89 @@ pub fn softplus(x: &Tensor) -> Result<Tensor> {
 /// `1 / (1 + exp(-x))`, element by element.
 pub fn sigmoid(x: &Tensor) -> Result<Tensor> {
     Ok((((x / 2.0)?.tanh()? + 1.0)? / 2.0)?)
+}
+
+/// Whether [`OnProcessor`] has it.
+fn is_on_processor(x: &Tensor) -> bool {
+    matches!(x.device(), Device::Cpu) && matches!(x.dtype(), DType::F32 | DType::F64)
+}
+
+/// Values that a thread takes at a time.
+const CHUNK: usize = 1 << 13;
+
+/// A function of single numbers in one pass over dense memory, where a tape of tensors takes one for each operation.
+trait OnProcessor: CustomOp1 {
+    fn at<R: Real>(x: R) -> R;
+
+    fn map(&self, storage: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
+        let storage = match storage {
+            CpuStorage::F32(values) => CpuStorage::F32(Self::each(values, layout)?),
+            CpuStorage::F64(values) => CpuStorage::F64(Self::each(values, layout)?),
+            _ => candle_core::bail!("{} of f32 or f64", self.name()),
+        };
+        Ok((storage, layout.shape().clone()))
+    }
+
+    fn each<R: Element>(values: &[R], layout: &Layout) -> candle_core::Result<Vec<R>> {
+        let Some((start, end)) = layout.contiguous_offsets() else { candle_core::bail!("dense values") };
+        let kernel = Kernel::selected().map_err(candle_core::Error::wrap)?;
+        let mut results = values[start..end].to_vec();
+        results.par_chunks_mut(CHUNK).for_each(|chunk| {
+            vectorized!(kernel, chunk.iter_mut().for_each(|value| *value = Self::at(*value)));
+        });
+        Ok(results)
+    }
+}
+
+struct Softplus;
+
+impl OnProcessor for Softplus {
+    #[allow(clippy::inline_always, reason = "part of a vectorised loop")]
+    #[inline(always)]
+    fn at<R: Real>(x: R) -> R {
+        let zero = R::default();
+        let larger = if x > zero { x } else { zero };
+        larger + (-x.abs()).exp().ln_1p()
+    }
+}
+
+impl CustomOp1 for Softplus {
+    fn name(&self) -> &'static str {
+        "softplus"
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
+        self.map(storage, layout)
+    }
+
+    fn bwd(&self, x: &Tensor, _: &Tensor, gradient: &Tensor) -> candle_core::Result<Option<Tensor>> {
+        Ok(Some((x.apply_op1_no_bwd(&Sigmoid)? * gradient)?))
+    }
+}
+
+/// The slope of [`Softplus`].
+struct Sigmoid;
+
+impl OnProcessor for Sigmoid {
+    #[allow(clippy::inline_always, reason = "part of a vectorised loop")]
+    #[inline(always)]
+    fn at<R: Real>(x: R) -> R {
+        let one = R::from_f64(1.0);
+        // The power of e does not overflow.
+        let small = (-x.abs()).exp();
+        let upper = if x > R::default() { one } else { small };
+        upper / (one + small)
+    }
+}
+
+impl CustomOp1 for Sigmoid {
+    fn name(&self) -> &'static str {
+        "sigmoid"
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
+        self.map(storage, layout)
+    }
 }
 
 /// Logarithm of the softmax over the last dimension.

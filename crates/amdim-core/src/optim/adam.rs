@@ -1,15 +1,14 @@
 //! Adam over one flat parameter vector.
 
-use std::ops::Range;
-use std::{iter, slice};
+use std::slice;
 
-use amdim_cpu::adam::{AdamStep, adam_update_to, sum_of_squares};
+use amdim_cpu::adam::{AdamStep, adam_update_chunk, sum_of_squares};
 use amdim_kernels::Kernel;
 use candle_core::{DType, Device, Tensor};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::executor::{Element, with_slice};
+use crate::executor::{Element, with_slice, with_slice_mut};
 use crate::parameters::Used;
 use crate::{Error, Result, tensors};
 
@@ -92,23 +91,26 @@ impl Adam {
         Ok(Self { mean: values.zeros_like()?, square: values.zeros_like()?, steps: 0 })
     }
 
-    /// One update: returns the moved values.
+    /// One update of `values`.
     ///
     /// ```text
     /// g = (gradient + weightDecay * values) * mask
     /// mean = beta1 * mean + (1 - beta1) * g;  square = beta2 * square + (1 - beta2) * g^2
-    /// values - rate / (1 - beta1^t) * mean / ( sqrt(square) / sqrt(1 - beta2^t) + epsilon )
+    /// values -= rate / (1 - beta1^t) * mean / ( sqrt(square) / sqrt(1 - beta2^t) + epsilon )
     /// ```
     ///
     /// The mask is 0 for what is not in `used`, and 1 everywhere without it. `rate` is the scheduled learning rate.
+    ///
+    /// On processors it happens in the memory of `values` and of the moments, so clones of them move along; who wants
+    /// them as they are takes a [`Tensor::copy`].
     pub fn update(
         &mut self,
-        values: &Tensor,
+        values: &mut Tensor,
         gradient: &Tensor,
         used: Option<&Used>,
         rate: f64,
         config: &AdamConfig,
-    ) -> Result<Tensor> {
+    ) -> Result<()> {
         tensors::expect_shape("gradient", gradient, values.dims())?;
         self.steps += 1;
         let step = config.step(rate, 1.0, self.steps);
@@ -122,12 +124,12 @@ impl Adam {
     /// On any device.
     fn update_tensors(
         &mut self,
-        values: &Tensor,
+        values: &mut Tensor,
         gradient: &Tensor,
         used: Option<&Used>,
         step: &AdamStep,
-    ) -> Result<Tensor> {
-        let mut g = (gradient + (values * step.weight_decay)?)?;
+    ) -> Result<()> {
+        let mut g = (gradient + (&*values * step.weight_decay)?)?;
         if let Some(used) = used {
             g = (g * &used.mask)?;
         }
@@ -137,7 +139,8 @@ impl Adam {
         let (correction1, correction2) = (1.0 - step.beta1.powf(t), 1.0 - step.beta2.powf(t));
         let deviation = ((self.square.sqrt()? / correction2.sqrt())? + step.epsilon)?;
         let moves = ((&self.mean / deviation)? * (step.rate / correction1))?;
-        Ok((values - moves)?)
+        *values = (&*values - moves)?;
+        Ok(())
     }
 
     /// On processors in one pass over memory, where tensors take a dozen; on the threads of the rayon pool that it is
@@ -148,59 +151,33 @@ impl Adam {
         gradient: &Tensor,
         used: Option<&Used>,
         step: &AdamStep,
-    ) -> Result<Tensor> {
-        let length = values.elem_count();
-        // Not in place: a checkpoint that is being written may hold the old ones.
-        let mut new = [0; 3].map(|_| vec![T::default(); length]);
-        let all = 0..length;
+    ) -> Result<()> {
+        let all = 0..values.elem_count();
         let ranges = used.map_or(slice::from_ref(&all), |used| &used.ranges);
         let kernel = Kernel::selected()?;
-        let mut update = |old: [&[T]; 4]| {
-            let [values, mean, square] = &mut new;
-            let chunks = values.par_chunks_mut(CHUNK).zip(mean.par_chunks_mut(CHUNK));
-            let chunks = chunks.zip(square.par_chunks_mut(CHUNK)).enumerate();
-            chunks.for_each(|(index, ((values, mean), square))| {
-                let at = index * CHUNK..index * CHUNK + values.len();
-                let used = ranges.iter().map(|used| used.start.max(at.start)..used.end.min(at.end));
-                let used = used.filter(|used| !used.is_empty());
-                let used = used.map(|used| used.start - at.start..used.end - at.start);
-                update_chunk(kernel, step, used, old.map(|old| &old[at.clone()]), [values, mean, square]);
-            });
-            Ok(())
+        let update = |[values, mean, square]: [&mut [T]; 3], gradient: &[T]| {
+            for used in ranges {
+                let [values, mean, square] =
+                    [&mut values[used.clone()], &mut mean[used.clone()], &mut square[used.clone()]];
+                let state = mean.par_chunks_mut(CHUNK).zip(square.par_chunks_mut(CHUNK));
+                let chunks = values.par_chunks_mut(CHUNK).zip(state);
+                chunks.zip(gradient[used.clone()].par_chunks(CHUNK)).for_each(
+                    |((values, (mean, square)), gradient)| {
+                        adam_update_chunk(kernel, step, [values, mean, square], gradient);
+                    },
+                );
+            }
         };
-        with_slice(values, |values| {
-            with_slice(&self.mean, |mean| {
-                with_slice(&self.square, |square| {
-                    with_slice(gradient, |gradient| update([values, mean, square, gradient]))
+        with_slice(gradient, |gradient| {
+            with_slice_mut(values, |values| {
+                with_slice_mut(&self.mean, |mean| {
+                    with_slice_mut(&self.square, |square| {
+                        update([values, mean, square], gradient);
+                        Ok(())
+                    })
                 })
             })
-        })?;
-        let [moved, mean, square] = new;
-        self.mean = Tensor::from_vec(mean, length, &Device::Cpu)?;
-        self.square = Tensor::from_vec(square, length, &Device::Cpu)?;
-        Ok(Tensor::from_vec(moved, length, &Device::Cpu)?)
-    }
-}
-
-/// One update of the ranges `used`, ascending, of some values, mean and square (and their gradient); the rest is copied.
-fn update_chunk<T: Element>(
-    kernel: Kernel,
-    step: &AdamStep,
-    used: impl Iterator<Item = Range<usize>>,
-    [values, mean, square, gradient]: [&[T]; 4],
-    mut new: [&mut [T]; 3],
-) {
-    let (length, mut end) = (values.len(), 0);
-    // What lies before a used stretch, and behind the last one, stays.
-    for stretch in used.chain(iter::once(length..length)) {
-        let old = [values, mean, square];
-        for (new, old) in new.iter_mut().zip(old) {
-            new[end..stretch.start].copy_from_slice(&old[end..stretch.start]);
-        }
-        let old = old.map(|old| &old[stretch.clone()]);
-        let new = new.each_mut().map(|new| &mut new[stretch.clone()]);
-        adam_update_to(kernel, step, old, &gradient[stretch.clone()], new);
-        end = stretch.end;
+        })
     }
 }
 
@@ -252,7 +229,7 @@ mod tests {
         for t in 1..=5 {
             let gradient = [x[0].sin() + f64::from(t), x[1] * 3.0];
             let tensor = Tensor::new(&gradient, &Device::Cpu).unwrap();
-            values = adam.update(&values, &tensor, None, 0.1, &config()).unwrap();
+            adam.update(&mut values, &tensor, None, 0.1, &config()).unwrap();
             for i in 0..2 {
                 let g = gradient[i] + 0.01 * x[i];
                 mean[i] = 0.8 * mean[i] + 0.2 * g;
@@ -289,8 +266,8 @@ mod tests {
         for t in 1..=4 {
             let gradient = tensor([t as f64, 3.0, -0.1 * t as f64]);
             let step = config().step(0.1, 1.0, t);
-            values[0] = adams[0].update_slices::<f64>(&values[0], &gradient, Some(&used), &step).unwrap();
-            values[1] = adams[1].update_tensors(&values[1], &gradient, Some(&used), &step).unwrap();
+            adams[0].update_slices::<f64>(&values[0], &gradient, Some(&used), &step).unwrap();
+            adams[1].update_tensors(&mut values[1], &gradient, Some(&used), &step).unwrap();
             let [a, b] = [&values[0], &values[1]].map(|values| values.to_vec1::<f64>().unwrap());
             assert!(a.iter().zip(&b).all(|(a, b)| (a - b).abs() < 1e-12), "{a:?} {b:?}");
             assert_eq!((a[1], b[1]), (-2.0, -2.0));
@@ -298,13 +275,29 @@ mod tests {
     }
 
     #[test]
+    fn on_processors_clones_move_along_and_copies_stay() {
+        let mut values = Tensor::new(&[1.0f32, -2.0], &Device::Cpu).unwrap();
+        let (clone, copy) = (values.clone(), values.copy().unwrap());
+        let mut adam = Adam::new(&values).unwrap();
+        adam.update(&mut values, &clone.ones_like().unwrap(), None, 0.1, &config()).unwrap();
+        let [values, clone, copy] = [values, clone, copy].map(|tensor| tensor.to_vec1::<f32>().unwrap());
+        assert_eq!(clone, values);
+        assert_eq!(copy, [1.0, -2.0]);
+        // A transposed matrix is not dense.
+        let mut columns = Tensor::zeros((2, 3), DType::F32, &Device::Cpu).unwrap().t().unwrap();
+        let gradient = columns.ones_like().unwrap();
+        let refused = Adam::new(&columns).unwrap().update(&mut columns, &gradient, None, 0.1, &config());
+        assert_eq!(refused.unwrap_err().code(), "AMDIM_INTERNAL");
+    }
+
+    #[test]
     fn masked_parameters_stay() {
-        let values = Tensor::new(&[1.0f32, 1.0], &Device::Cpu).unwrap();
+        let mut values = Tensor::new(&[1.0f32, 1.0], &Device::Cpu).unwrap();
         let gradient = Tensor::new(&[0.5f32, 0.5], &Device::Cpu).unwrap();
         let used = used([false, true], DType::F32);
-        let moved =
-            Adam::new(&values).unwrap().update(&values, &gradient, Some(&used), 0.1, &config()).unwrap();
-        let moved = moved.to_vec1::<f32>().unwrap();
+        let mut adam = Adam::new(&values).unwrap();
+        adam.update(&mut values, &gradient, Some(&used), 0.1, &config()).unwrap();
+        let moved = values.to_vec1::<f32>().unwrap();
         assert_eq!(moved[0], 1.0);
         assert!(moved[1] < 1.0);
     }

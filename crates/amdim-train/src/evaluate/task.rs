@@ -118,8 +118,7 @@ impl Heads {
             return Err(CoreError::NonFinite { what, update: self.updates }.into());
         }
         let optimizer = self.settings.optimizer();
-        self.classifiers.values =
-            self.adam.update(&self.classifiers.values, &pass.gradient, None, rate, &optimizer)?;
+        self.adam.update(&mut self.classifiers.values, &pass.gradient, None, rate, &optimizer)?;
         self.updates += 1;
         Ok(())
     }
