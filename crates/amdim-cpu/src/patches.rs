@@ -119,16 +119,20 @@ impl Patches {
         }
         if self.in_place() {
             let offsets = &mut room.offsets[..rows.len() * self.runs()];
-            for ((picture, offsets), to) in self.places(rows).zip(offsets.chunks_exact_mut(self.runs())) {
-                for (to, &offset) in to.iter_mut().zip(offsets) {
+            let mut rest = &mut *offsets;
+            for (picture, of_picture) in self.pictures(rows) {
+                let to;
+                (to, rest) = rest.split_at_mut(of_picture.len());
+                for (to, &offset) in to.iter_mut().zip(of_picture) {
                     *to = if offset == ZEROS { ZEROS } else { picture + offset };
                 }
             }
             return Left::Windows(Windows::new(maps, &room.zeros, offsets, [self.runs(), self.run]));
         }
         let columns = &mut room.columns[..rows.len() * length];
-        for ((picture, offsets), patch) in self.places(rows).zip(columns.chunks_exact_mut(length)) {
-            for (&offset, to) in offsets.iter().zip(patch.chunks_exact_mut(self.run)) {
+        let mut runs = columns.chunks_exact_mut(self.run);
+        for (picture, offsets) in self.pictures(rows) {
+            for (&offset, to) in offsets.iter().zip(&mut runs) {
                 match offset {
                     ZEROS => to.fill(S::default()),
                     offset => copy_short(&maps[picture + offset..][..self.run], to),
@@ -185,23 +189,27 @@ impl Patches {
         rows: Range<usize>,
         open: &mut [R],
     ) {
-        let (length, channels) = (self.input.len(), self.input.channels);
-        let first = self.picture(&rows);
-        for (index, (place, patch)) in
-            self.places(rows).zip(columns.chunks_exact(self.patch_len())).enumerate()
-        {
-            for (at, from) in sources(place).zip(patch.chunks_exact(self.run)) {
-                let Some(at) = at else { continue };
-                let at = at - first * length;
-                let to = &mut open[at..at + self.run];
-                match pooled {
-                    Some(pooled) => {
-                        let pooled = &pooled[index * channels..][..channels];
-                        for (to, from) in to.chunks_exact_mut(channels).zip(from.chunks_exact(channels)) {
-                            add_both(from, pooled, to);
-                        }
+        let channels = self.input.channels;
+        let first = self.picture(&rows) * self.input.len();
+        let mut stretches = columns.chunks_exact(self.run);
+        let mut pooled = pooled.map(|pooled| pooled.chunks_exact(channels));
+        for (picture, offsets) in self.pictures(rows) {
+            let open = &mut open[picture - first..];
+            for offsets in offsets.chunks_exact(self.runs()) {
+                let pooled = pooled.as_mut().and_then(Iterator::next);
+                for (&offset, from) in offsets.iter().zip(&mut stretches) {
+                    if offset == ZEROS {
+                        continue;
                     }
-                    None => to.iter_mut().zip(from).for_each(|(to, &gradient)| *to += gradient),
+                    let to = &mut open[offset..offset + self.run];
+                    match pooled {
+                        Some(pooled) => {
+                            for (to, from) in to.chunks_exact_mut(channels).zip(from.chunks_exact(channels)) {
+                                add_both(from, pooled, to);
+                            }
+                        }
+                        None => to.iter_mut().zip(from).for_each(|(to, &gradient)| *to += gradient),
+                    }
                 }
             }
         }
@@ -258,18 +266,26 @@ impl Patches {
     /// Where the picture of each of `rows` begins, and where the row's stretches begin in the picture.
     #[inline(always)]
     fn places(&self, rows: Range<usize>) -> impl Iterator<Item = Place<'_>> {
+        let runs = self.runs();
+        self.pictures(rows).flat_map(move |(picture, offsets)| {
+            offsets.chunks_exact(runs).map(move |offsets| (picture, offsets))
+        })
+    }
+
+    /// Where each picture of `rows` begins, and where the stretches of its rows begin in it, row after row. (A division
+    /// a row would cost as much as a short row's copy.)
+    #[inline(always)]
+    fn pictures(&self, rows: Range<usize>) -> impl Iterator<Item = Place<'_>> {
         let (locations, runs) = (self.locations, self.runs());
-        // By pictures, because a division a row costs as much as a short row's copy.
-        (self.picture(&rows)..rows.end.div_ceil(locations)).flat_map(move |picture| {
+        (self.picture(&rows)..rows.end.div_ceil(locations)).map(move |picture| {
             let first = picture * locations;
             let within = rows.start.saturating_sub(first)..locations.min(rows.end - first);
-            let offsets = &self.offsets[within.start * runs..within.end * runs];
-            offsets.chunks_exact(runs).map(move |offsets| (picture * self.input.len(), offsets))
+            (picture * self.input.len(), &self.offsets[within.start * runs..within.end * runs])
         })
     }
 }
 
-/// Where a row's picture begins, and where its stretches begin in the picture.
+/// Where a picture begins, and where stretches begin in it.
 type Place<'a> = (usize, &'a [usize]);
 
 /// Where a row's stretches begin in the maps, `None` for zeros.

@@ -10,6 +10,10 @@ use super::{InputGradients, Inputs, Maps, Pass, Weights, Write};
 use crate::CpuError;
 use crate::groups::MAX_GROUPS;
 
+/// Factors that are computed one after the other, apart from what they multiply: loops over neighbouring values become
+/// vector code, loops over every other value do not.
+const BLOCK: usize = 64;
+
 /// Channels of parity `kept` of the map beside stay; the k-th other one, x, becomes `x exp(tanh(a_k)) + b_k`, where a and b
 /// are the halves of the input.
 #[derive(Debug)]
@@ -43,11 +47,14 @@ impl Coupling {
         vectorized!(weights.instructions, {
             for ((told, beside), y) in pictures.zip(y.chunks_exact_mut(self.channels)) {
                 let (scales, shifts) = told.split_at(self.channels / 2);
-                let pairs = beside.chunks_exact(2).zip(y.chunks_exact_mut(2));
-                for ((x, y), (scale, shift)) in pairs.zip(scales.iter().zip(shifts)) {
-                    let factor = scale.to_real().tanh().exp();
-                    y[kept] = x[kept];
-                    y[moved] = S::from_real(x[moved].to_real() * factor + shift.to_real());
+                let pairs = beside.chunks(2 * BLOCK).zip(y.chunks_mut(2 * BLOCK));
+                for ((x, y), (scales, shifts)) in pairs.zip(scales.chunks(BLOCK).zip(shifts.chunks(BLOCK))) {
+                    let factors = Factors::new(scales);
+                    let pairs = x.chunks_exact(2).zip(y.chunks_exact_mut(2));
+                    for ((x, y), (&factor, shift)) in pairs.zip(factors.factors.iter().zip(shifts)) {
+                        y[kept] = x[kept];
+                        y[moved] = S::from_real(x[moved].to_real() * factor + shift.to_real());
+                    }
                 }
             }
         });
@@ -101,18 +108,45 @@ impl Coupling {
         [told_write, beside_write]: [Write; 2],
     ) {
         let (kept, moved) = (self.kept.first(), self.kept.other().first());
-        let one = S::Real::from_f64(1.0);
         let (scale_to, shift_to) = told_to.split_at_mut(self.channels / 2);
-        let from = told.iter().zip(beside.chunks_exact(2).zip(gradients.chunks_exact(2)));
-        let to = scale_to.iter_mut().zip(shift_to).zip(beside_to.chunks_exact_mut(2));
-        for ((scale, (x, gradient)), ((scale_to, shift_to), x_to)) in from.zip(to) {
-            let bent = scale.to_real().tanh();
-            let (factor, stayed, gradient) = (bent.exp(), gradient[kept], gradient[moved].to_real());
-            put(gradient * (x[moved].to_real() * factor * (one - bent * bent)), scale_to, told_write);
-            put(gradient, shift_to, told_write);
-            put(stayed.to_real(), &mut x_to[kept], beside_write);
-            put(gradient * factor, &mut x_to[moved], beside_write);
+        let from = told[..self.channels / 2].chunks(BLOCK);
+        let from = from.zip(beside.chunks(2 * BLOCK).zip(gradients.chunks(2 * BLOCK)));
+        let to = scale_to.chunks_mut(BLOCK).zip(shift_to.chunks_mut(BLOCK));
+        let to = to.zip(beside_to.chunks_mut(2 * BLOCK));
+        for ((scales, (x, gradients)), ((scale_to, shift_to), x_to)) in from.zip(to) {
+            let Factors { factors, slopes } = Factors::new(scales);
+            let from = x.chunks_exact(2).zip(gradients.chunks_exact(2)).zip(factors.iter().zip(&slopes));
+            let to = scale_to.iter_mut().zip(shift_to).zip(x_to.chunks_exact_mut(2));
+            for (((x, gradient), (&factor, &slope)), ((scale_to, shift_to), x_to)) in from.zip(to) {
+                let (stayed, gradient) = (gradient[kept], gradient[moved].to_real());
+                put(gradient * (x[moved].to_real() * slope), scale_to, told_write);
+                put(gradient, shift_to, told_write);
+                put(stayed.to_real(), &mut x_to[kept], beside_write);
+                put(gradient * factor, &mut x_to[moved], beside_write);
+            }
         }
+    }
+}
+
+/// What a block of scales multiplies by.
+struct Factors<R> {
+    /// `exp(tanh(a))`
+    factors: [R; BLOCK],
+    /// Their slopes over a.
+    slopes: [R; BLOCK],
+}
+
+impl<R: Real> Factors<R> {
+    #[inline(always)]
+    fn new<S: Stored<Real = R>>(scales: &[S]) -> Self {
+        let one = R::from_f64(1.0);
+        let (mut factors, mut slopes) = ([R::default(); BLOCK], [R::default(); BLOCK]);
+        for ((factor, slope), scale) in factors.iter_mut().zip(&mut slopes).zip(scales) {
+            let bent = scale.to_real().tanh();
+            *factor = bent.exp();
+            *slope = *factor * (one - bent * bent);
+        }
+        Self { factors, slopes }
     }
 }
 
