@@ -121,6 +121,7 @@ const classifiers = group(
       nonNegative().default(0),
       "weight of the predictions' entropy, which is subtracted from the loss",
     ),
+    learningRateFactor: field(positive().default(1), "their learning rate over the run's"),
   },
   'online classifiers; they move the encoder in a supervised run and, the linear one, with method vib',
 )
@@ -160,7 +161,7 @@ const augment = group(
     policy,
     views: field(
       z.enum(['augmented', 'lab', 'patches', 'halves']).default('augmented'),
-      'what tells the two views apart: augmentation alone; lightness against colour, in L*a*b* (mean and std too); different patches; the upper and the lower half',
+      'what tells the two views apart: augmentation alone; lightness against colour, in L*a*b* (mean and std too); different patches; the upper half, which test pictures are reduced to too, and the lower one',
       'views',
     ),
     crop: field(crop.nullable().default(null), 'random resized crop, bicubic; null: none'),

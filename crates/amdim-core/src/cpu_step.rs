@@ -157,6 +157,8 @@ struct Heads {
     running: [Vec<f32>; 2],
     passes: u64,
     dropout: f64,
+    /// Their learning rate over the encoder's.
+    rate_factor: f64,
     embedding: usize,
     hidden: usize,
     /// `[2 * batch, embedding]`
@@ -186,6 +188,7 @@ impl Heads {
             running: [vec![], vec![]],
             passes: 0,
             dropout: config.dropout,
+            rate_factor: config.learning_rate_factor,
             embedding,
             hidden: config.hidden_units,
             features: vec![],
@@ -577,7 +580,7 @@ impl<S: Stored<Real = f32>> FastStep for CpuStep<S> {
             unreachable!("the vector is the network's own: {error}");
         }
         if let Some(heads) = self.heads.as_mut().filter(|heads| heads.learns) {
-            heads.learnt.update(&self.pool, self.kernel, rate, config, 1.0);
+            heads.learnt.update(&self.pool, self.kernel, rate * heads.rate_factor, config, 1.0);
         }
     }
 

@@ -468,6 +468,7 @@ impl Learner {
         if let (Some(gradient), Some(heads), Some(adam)) =
             (&computed.classifier_gradient, &mut self.model.classifiers, adams.get_mut(CLASSIFIERS))
         {
+            let rate = rate * heads.config().learning_rate_factor;
             adam.update(&mut heads.values, gradient, None, rate, optimizer)?;
         }
         if let Some(method) = &self.method {

@@ -9,6 +9,7 @@ use amdim_core::executor::{ExecutorKind, Precision};
 use amdim_core::loss::{ObjectiveConfig, SourcePositions, Term};
 use amdim_core::method::MethodConfig;
 use amdim_core::model::{Model, ModelConfig, Placement};
+use amdim_core::nn::ClassifierConfig;
 use amdim_core::optim::AdamConfig;
 use amdim_core::train_step::{Learner, Learns, StepConfig};
 use candle_core::{DType, Device, Tensor};
@@ -36,10 +37,20 @@ fn learner_of(
     precision: Precision,
     learns: Learns,
 ) -> Learner {
+    learner_with(classifiers(), (encoder, *mixes), executor, precision, learns)
+}
+
+fn learner_with(
+    classifiers: ClassifierConfig,
+    (encoder, mixes): (&EncoderConfig, bool),
+    executor: ExecutorKind,
+    precision: Precision,
+    learns: Learns,
+) -> Learner {
     let shape = mixes.then(mixture_shape);
     let config = ModelConfig {
         encoder: encoder.clone(),
-        classifiers: classifiers(),
+        classifiers,
         classes: 3,
         mixture: shape,
         infomax: None,
@@ -95,6 +106,34 @@ fn gradients_and_reports_are_those_of_candle() {
         let rounding = if learns == Learns::FromLabels { 0.4 } else { 0.15 };
         let tolerances = [(Precision::F32, 2e-4), (Precision::Bf16, rounding)];
         gradients_and_reports(&(encoder(32, false), false), learns, &tolerances);
+    }
+}
+
+#[test]
+fn classifiers_learn_at_a_rate_of_their_own() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    for executor in [ExecutorKind::Candle, ExecutorKind::Cpu] {
+        // How far the parameters of the encoder and of the classifiers move in a step.
+        let moves = |learning_rate_factor| {
+            let classifiers = ClassifierConfig { learning_rate_factor, ..classifiers() };
+            let encoder = (&encoder(32, false), false);
+            let mut learner = learner_with(classifiers, encoder, executor, Precision::F32, Learns::FromViews);
+            let values = |learner: &mut Learner| {
+                let model = learner.model().unwrap();
+                [&model.parameters, &model.classifiers.as_ref().unwrap().values].map(flat)
+            };
+            let before = values(&mut learner);
+            let [first, second] = views(1);
+            learner.step([&first, &second], &LABELS, 1e-3).unwrap();
+            let after = values(&mut learner);
+            [0, 1].map(|group| {
+                after[group].iter().zip(&before[group]).map(|(a, b)| a - b).collect::<Vec<f64>>()
+            })
+        };
+        let ([encoder, heads], [encoder_at_four, heads_at_four]) = (moves(1.0), moves(4.0));
+        assert_eq!(encoder, encoder_at_four);
+        let expected: Vec<f64> = heads.iter().map(|by| 4.0 * by).collect();
+        assert_near(&heads_at_four, &expected, 1e-3, "moves of the classifiers");
     }
 }
 

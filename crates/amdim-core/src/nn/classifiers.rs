@@ -48,6 +48,13 @@ pub struct ClassifierConfig {
     /// option mean 0.
     #[serde(default)]
     pub confidence_penalty: f64,
+    /// Their learning rate over the run's, above 0; 1 in the reference. Files from before this option mean 1.
+    #[serde(default = "one")]
+    pub learning_rate_factor: f64,
+}
+
+fn one() -> f64 {
+    1.0
 }
 
 impl Default for ClassifierConfig {
@@ -61,6 +68,7 @@ impl Default for ClassifierConfig {
             logit_penalty: 1e-3,
             label_smoothing: 0.0,
             confidence_penalty: 0.0,
+            learning_rate_factor: one(),
         }
     }
 }
@@ -98,6 +106,10 @@ impl ClassifierConfig {
         if !(self.confidence_penalty.is_finite() && self.confidence_penalty >= 0.0) {
             let expected = "0 or a positive number";
             return Err(Error::argument("classifiers.confidencePenalty", expected, self.confidence_penalty));
+        }
+        let factor = self.learning_rate_factor;
+        if !(factor.is_finite() && factor > 0.0) {
+            return Err(Error::argument("classifiers.learningRateFactor", "a positive number", factor));
         }
         Ok(())
     }

@@ -68,7 +68,8 @@ pub enum Views {
     /// At test time a picture is whole. In the manner of van den Oord, Li, Vinyals 2018 (CPC), arXiv 1807.03748.
     Patches,
     /// The first view has the upper half of the augmented picture, the second the lower one; the rest of each is black.
-    /// At test time a picture is whole. In the manner of Tschannen et al. 2020, arXiv 1907.13625, section 3.
+    /// At test time a picture is its upper half, since the encoder never sees a whole one. In the manner of Tschannen et
+    /// al. 2020, arXiv 1907.13625, section 3.
     Halves,
 }
 

@@ -170,14 +170,18 @@ impl Pipeline {
     /// [`DataError::TooSmall`](crate::DataError::TooSmall) for a picture with a side below 2 pixels.
     pub fn test_view(&self, part: Part, scratch: &mut Scratch, view: &mut [f32]) -> Result<()> {
         check_trainable(part.whole)?;
-        let part = part.into_channels(self.config.channels);
-        match self.config.eval_resize {
-            None if self.fits(&part) => self.normalise(&part.image, Kept::All, view),
+        let mut part = part.into_channels(self.config.channels);
+        let shown = match self.config.eval_resize {
+            None if self.fits(&part) => &mut part.image,
             resize => {
                 self.center(&part, resize.unwrap_or(self.config.pixels), scratch);
-                self.normalise(&scratch.view, Kept::All, view);
+                &mut scratch.view
             }
+        };
+        if self.config.views == Views::Halves {
+            halves::apply(shown, Half::Upper);
         }
+        self.normalise(shown, Kept::All, view);
         Ok(())
     }
 
@@ -323,6 +327,23 @@ mod tests {
         let pipeline = Pipeline::new(&plain(4)).unwrap();
         pipeline.test_view(Part::whole(image), &mut Scratch::default(), &mut test_view).unwrap();
         assert_eq!(test_view, view);
+    }
+
+    #[test]
+    fn where_views_are_halves_a_picture_is_tested_by_its_upper_one() {
+        let config = AugmentConfig { views: Views::Halves, ..plain(4) };
+        // As it is, and resized.
+        for image in [ramp(4, 4), ramp(8, 8)] {
+            let [upper, lower] = views(&config, &image, [0; 3]);
+            let mut view = vec![0.0; 16];
+            let pipeline = Pipeline::new(&config).unwrap();
+            pipeline.test_view(Part::whole(image), &mut Scratch::default(), &mut view).unwrap();
+            assert_eq!(view, upper);
+            assert!(
+                view[..8].iter().any(|&value| value > 0.0) && view[8..].iter().all(|&value| value == 0.0)
+            );
+            assert_ne!(view, lower);
+        }
     }
 
     #[test]
