@@ -24,8 +24,10 @@ const LOOKS: Record<ExperimentScale, readonly number[]> = {
   tiny: [1, 300, 1000, 2000, 3000, 4680],
   paper: [1, 300, 1000, 3000, 10_000, 20_000, 46_800],
 }
-/** Weight of what makes an encoder bad, and how much faster than the encoder its opponent learns. */
-const [CONFUSION, FASTER] = [10, 10]
+/** Weight of what makes an encoder bad. */
+const CONFUSION = 10
+/** Learning rate of its opponent over its own. */
+const OPPONENT_RATE = 10
 
 const CRITICS = [
   { critic: 'bilinear', title: 'bilinear' },
@@ -93,7 +95,7 @@ function rows(scale: ExperimentScale) {
         'adversarial',
         'InfoNCE, separable, trained to be bad',
         { bound: 'info-nce', critic: 'separable', confusionWeight: CONFUSION },
-        { classifiers: { enabled: true, hiddenUnits: 16, learningRateFactor: FASTER } },
+        { classifiers: { enabled: true, hiddenUnits: 16, learningRateFactor: OPPONENT_RATE } },
       ),
     ]
   })

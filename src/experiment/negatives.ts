@@ -25,7 +25,7 @@ export const negatives: Experiment = {
     { name: 'knn', title: 'kNN', isShare: true },
   ],
   async rows(scale) {
-    // So many rows want an encoder of an eighth of the width: a row takes three minutes of a thread.
+    // So many rows want an encoder of an eighth of the width.
     const { units, ...size } =
       scale === 'tiny'
         ? { units: 64, encoder: { baseWidth: 8 }, batchSize: 64, length: { epochs: 10 } }

@@ -49,12 +49,13 @@ pub fn adam_update<R: Real>(
     gradient: &[R],
     used: &[Range<usize>],
 ) {
+    let numbers = Numbers::new(step);
     for range in used {
         let parts = [&mut values[range.clone()], &mut mean[range.clone()], &mut square[range.clone()]];
         let gradient = &gradient[range.clone()];
         pool.for_each_chunks(parts, CHUNK, |index, parts, _| {
             let gradient = &gradient[index * CHUNK..][..parts[0].len()];
-            adam_update_chunk(kernel, step, parts, gradient);
+            update(kernel, numbers, parts, gradient);
         });
     }
 }
@@ -63,16 +64,19 @@ pub fn adam_update<R: Real>(
 ///
 /// # Panics
 /// If the slices are not of one length.
-pub fn adam_update_chunk<R: Real>(
+pub fn adam_update_chunk<R: Real>(kernel: Kernel, step: &AdamStep, state: [&mut [R]; 3], gradient: &[R]) {
+    update(kernel, Numbers::new(step), state, gradient);
+}
+
+fn update<R: Real>(
     kernel: Kernel,
-    step: &AdamStep,
+    numbers: Numbers<R>,
     [values, mean, square]: [&mut [R]; 3],
     gradient: &[R],
 ) {
     for other in [mean.len(), square.len(), gradient.len()] {
         assert_eq!(other, values.len(), "slices of one length");
     }
-    let numbers = Numbers::new(step);
     vectorized!(kernel, {
         let state = mean.iter_mut().zip(square);
         for ((value, (mean, square)), &gradient) in values.iter_mut().zip(state).zip(gradient) {

@@ -379,10 +379,14 @@ mod tests {
         let mut model = model(false);
         let state = start(&Moco { config: config(Some(7), 1) }, &model);
         let before = model.parameters.to_vec1::<f64>().unwrap();
-        let optimizer: AdamConfig = serde_json::from_value(serde_json::json!({
-            "learningRate": 0.1, "beta1": 0.8, "beta2": 0.999, "epsilon": 1e-8, "weightDecay": 0.0, "gradientClip": null,
-        }))
-        .unwrap();
+        let optimizer = AdamConfig {
+            learning_rate: 0.1,
+            beta1: 0.8,
+            beta2: 0.999,
+            epsilon: 1e-8,
+            weight_decay: 0.0,
+            gradient_clip: None,
+        };
         let gradient = model.parameters.ones_like().unwrap();
         let mut adam = Adam::new(&model.parameters).unwrap();
         adam.update(&mut model.parameters, &gradient, None, 0.1, &optimizer).unwrap();

@@ -102,7 +102,7 @@ impl Adam {
     /// The mask is 0 for what is not in `used`, and 1 everywhere without it. `rate` is the scheduled learning rate.
     ///
     /// On processors it happens in the memory of `values` and of the moments, so clones of them move along; who wants
-    /// them as they are takes a [`Tensor::copy`].
+    /// them as they are takes a [`Tensor::copy`]. The gradient must have memory of its own.
     pub fn update(
         &mut self,
         values: &mut Tensor,
