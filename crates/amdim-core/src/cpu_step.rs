@@ -4,6 +4,7 @@
 //! classifiers and Adam of `amdim-cpu`. After the first step of a batch size it allocates nothing.
 
 use std::array;
+use std::iter;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use amdim_cpu::adam::{adam_update, gradient_norm};
 use amdim_cpu::classifiers::{ClassifierSettings, HeadReport, LabelledRows, OnlineClassifiers};
 use amdim_cpu::nce::{Nce, NceConfig, NceMixture, NceReport, NceTerm};
 use amdim_kernels::{Bf16, Kernel, Pool, Stored};
-use amdim_network::{MapShape, Network, Parameter};
+use amdim_network::{MapShape, Network};
 use amdim_random::{Purpose, Stream};
 use candle_core::{DType, Device, Tensor};
 
@@ -23,7 +24,7 @@ use crate::loss::{ObjectiveConfig, SourcePositions, Term};
 use crate::model::Model;
 use crate::nn::{Classifiers, draw_mask};
 use crate::optim::{Adam, AdamConfig, clip_factor};
-use crate::parameters::used_ranges;
+use crate::parameters::ranges_behind;
 use crate::step_memory::StepMemory;
 use crate::train_state::TrainState;
 use crate::train_step::{
@@ -35,7 +36,7 @@ use crate::{Error, Result, tensors};
 /// Views of a picture.
 const VIEWS: usize = 2;
 /// Place of the global map among those of any encoder.
-const GLOBAL: usize = 0;
+pub(crate) const GLOBAL: usize = 0;
 /// The most maps that an encoder may have: one more than the stages of a residual network, and mixture features.
 const MOST_MAPS: usize = 6;
 /// Value of the maps of a rehearsed loss. Any that is not 0 takes as long.
@@ -80,7 +81,9 @@ pub(crate) trait FastStep: Send {
 }
 
 /// A fast step for a model, or none where its placement or type has none.
-pub(crate) fn build(model: &Model, config: &StepConfig) -> Result<Option<Box<dyn FastStep>>> {
+///
+/// `read` are the places of the maps that the loss reads.
+pub(crate) fn build(model: &Model, config: &StepConfig, read: &[usize]) -> Result<Option<Box<dyn FastStep>>> {
     let learns = config.learns;
     let placement = model.placement();
     // The fused loss multiplies maps of one width; others are left to the form for any tensors.
@@ -91,8 +94,8 @@ pub(crate) fn build(model: &Model, config: &StepConfig) -> Result<Option<Box<dyn
         return Ok(None);
     }
     Ok(Some(match placement.precision {
-        Precision::Bf16 => Box::new(CpuStep::<Bf16>::new(model, config)?),
-        Precision::Auto | Precision::F32 => Box::new(CpuStep::<f32>::new(model, config)?),
+        Precision::Bf16 => Box::new(CpuStep::<Bf16>::new(model, config, read)?),
+        Precision::Auto | Precision::F32 => Box::new(CpuStep::<f32>::new(model, config, read)?),
     }))
 }
 
@@ -108,17 +111,10 @@ struct Learnt {
 }
 
 impl Learnt {
-    fn new(parameters: &[Parameter]) -> Self {
-        let length = parameters.last().map_or(0, |parameter| parameter.range().end);
+    /// So many numbers, of which Adam moves those in `used`.
+    fn new(length: usize, used: Vec<Range<usize>>) -> Self {
         let zeros = || vec![0.0; length];
-        Self {
-            values: zeros(),
-            gradient: zeros(),
-            mean: zeros(),
-            square: zeros(),
-            steps: 0,
-            used: used_ranges(parameters),
-        }
+        Self { values: zeros(), gradient: zeros(), mean: zeros(), square: zeros(), steps: 0, used }
     }
 
     fn load(&mut self, values: &Tensor, adam: &Adam) -> Result<()> {
@@ -182,9 +178,10 @@ impl Heads {
             label_smoothing: config.label_smoothing,
             confidence_penalty: config.confidence_penalty,
         };
+        let length = classifiers.values.elem_count();
         Ok(Self {
             classifiers: OnlineClassifiers::new(settings, kernel)?,
-            learnt: Learnt::new(&classifiers.parameters),
+            learnt: Learnt::new(length, iter::once(0..length).collect()),
             running: [vec![], vec![]],
             passes: 0,
             dropout: config.dropout,
@@ -257,6 +254,8 @@ struct CpuStep<S: Stored<Real = f32>> {
     scales: Vec<Scale>,
     objective: ObjectiveConfig,
     learns: Learns,
+    /// Whether the loss reads each of the network's outputs.
+    reads: Vec<bool>,
     encoder: Learnt,
     /// Running statistics, and as they were before the step.
     running: [Vec<f32>; 2],
@@ -279,7 +278,7 @@ struct Chunked<S> {
 }
 
 impl<S: Stored<Real = f32>> CpuStep<S> {
-    fn new(model: &Model, config: &StepConfig) -> Result<Self> {
+    fn new(model: &Model, config: &StepConfig, read: &[usize]) -> Result<Self> {
         let StepConfig { objective, learns, chunk_size, statistics_frozen, .. } = config;
         let learns = *learns;
         let (kernel, network) = (Kernel::selected()?, Arc::clone(model.network()));
@@ -293,13 +292,9 @@ impl<S: Stored<Real = f32>> CpuStep<S> {
                 network.outputs.len(),
             ));
         }
-        // Mixture features are the last output.
-        let mixture_map = scales.len();
-        let term = |term: &Term| -> Result<NceTerm> {
-            let place = |scale: Scale| scale.place("objective.terms", scales);
-            let source =
-                if objective.mixture_of(*term).is_some() { mixture_map } else { place(term.source())? };
-            Ok(NceTerm { source, target: place(term.target())? })
+        let term = |&term: &Term| -> Result<NceTerm> {
+            let [source, target] = objective.places(term, scales)?;
+            Ok(NceTerm { source, target })
         };
         let locations: Vec<usize> = network.output_shapes().iter().map(MapShape::locations).collect();
         let nce = || -> Result<Nce<S>> {
@@ -308,7 +303,7 @@ impl<S: Stored<Real = f32>> CpuStep<S> {
                 logit_penalty: objective.logit_penalty,
                 terms: objective.terms.iter().map(term).collect::<Result<_>>()?,
                 mixture: objective.mixture.as_ref().map(|mixture| NceMixture {
-                    map: mixture_map,
+                    map: scales.len(),
                     entropy_weight: mixture.entropy_weight,
                     temperature: mixture.posterior_temperature(),
                     stop_posterior: mixture.stop_posterior,
@@ -329,7 +324,8 @@ impl<S: Stored<Real = f32>> CpuStep<S> {
             scales: scales.to_vec(),
             objective: objective.clone(),
             learns,
-            encoder: Learnt::new(&network.parameters),
+            reads: (0..network.outputs.len()).map(|map| read.contains(&map)).collect(),
+            encoder: Learnt::new(network.parameter_len(), ranges_behind(&network, read)),
             running: [vec![], vec![]],
             map_gradients: [vec![], vec![]],
             heads: heads.map(|heads| Heads::new(heads, embedding, kernel)).transpose()?,
@@ -398,12 +394,16 @@ impl<S: Stored<Real = f32>> CpuStep<S> {
 
     /// The gradient of the encoder from those of the maps.
     fn backward(&mut self, views: [&[f32]; VIEWS], batch: usize) -> Result<()> {
-        let Self { engine, running: [running, _], network, chunked, map_gradients, encoder, .. } = self;
+        let Self { engine, running: [running, _], network, chunked, map_gradients, reads, encoder, .. } =
+            self;
         let count = network.outputs.len();
         encoder.gradient.fill(0.0);
         let Some(chunked) = chunked else {
             for (slot, gradients) in map_gradients.iter().enumerate() {
-                let gradients: [&[f32]; MOST_MAPS] = each_map(count, |map| &gradients[map][..]);
+                let gradients: [&[f32]; MOST_MAPS] = each_map(count, |map| {
+                    let values = if reads[map] { gradients[map].len() } else { 0 };
+                    &gradients[map][..values]
+                });
                 engine.backward(slot, &gradients[..count], &mut encoder.gradient)?;
             }
             return Ok(());
@@ -417,7 +417,7 @@ impl<S: Stored<Real = f32>> CpuStep<S> {
                 let images = &view[part.start * picture..part.end * picture];
                 engine.forward(0, &mut chunked.running, images, part.len())?;
                 let gradients: [&[f32]; MOST_MAPS] = each_map(count, |map| {
-                    let values = gradients[map].len() / batch;
+                    let values = if reads[map] { gradients[map].len() / batch } else { 0 };
                     &gradients[map][part.start * values..part.end * values]
                 });
                 engine.backward(0, &gradients[..count], &mut encoder.gradient)?;
@@ -468,18 +468,12 @@ impl<S: Stored<Real = f32>> CpuStep<S> {
         Ok(Some(report))
     }
 
-    /// The classifiers' gradient of the features as that of the global maps; the others get none.
+    /// The classifiers' gradient of the features as that of the global maps, the only ones that the loss reads.
     fn spread_feature_gradient(&mut self, batch: usize) -> Result<()> {
         let heads = self.heads.as_ref().filter(|heads| heads.learns).ok_or_else(no_labels)?;
         let views = heads.feature_gradient.chunks_exact(batch * heads.embedding);
         for (maps, gradient) in self.map_gradients.iter_mut().zip(views) {
-            for (place, map) in maps.iter_mut().enumerate() {
-                if place == GLOBAL {
-                    map.copy_from_slice(gradient);
-                } else {
-                    map.fill(0.0);
-                }
-            }
+            maps[GLOBAL].copy_from_slice(gradient);
         }
         Ok(())
     }

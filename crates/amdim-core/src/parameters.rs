@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use amdim_network::{Init, Parameter};
+use amdim_network::{Init, Network, Parameter};
 use candle_core::{DType, Device, Tensor, Var, backprop::GradStore};
 
 use crate::{Error, Result};
@@ -65,7 +65,7 @@ pub fn flat_gradient(leaves: &[Var], parameters: &[Parameter], gradients: &GradS
     Ok(Tensor::cat(&parts, 0)?)
 }
 
-/// Which numbers of a flat vector a forward pass reads; the optimiser leaves the others alone.
+/// Which numbers of a flat vector a loss depends on; the optimiser leaves the others alone.
 pub struct Used {
     /// Where they are, ascending; neighbours are one range.
     pub ranges: Vec<Range<usize>>,
@@ -74,10 +74,9 @@ pub struct Used {
 }
 
 impl Used {
-    /// Those of `parameters`, with a mask of this type and device.
-    pub fn of(parameters: &[Parameter], dtype: DType, device: &Device) -> Result<Self> {
-        let ranges = used_ranges(parameters);
-        let mut mask = vec![0.0; parameters.last().map_or(0, |parameter| parameter.range().end)];
+    /// These of so many, with a mask of this type and device.
+    pub fn new(ranges: Vec<Range<usize>>, len: usize, dtype: DType, device: &Device) -> Result<Self> {
+        let mut mask = vec![0.0; len];
         for range in &ranges {
             mask[range.clone()].fill(1.0);
         }
@@ -85,10 +84,12 @@ impl Used {
     }
 }
 
-/// Where in the flat vector the parameters are that a forward pass reads, ascending; neighbours are one range.
-pub(crate) fn used_ranges(parameters: &[Parameter]) -> Vec<Range<usize>> {
+/// Where in the flat vector the parameters are that these outputs of the network depend on, ascending; neighbours are
+/// one range.
+pub(crate) fn ranges_behind(network: &Network, outputs: &[usize]) -> Vec<Range<usize>> {
     let mut used: Vec<Range<usize>> = vec![];
-    for range in parameters.iter().filter(|parameter| parameter.used).map(Parameter::range) {
+    let parameters = network.parameters.iter().zip(network.parameters_behind(outputs));
+    for range in parameters.filter(|&(_, behind)| behind).map(|(parameter, _)| parameter.range()) {
         match used.last_mut() {
             Some(last) if last.end == range.start => last.end = range.end,
             _ => used.push(range),

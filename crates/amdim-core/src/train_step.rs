@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{Checkpoint, FORMAT_VERSION, Header, Progress};
 use crate::chunks::parts;
-use crate::cpu_step::{self, FastStep};
+use crate::cpu_step::{self, FastStep, GLOBAL};
 use crate::encoder::Features;
 use crate::executor::with_slice;
 use crate::loss::{ObjectiveConfig, SourcePositions, Term, multiscale_loss};
@@ -16,7 +16,7 @@ use crate::method::{self, Method, MethodConfig, View};
 use crate::model::Model;
 use crate::nn::{ClassifierPass, Mode};
 use crate::optim::{Adam, AdamConfig, clip_factor, norm};
-use crate::parameters::Used;
+use crate::parameters::{Used, ranges_behind};
 use crate::step_memory::StepMemory;
 use crate::train_state::TrainState;
 use crate::{Error, Result, tensors};
@@ -69,7 +69,7 @@ pub struct Learner {
     /// How it learns from views; none for AMDIM's objective.
     method: Option<Box<dyn Method>>,
     state: TrainState,
-    /// Which parameters a forward pass reads; needed without a fast step.
+    /// Which parameters the loss depends on; needed without a fast step.
     used: Option<Used>,
     fast: Option<Box<dyn FastStep>>,
     newest: Newest,
@@ -224,10 +224,14 @@ impl Learner {
             }
             state.carried.extend(learnt.into_iter().chain(kept));
         }
-        let fast = if method.is_some() { None } else { cpu_step::build(&model, &config)? };
-        let placement = model.placement();
-        let read = || Used::of(&model.network().parameters, placement.dtype, &placement.device);
-        let used = if fast.is_some() { None } else { Some(read()?) };
+        let read = maps_read(&model, &config, method.as_deref())?;
+        let fast = if method.is_some() { None } else { cpu_step::build(&model, &config, &read)? };
+        let (placement, network) = (model.placement(), model.network());
+        let used = || {
+            let ranges = ranges_behind(network, &read);
+            Used::new(ranges, network.parameter_len(), placement.dtype, &placement.device)
+        };
+        let used = if fast.is_some() { None } else { Some(used()?) };
         Ok(Self { model, config, method, state, used, fast, newest: Newest::Model, update: 0 })
     }
 
@@ -611,6 +615,25 @@ impl Learner {
             Err(Error::NonFinite { what: what.into(), update: self.update })
         }
     }
+}
+
+/// Places of the network's outputs that the loss reads. What leads to none of them gets no gradient, and the optimiser
+/// leaves it as it is, as `PyTorch`'s does: weight decay alone would drive it towards 0.
+fn maps_read(model: &Model, config: &StepConfig, method: Option<&dyn Method>) -> Result<Vec<usize>> {
+    let scales = model.scales();
+    Ok(match (config.learns, method) {
+        (Learns::ClassifiersAlone, _) => vec![],
+        (Learns::FromLabels, _) => vec![GLOBAL],
+        (Learns::FromViews, None) => {
+            let places = config.objective.terms.iter().map(|&term| config.objective.places(term, scales));
+            places.collect::<Result<Vec<_>>>()?.concat()
+        }
+        (Learns::FromViews, Some(method)) => {
+            let is_local = |place: &usize| (1..scales.len()).contains(place);
+            let outputs = 0..model.network().outputs.len();
+            outputs.filter(|place| method.reads_local_maps() || !is_local(place)).collect()
+        }
+    })
 }
 
 /// The global features of all views, `[views * batch, embedding]`.

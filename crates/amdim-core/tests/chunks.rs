@@ -2,115 +2,14 @@
 
 mod common;
 
-use amdim_core::critic::CriticKind;
-use amdim_core::encoder::{EncoderConfig, InfomaxEncoder, ResNetDepth};
-use amdim_core::estimator::Bound;
-use amdim_core::executor::{ExecutorKind, Precision};
-use amdim_core::loss::{ObjectiveConfig, SourcePositions, Term};
-use amdim_core::method::{DimConfig, MethodConfig, MocoConfig, MultiviewConfig, VaeConfig, VibConfig};
-use amdim_core::model::{Model, ModelConfig, Placement};
-use amdim_core::optim::AdamConfig;
-use amdim_core::train_step::{Learner, Learns, StepConfig};
-use candle_core::{DType, Device, Tensor};
-use common::{classifiers, encoder, flat, mixture, mixture_shape, resnet, shake, tensor};
+use amdim_core::executor::ExecutorKind;
+use amdim_core::loss::SourcePositions;
+use amdim_core::train_step::Learner;
+use candle_core::{DType, Tensor};
+use common::cases::{Case, cases};
+use common::{encoder, flat, tensor};
 
 const BATCH: usize = 7;
-
-struct Case {
-    encoder: EncoderConfig,
-    method: MethodConfig,
-    mixes: bool,
-    learns: Learns,
-}
-
-impl Case {
-    fn amdim(encoder: EncoderConfig) -> Self {
-        Self { encoder, method: MethodConfig::Amdim, mixes: false, learns: Learns::FromViews }
-    }
-
-    fn learner(&self, place: (ExecutorKind, DType), chunk_size: Option<usize>, frozen: bool) -> Learner {
-        let infomax = match &self.method {
-            MethodConfig::Dim(dim) => Some(dim.heads()),
-            _ => None,
-        };
-        let config = ModelConfig {
-            encoder: self.encoder.clone(),
-            classifiers: classifiers(),
-            classes: 3,
-            mixture: self.mixes.then(mixture_shape),
-            infomax,
-            bottleneck: self.method.is_stochastic(),
-        };
-        let (executor, dtype) = place;
-        let placement =
-            Placement { device: Device::Cpu, dtype, executor, precision: Precision::F32, threads: 2 };
-        let mut model = Model::new(config, 5, placement).unwrap();
-        shake(&mut model, 8);
-        let side = model.scales()[1].side();
-        let objective = ObjectiveConfig {
-            score_clip: Some(20.0),
-            logit_penalty: 0.04,
-            terms: vec![Term::new(1, side), Term::new(side, side)],
-            mixture: self.mixes.then(mixture),
-        };
-        let optimizer = AdamConfig {
-            learning_rate: 1e-3,
-            beta1: 0.8,
-            beta2: 0.999,
-            epsilon: 1e-4,
-            weight_decay: 1e-5,
-            gradient_clip: None,
-        };
-        let step = StepConfig {
-            method: self.method.clone(),
-            objective,
-            optimizer,
-            learns: self.learns,
-            chunk_size,
-            statistics_frozen: frozen,
-            seed: 3,
-        };
-        Learner::new(model, step).unwrap()
-    }
-}
-
-fn cases() -> Vec<Case> {
-    let infomax = InfomaxEncoder { encoder_size: 32, input_channels: 3, base_width: 2, embedding_dim: 5 };
-    let dim = DimConfig {
-        global_weight: 1.0,
-        coordinate_weight: 0.5,
-        bound: Bound::InfoNce,
-        critic: CriticKind::Separable,
-        units: 4,
-        ..DimConfig::default()
-    };
-    let moco = MocoConfig { queue_size: Some(9), ..MocoConfig::default() };
-    vec![
-        Case::amdim(encoder(32, false)),
-        Case::amdim(encoder(32, true)),
-        Case { mixes: true, ..Case::amdim(encoder(32, true)) },
-        Case::amdim(resnet(ResNetDepth::ResNet18, 32)),
-        Case { learns: Learns::FromLabels, ..Case::amdim(encoder(32, true)) },
-        Case { method: MethodConfig::Dim(dim), ..Case::amdim(infomax.clone().into()) },
-        Case {
-            method: MethodConfig::Vib(VibConfig { beta: Some(0.1), dropout: 0.3 }),
-            ..Case::amdim(infomax.clone().into())
-        },
-        Case {
-            method: MethodConfig::Multiview(MultiviewConfig { units: 4, ..MultiviewConfig::default() }),
-            ..Case::amdim(encoder(32, true))
-        },
-        Case {
-            method: MethodConfig::Vae(VaeConfig { beta: Some(2.0), units: 4 }),
-            ..Case::amdim(infomax.into())
-        },
-        Case { method: MethodConfig::Moco(moco.clone()), ..Case::amdim(encoder(32, true)) },
-        Case {
-            method: MethodConfig::Moco(MocoConfig { queue_size: None, ..moco }),
-            ..Case::amdim(encoder(32, true))
-        },
-    ]
-}
 
 const PLACES: [(ExecutorKind, DType, f64); 3] = [
     (ExecutorKind::Cpu, DType::F32, 1e-5),

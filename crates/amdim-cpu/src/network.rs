@@ -280,7 +280,8 @@ impl<S: Stored> CpuNetwork<S> {
     /// Parameters that no output depends on are left alone. The derivative goes through the batch statistics.
     ///
     /// # Shapes
-    /// - `output_gradients`: for each of `network.outputs`, `[batch, locations, channels]`
+    /// - `output_gradients`: for each of `network.outputs`, `[batch, locations, channels]`, or empty where the sum is
+    ///   without it; what leads to no other output takes no time then
     /// - `gradients`: `[network.parameter_len()]`
     ///
     /// # Errors
@@ -308,7 +309,8 @@ impl<S: Stored> CpuNetwork<S> {
         for (index, (layer, node)) in layers.iter().zip(&network.nodes).enumerate().rev() {
             let mut register = take(&mut maps[registers.of_node[index]]);
             let y_gradients = &mut register[..batch * node.shape.len()];
-            for (given, _) in output_gradients.iter().zip(&network.outputs).filter(|&(_, &o)| o == index) {
+            let given = output_gradients.iter().zip(&network.outputs);
+            for (given, _) in given.filter(|&(given, &output)| output == index && !given.is_empty()) {
                 let add = has_gradients[index];
                 workers.for_each_run(y_gradients, COPIED, |run, to, _| {
                     let given = &given[run * COPIED..][..to.len()];
@@ -425,7 +427,8 @@ impl<S: Stored> CpuNetwork<S> {
     ) -> Result<(), CpuError> {
         check_length("gradients", gradients.len(), self.network.parameter_len())?;
         check_length("list of output gradients", output_gradients.len(), self.network.outputs.len())?;
-        for (given, shape) in output_gradients.iter().zip(self.network.output_shapes()) {
+        let given = output_gradients.iter().zip(self.network.output_shapes());
+        for (given, shape) in given.filter(|(given, _)| !given.is_empty()) {
             check_length("output gradients", given.len(), batch * shape.len())?;
         }
         Ok(())

@@ -145,6 +145,36 @@ pub enum Layer {
     Coupling(Coupling),
 }
 
+impl Layer {
+    /// The parameters that it reads.
+    pub fn parameters(&self) -> Vec<ParameterId> {
+        let of_norm = |norm: &BatchNorm| [norm.weight, norm.bias];
+        match self {
+            Self::Convolution(layer) => [layer.weight].into_iter().chain(layer.bias).collect(),
+            Self::ResidualBlock(layer) => {
+                let norm = layer.norm.iter().flat_map(of_norm);
+                [layer.conv1, layer.conv2].into_iter().chain(norm).collect()
+            }
+            Self::BatchNorm(norm) => of_norm(norm).to_vec(),
+            Self::Projection(layer) => {
+                let convolutions = [layer.conv1, layer.conv2, layer.shortcut_weight, layer.shortcut_bias];
+                let norms = layer.hidden_norm.iter().chain([&layer.output_norm]).flat_map(of_norm);
+                convolutions.into_iter().chain(norms).collect()
+            }
+            Self::Mixture(layer) => vec![layer.hidden_weight, layer.hidden_bias, layer.weight, layer.bias],
+            Self::NormedConvolution(layer) => {
+                [layer.weight].into_iter().chain(of_norm(&layer.norm)).collect()
+            }
+            Self::MaxPool(_)
+            | Self::GlobalAverage
+            | Self::Tanh
+            | Self::Flatten
+            | Self::Alternate(_)
+            | Self::Coupling(_) => vec![],
+        }
+    }
+}
+
 /// Which channels of a map: those of even or of odd number, counted from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Parity {

@@ -97,6 +97,30 @@ impl Network {
         self.nodes.iter().map(|node| products(node) as u64).sum()
     }
 
+    /// Whether any of these outputs (places in `outputs`) depends on each of `parameters`.
+    ///
+    /// # Panics
+    /// If there is no such output.
+    pub fn parameters_behind(&self, outputs: &[usize]) -> Vec<bool> {
+        let mut nodes = vec![false; self.nodes.len()];
+        let mut parameters = vec![false; self.parameters.len()];
+        for &place in outputs {
+            nodes[self.outputs[place]] = true;
+        }
+        for (index, node) in self.nodes.iter().enumerate().rev() {
+            if !nodes[index] {
+                continue;
+            }
+            for read in node.reads() {
+                nodes[read] = true;
+            }
+            for id in node.layer.parameters() {
+                parameters[id.0] = true;
+            }
+        }
+        parameters
+    }
+
     /// Shape of the map that enters node `index`.
     pub fn input_shape(&self, index: usize) -> MapShape {
         match self.nodes[index].input {

@@ -36,6 +36,17 @@ impl ObjectiveConfig {
         self.mixture.as_ref().filter(|_| term.source() == Scale::GLOBAL)
     }
 
+    /// Places of a term's source and target among the maps of an encoder with these `scales`; mixture features come after
+    /// them.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for a term of another encoder.
+    pub(crate) fn places(&self, term: Term, scales: &[Scale]) -> Result<[usize; 2]> {
+        let place = |scale: Scale| scale.place("objective.terms", scales);
+        let source = if self.mixture_of(term).is_some() { scales.len() } else { place(term.source())? };
+        Ok([source, place(term.target())?])
+    }
+
     /// The scores after the soft clip, if there is one.
     pub(crate) fn clipped(&self, scores: &Tensor) -> Result<Tensor> {
         self.score_clip.map_or_else(|| Ok(scores.clone()), |limit| soft_clip(scores, limit))

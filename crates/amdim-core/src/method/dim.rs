@@ -254,6 +254,10 @@ impl Method for Dim {
         Ok(Start { learnt, kept: vec![] })
     }
 
+    fn reads_local_maps(&self) -> bool {
+        true
+    }
+
     fn compute(&mut self, model: &mut Model, batch: &Batch<'_>, state: &Carried) -> Result<Outcome> {
         let view = View::open(model, batch.views[0], batch.chunk_size)?;
         let features = &view.taped;

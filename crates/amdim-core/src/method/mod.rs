@@ -137,6 +137,11 @@ pub(crate) trait Method: Send {
     /// What is carried before the first update of `model`; `seed` alone fixes what is drawn.
     fn start(&self, model: &Model, seed: u64) -> Result<Start>;
 
+    /// Whether the loss reads the encoder's local maps, beside the global vector and the heads that the method added.
+    fn reads_local_maps(&self) -> bool {
+        false
+    }
+
     /// Losses and gradients of a batch. Gradients move parameters along their negative.
     fn compute(&mut self, model: &mut Model, batch: &Batch<'_>, carried: &Carried) -> Result<Outcome>;
 

@@ -206,7 +206,6 @@ pub fn clip_factor(norm: f64, limit: Option<f64>) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use amdim_network::{Init, Parameter};
 
     use super::*;
 
@@ -243,17 +242,9 @@ mod tests {
         }
     }
 
-    /// A parameter a number, used or not.
     fn used<const N: usize>(marks: [bool; N], dtype: DType) -> Used {
-        let parameter = |(offset, used)| Parameter {
-            name: format!("p{offset}"),
-            shape: vec![1],
-            offset,
-            init: Init::Constant(0.0),
-            used,
-        };
-        let parameters: Vec<Parameter> = marks.into_iter().enumerate().map(parameter).collect();
-        Used::of(&parameters, dtype, &Device::Cpu).unwrap()
+        let ranges = (0..N).filter(|&at| marks[at]).map(|at| at..at + 1).collect();
+        Used::new(ranges, N, dtype, &Device::Cpu).unwrap()
     }
 
     /// What devices compute, and what processors do in one pass.

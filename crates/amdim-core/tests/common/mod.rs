@@ -1,6 +1,7 @@
 //! What the integration tests share.
 #![allow(dead_code, missing_docs, unreachable_pub)]
 
+pub mod cases;
 pub mod counting;
 
 use amdim_core::encoder::{AmdimEncoder, EncoderConfig, Features, ResNetDepth, ResNetEncoder, Scale};
