@@ -5,11 +5,11 @@ use std::ops::Range;
 
 use amdim_kernels::gemm::{Gemm, Right, Rows};
 use amdim_kernels::winograd::{ABSENT, Pixels, Points, SIDE, Shape, Winograd};
-use amdim_kernels::{Buffer, Real, Stored, vectorized};
+use amdim_kernels::{Buffer, Kernel, Real, Stored, transpose, vectorized};
 use amdim_network::{Network, ParameterId};
 
 use crate::CpuError;
-use crate::elementwise::convert;
+use crate::elementwise::{add_converted, convert};
 use crate::layer::{Layout, Weights};
 use crate::tiling::{POINTS, Tiling};
 use crate::workers::Workers;
@@ -73,9 +73,17 @@ impl Filter {
         self.tiled.map_or(self.fan_in(), |[_, stride]| self.inputs * stride * stride)
     }
 
-    /// Length of the scratch that [`Filter::pack`] works in.
-    pub(crate) fn scratch_len(&self) -> usize {
-        self.len() + self.tiled.map_or(0, |_| POINTS * self.width() * self.out)
+    /// Output channels that are packed at a time, so that their weights are in a cache from one step to the next.
+    fn band<S: Stored>(&self, gemm: Gemm<S>, threads: usize) -> usize {
+        let columns = gemm.panel_columns();
+        let least = (LEAST_BAND / self.fan_in()).next_multiple_of(columns);
+        least.max(threads * columns).min(self.out)
+    }
+
+    /// Length of the scratch that [`Filter::pack`] works in on so many threads.
+    pub(crate) fn scratch_len<S: Stored>(&self, gemm: Gemm<S>, threads: usize) -> usize {
+        let points = self.tiled.map_or(0, |_| POINTS * self.width());
+        self.band(gemm, threads) * (self.fan_in() + points)
     }
 
     /// Writes what [`Filter::forward`] and, unless `backward` is empty, [`Filter::backward`] read. `scratch` has room
@@ -88,33 +96,45 @@ impl Filter {
         [forward, backward]: [&mut [S]; 2],
         scratch: &mut [S],
     ) {
-        let fan_in = self.fan_in();
-        let weights = &parameters[self.range.clone()];
-        let (channels_last, rest) = scratch.split_at_mut(self.len());
-        workers.for_each_run(channels_last, fan_in, |out, channel, _| {
-            let from = &weights[out * fan_in..][..fan_in];
-            vectorized!(workers.instructions(), self.channels_last(from, channel));
-        });
-        let (values, points) = match self.tiled {
-            Some(_) => {
-                let points = &mut rest[..POINTS * self.width() * self.out];
-                self.transform(workers, gemm, channels_last, points);
-                (&*points, POINTS)
-            }
-            None => (&*channels_last, 1),
-        };
-        let width = self.width();
-        let rows = |point: usize| Rows::strided(&values[point * width..], points * width, width);
-        let pack = |to: &mut [S], inner: usize, right: fn(Rows<S>) -> Right<S>| {
-            let length = gemm.panel_len(inner);
-            let panels = to.len() / length / points;
-            workers.pool().for_each_chunk(to, length, |index, packed, _| {
-                gemm.pack_panel(index % panels, right(rows(index / panels)), packed);
+        let (fan_in, width) = (self.fan_in(), self.width());
+        let points = if self.tiled.is_some() { POINTS } else { 1 };
+        let forward = &mut forward[self.forward.clone()];
+        let backward = if backward.is_empty() { backward } else { &mut backward[self.backward.clone()] };
+        let [forward_panel, backward_panel] = [width, self.out].map(|inner| gemm.panel_len(inner));
+        // Of one point.
+        let forward_panels = forward.len() / forward_panel / points;
+        let backward_panels = backward.len() / backward_panel / points;
+        let band = self.band(gemm, workers.pool().threads());
+        for (index, weights) in parameters[self.range.clone()].chunks(band * fan_in).enumerate() {
+            let (channels_last, rest) = scratch.split_at_mut(weights.len());
+            workers.for_each_run(channels_last, fan_in, |out, channel, _| {
+                let from = &weights[out * fan_in..][..fan_in];
+                vectorized!(
+                    workers.instructions(),
+                    self.channels_last(workers.instructions(), from, channel)
+                );
             });
-        };
-        pack(&mut forward[self.forward.clone()], width, |rows| Right::Columns(rows));
-        if !backward.is_empty() {
-            pack(&mut backward[self.backward.clone()], self.out, |rows| Right::Rows(rows));
+            let values = if self.tiled.is_some() {
+                let values = &mut rest[..weights.len() / fan_in * POINTS * width];
+                self.transform(workers, gemm, channels_last, values);
+                values
+            } else {
+                channels_last
+            };
+            let rows = |point: usize| Rows::strided(&values[point * width..], points * width, width);
+            let first = index * band;
+            let first_panel = first / gemm.panel_columns();
+            let own = first_panel..first_panel + (weights.len() / fan_in).div_ceil(gemm.panel_columns());
+            workers.pool().for_each_chunk(forward, forward_panel, |index, packed, _| {
+                let (point, panel) = (index / forward_panels, index % forward_panels);
+                if own.contains(&panel) {
+                    gemm.pack_panel(panel - first_panel, Right::Columns(rows(point)), packed);
+                }
+            });
+            workers.pool().for_each_chunk(backward, backward_panel, |index, packed, _| {
+                let (point, panel) = (index / backward_panels, index % backward_panels);
+                gemm.pack_panel_rows(panel, [first, self.out], rows(point), packed);
+            });
         }
     }
 
@@ -154,29 +174,45 @@ impl Filter {
 
     /// An output channel's weights, `[in, tap]` -> `[tap, in]`.
     #[inline(always)]
-    fn channels_last<S: Stored>(&self, from: &[S::Real], to: &mut [S]) {
+    fn channels_last<S: Stored>(&self, kernel: Kernel, from: &[S::Real], to: &mut [S]) {
         if self.taps == 1 {
             return convert(from, to);
         }
-        // Converted side by side, which registers do, before single values are moved.
-        let mut converted = [S::default(); CONVERTED];
-        let inputs = CONVERTED / self.taps;
-        if inputs == 0 {
-            for (at, &weight) in from.iter().enumerate() {
-                to[at % self.taps * self.inputs + at / self.taps] = S::from_real(weight);
-            }
-            return;
-        }
-        for (block, from) in from.chunks(inputs * self.taps).enumerate() {
-            let converted = &mut converted[..from.len()];
-            convert(from, converted);
-            for tap in 0..self.taps {
-                let to = &mut to[tap * self.inputs + block * inputs..];
-                for (to, &weight) in to.iter_mut().zip(converted[tap..].iter().step_by(self.taps)) {
-                    *to = weight;
-                }
+        let mut turned = [S::Real::default(); TURNED];
+        for (inputs, taps) in self.blocks() {
+            let (count, turned) = (inputs.len(), &mut turned[..inputs.len() * taps.len()]);
+            let from = (&from[inputs.start * self.taps + taps.start..], self.taps);
+            transpose::<_, 1>(kernel, [count, taps.len()], from, (&mut *turned, count));
+            let to = to.chunks_exact_mut(self.inputs).skip(taps.start);
+            for (turned, to) in turned.chunks_exact(count).zip(to) {
+                convert(turned, &mut to[inputs.clone()]);
             }
         }
+    }
+
+    /// Adds an output channel's gradients, `[tap, in]`, to what is there, `[in, tap]`.
+    #[inline(always)]
+    fn add_taps_last<R: Real>(&self, kernel: Kernel, from: &[R], to: &mut [R]) {
+        if self.taps == 1 {
+            return add_converted(from, to);
+        }
+        let mut turned = [R::default(); TURNED];
+        for (inputs, taps) in self.blocks() {
+            let (count, turned) = (taps.len(), &mut turned[..inputs.len() * taps.len()]);
+            let from = (&from[taps.start * self.inputs + inputs.start..], self.inputs);
+            transpose::<_, 1>(kernel, [count, inputs.len()], from, (&mut *turned, count));
+            // One input, where these are not all of its taps.
+            add_converted(turned, &mut to[inputs.start * self.taps + taps.start..][..turned.len()]);
+        }
+    }
+
+    /// What is turned over at a time: whole inputs, or some taps of one.
+    fn blocks(&self) -> impl Iterator<Item = (Range<usize>, Range<usize>)> + use<> {
+        let parts =
+            |all: usize, most: usize| (0..all).step_by(most).map(move |first| first..(first + most).min(all));
+        let taps = self.taps;
+        parts(self.inputs, (TURNED / taps).max(1))
+            .flat_map(move |inputs| parts(taps, TURNED).map(move |taps| (inputs.clone(), taps)))
     }
 
     /// `[tap * in, out]`: patches times this are the convolution. Or one such matrix a point, `[phase * in, out]`.
@@ -202,21 +238,16 @@ impl Filter {
         workers.for_each_run(&mut gradients[self.range.clone()], fan_in, |out, channel, scratch| {
             let sum = &mut scratch.weights[..fan_in];
             vectorized!(workers.instructions(), sum_partials(partials, offset + out * fan_in, sum));
-            if self.taps == 1 {
-                channel.iter_mut().zip(&*sum).for_each(|(to, &gradient)| *to += gradient);
-                return;
-            }
-            for (tap, pixel) in sum.chunks_exact(self.inputs).enumerate() {
-                for (to, &gradient) in channel[tap..].iter_mut().step_by(self.taps).zip(pixel) {
-                    *to += gradient;
-                }
-            }
+            vectorized!(workers.instructions(), self.add_taps_last(workers.instructions(), sum, channel));
         });
     }
 }
 
-/// Weights that are converted at once.
-const CONVERTED: usize = 1024;
+/// Weights that are packed at a time, at least: fewer don't pay for calling the threads.
+const LEAST_BAND: usize = 1 << 16;
+
+/// Weights that are turned over at a time, at most.
+const TURNED: usize = 2048;
 
 /// `sum[i] = partials[0][offset + i] + partials[1][offset + i] + ...`, in this order.
 #[inline(always)]
@@ -236,20 +267,69 @@ fn sum_partials<R: Real>(partials: &[Buffer<R>], offset: usize, sum: &mut [R]) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use amdim_kernels::{Bf16, Kernel, Pool};
+
     use super::*;
+    use crate::workers::ScratchSize;
+
+    fn packed<S: Stored<Real = f32>>(
+        filter: &Filter,
+        gemm: Gemm<S>,
+        kernel: Kernel,
+        threads: usize,
+    ) -> [Vec<S>; 2] {
+        let pool = Arc::new(Pool::new(threads).unwrap());
+        let workers = Workers::new(pool, kernel, ScratchSize::default(), true);
+        let weights: Vec<f32> = (0..filter.len()).map(|at| (at as f32 * 0.37).sin()).collect();
+        let mut packed = [&filter.forward, &filter.backward].map(|range| vec![S::from_real(9.0); range.end]);
+        let mut scratch = vec![S::default(); filter.scratch_len(gemm, threads)];
+        let [forward, backward] = &mut packed;
+        filter.pack(&workers, gemm, &weights, [forward, backward], &mut scratch);
+        packed
+    }
+
+    /// More threads take more output channels at a time, at last all of them.
+    fn packs_in_bands<S: Stored<Real = f32>>(tiled: Option<[usize; 2]>) {
+        let [out, inputs, taps] = [301, 80, 9];
+        for kernel in Kernel::ALL.into_iter().filter(|kernel| kernel.is_supported()) {
+            let gemm = Gemm::<S>::new(kernel);
+            let [points, width] = if tiled.is_some() { [POINTS, inputs] } else { [1, inputs * taps] };
+            let lens = [gemm.packed_len(width, out), gemm.packed_len(out, width)];
+            let [forward, backward] = lens.map(|len| 0..points * len);
+            let filter =
+                Filter { range: 0..out * inputs * taps, out, inputs, taps, tiled, forward, backward };
+            assert!(filter.band(gemm, 1) < out && filter.band(gemm, 40) == out, "{kernel}");
+            assert!(packed(&filter, gemm, kernel, 1) == packed(&filter, gemm, kernel, 40), "{kernel}");
+        }
+    }
 
     #[test]
-    fn weights_of_any_window_come_channels_last() {
-        // More inputs than are converted at once, and a window with more pixels.
-        for [inputs, taps] in [[5, 1], [3, 9], [300, 16], [2, 1089]] {
+    fn filters_are_packed_in_bands() {
+        packs_in_bands::<f32>(None);
+        packs_in_bands::<Bf16>(None);
+        packs_in_bands::<f32>(Some([3, 1]));
+    }
+
+    #[test]
+    fn weights_of_any_window_come_channels_last_and_gradients_go_back() {
+        // More inputs than are turned over at once, and windows with more pixels.
+        for [inputs, taps] in [[5, 1], [3, 9], [300, 16], [2, 1089], [2, 4225]] {
             let len = inputs * taps;
             let filter =
                 Filter { range: 0..len, out: 1, inputs, taps, tiled: None, forward: 0..0, backward: 0..0 };
-            let weights: Vec<f64> = (0..len).map(|at| at as f64).collect();
-            let mut result = vec![0.0; len];
-            filter.channels_last(&weights, &mut result);
-            for (at, &weight) in result.iter().enumerate() {
-                assert_eq!(weight, weights[at % inputs * taps + at / inputs], "{inputs} inputs, {taps} taps");
+            let weights: Vec<f32> = (0..len).map(|at| at as f32).collect();
+            for kernel in Kernel::ALL.into_iter().filter(|kernel| kernel.is_supported()) {
+                let mut result = vec![0.0f32; len];
+                filter.channels_last(kernel, &weights, &mut result);
+                for (at, &weight) in result.iter().enumerate() {
+                    let expected = weights[at % inputs * taps + at / inputs];
+                    assert_eq!(weight, expected, "{inputs} inputs, {taps} taps, {kernel}");
+                }
+                let mut sum = weights.clone();
+                filter.add_taps_last(kernel, &result, &mut sum);
+                assert!(sum.iter().zip(&weights).all(|(sum, weight)| *sum == 2.0 * weight), "{kernel}");
             }
         }
     }

@@ -126,7 +126,8 @@ impl<S: Stored> CpuNetwork<S> {
             .iter()
             .map(|layer| layer.scratch_size(gemm))
             .fold(ScratchSize::default(), ScratchSize::max);
-        let longest = layers.iter().flat_map(Layer::filters).map(Filter::scratch_len).max().unwrap_or(0);
+        let unpacked = |filter: &Filter| filter.scratch_len(gemm, pool.threads());
+        let unpacked = layers.iter().flat_map(Layer::filters).map(unpacked).max().unwrap_or(0);
         let filters = layers.iter().flat_map(Layer::filters).map(Filter::range);
         let trains = slots > 0;
         let [forward, backward] = layout.packed();
@@ -137,7 +138,7 @@ impl<S: Stored> CpuNetwork<S> {
             running: states,
             parameters: Vectors::all_but(filters, network.parameter_len()),
             packed: [forward, if trains { backward } else { 0 }].map(Buffer::zeros),
-            unpacked: Buffer::zeros(longest),
+            unpacked: Buffer::zeros(unpacked),
             table_bytes: layout.table_bytes(),
             workspace: Workspace {
                 sums: vec![0.0; 2 * scratch.channels * MAX_GROUPS],

@@ -4,6 +4,7 @@
 //! - [`Real`] and [`Stored`]: the number types; bf16 is stored, f32 and f64 are computed with.
 //! - [`gemm`]: products of matrices, with what follows them done on the way out.
 //! - [`winograd`]: convolutions with fewer multiplications.
+//! - [`transpose`]: matrices turned over.
 //! - [`Buffer`]: values that begin on a cache line, on large pages.
 //! - [`Pool`]: threads that share out tasks without an allocation.
 //!
@@ -22,6 +23,7 @@ mod memory;
 mod pool;
 mod simd;
 mod stored;
+mod transpose;
 pub mod winograd;
 
 pub use error::KernelError;
@@ -29,3 +31,4 @@ pub use kernel::{KERNEL_VARIABLE, Kernel};
 pub use memory::Buffer;
 pub use pool::Pool;
 pub use stored::{Bf16, Real, Stored};
+pub use transpose::transpose;

@@ -8,8 +8,7 @@
 use std::alloc::{GlobalAlloc, Layout, System, handle_alloc_error};
 use std::arch::x86_64::{
     __m512i, _mm512_cvtepu16_epi32, _mm512_loadu_si512, _mm512_mask_storeu_epi16, _mm512_maskz_loadu_epi16,
-    _mm512_setzero_si512, _mm512_shuffle_i32x4, _mm512_storeu_si512, _mm512_unpackhi_epi32,
-    _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
+    _mm512_setzero_si512, _mm512_storeu_si512,
 };
 use std::cell::RefCell;
 use std::mem::MaybeUninit;
@@ -21,7 +20,7 @@ use super::table::{MatrixUnit, Table};
 use super::tile::{Added, Inner, Target, Tile, finish, prefetch};
 use crate::Bf16;
 use crate::simd::amx::{ROW_BYTES, Shapes, TILE_ROWS, TileUnit};
-use crate::simd::avx512::{load_half, load_pairs};
+use crate::simd::avx512::{exchange, load_half, load_pairs};
 use crate::simd::{Access, Products};
 
 /// Inner values that one product of tiles takes.
@@ -510,33 +509,5 @@ unsafe fn load_pair(rows: Rows<Bf16>, row: usize, column: usize, used: usize) ->
             1 => _mm512_cvtepu16_epi32(load_half(first, used)),
             _ => load_pairs([first, first.add(rows.stride)], used),
         }
-    }
-}
-
-/// Exchanges lane `i` of register `j` and lane `j` of register `i`.
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn exchange(rows: &mut [__m512i; 16]) {
-    // Quarters 0 and 2, and quarters 1 and 3, of both operands.
-    const EVEN: i32 = 0b10_00_10_00;
-    const ODD: i32 = 0b11_01_11_01;
-    // A quarter of a register is four lanes. First the quarters at the same place of four registers are transposed, as
-    // matrices of 4 x 4, then whole quarters change places.
-    for four in rows.chunks_exact_mut(4) {
-        let lower = [_mm512_unpacklo_epi32(four[0], four[1]), _mm512_unpacklo_epi32(four[2], four[3])];
-        let upper = [_mm512_unpackhi_epi32(four[0], four[1]), _mm512_unpackhi_epi32(four[2], four[3])];
-        four[0] = _mm512_unpacklo_epi64(lower[0], lower[1]);
-        four[1] = _mm512_unpackhi_epi64(lower[0], lower[1]);
-        four[2] = _mm512_unpacklo_epi64(upper[0], upper[1]);
-        four[3] = _mm512_unpackhi_epi64(upper[0], upper[1]);
-    }
-    for first in 0..4 {
-        let [p, q, r, s] = [rows[first], rows[4 + first], rows[8 + first], rows[12 + first]];
-        let even = [_mm512_shuffle_i32x4::<EVEN>(p, q), _mm512_shuffle_i32x4::<EVEN>(r, s)];
-        let odd = [_mm512_shuffle_i32x4::<ODD>(p, q), _mm512_shuffle_i32x4::<ODD>(r, s)];
-        rows[first] = _mm512_shuffle_i32x4::<EVEN>(even[0], even[1]);
-        rows[4 + first] = _mm512_shuffle_i32x4::<EVEN>(odd[0], odd[1]);
-        rows[8 + first] = _mm512_shuffle_i32x4::<ODD>(even[0], even[1]);
-        rows[12 + first] = _mm512_shuffle_i32x4::<ODD>(odd[0], odd[1]);
     }
 }

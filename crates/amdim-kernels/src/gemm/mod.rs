@@ -18,7 +18,7 @@ pub use table::{TableRef, Tabled};
 use tile::{Added, Inner, Target, Tile};
 
 use crate::winograd::Transforms;
-use crate::{Bf16, Kernel, Stored};
+use crate::{Bf16, Kernel, Stored, transpose};
 
 /// Rows that are dense in themselves: `rows` of `width` values, `stride` apart.
 #[derive(Debug, Clone, Copy)]
@@ -258,6 +258,7 @@ impl<S: Stored> Destination<'_, S> {
 /// The products of one kernel for one number type; see the module page.
 #[derive(Clone, Copy)]
 pub struct Gemm<S: Stored> {
+    kernel: Kernel,
     table: &'static Table<S>,
 }
 
@@ -273,12 +274,17 @@ impl<S: Stored> Gemm<S> {
     /// # Panics
     /// If this processor doesn't support it.
     pub fn new(kernel: Kernel) -> Self {
-        Self { table: S::table(kernel).0 }
+        Self { kernel, table: S::table(kernel).0 }
     }
 
     /// The kernel's transforms of tiles; see [`crate::winograd`].
     pub(crate) fn transforms(self, index: usize) -> &'static Transforms<S> {
         &self.table.transforms[index]
+    }
+
+    /// Columns of a panel of a packed right factor.
+    pub fn panel_columns(self) -> usize {
+        self.table.columns
     }
 
     /// Number of values of a packed right factor `[inner, n]`.
@@ -311,12 +317,39 @@ impl<S: Stored> Gemm<S> {
         match right {
             Right::Rows(rows) => self.interleave_rows(rows.into(), first, used, packed, columns),
             Right::Columns(rows) if depth == 1 => {
-                interleave_columns::<S, 1>(rows, first, used, packed, columns);
+                interleave_columns::<S, 1>(self.kernel, rows, [first, used], packed, columns);
             }
             Right::Columns(rows) => {
-                interleave_columns::<S, 2>(rows, first, used, packed, columns);
+                interleave_columns::<S, 2>(self.kernel, rows, [first, used], packed, columns);
             }
         }
+    }
+
+    /// Packs the rows of panel number `panel` from row `first` on, of a right factor with `inner` rows of which `rows`
+    /// are some: factors that are made a few rows at a time.
+    ///
+    /// # Panics
+    /// If `packed` is not [`Gemm::panel_len`] long, the rows are not among the factor's, or they begin or end within a
+    /// step of [`Gemm::row_step`] rows other than the last.
+    pub fn pack_panel_rows(self, panel: usize, [first, inner]: [usize; 2], rows: Rows<S>, packed: &mut [S]) {
+        let Table { depth, columns, .. } = *self.table;
+        let end = first + rows.len();
+        assert_eq!(packed.len(), self.panel_len(inner), "a packed panel");
+        assert!(end <= inner, "rows {first} to {end} of {inner}");
+        assert!(first.is_multiple_of(depth) && (end == inner || end.is_multiple_of(depth)), "whole steps");
+        let column = panel * columns;
+        let used = rows.width().saturating_sub(column).min(columns);
+        let (packed, padding) =
+            packed[first * columns..].split_at_mut(rows.len().next_multiple_of(depth) * columns);
+        if end == inner {
+            padding.fill(S::default());
+        }
+        self.interleave_rows(rows.into(), column, used, packed, columns);
+    }
+
+    /// Rows of a right factor that [`Gemm::pack_panel_rows`] doesn't tear apart.
+    pub fn row_step(self) -> usize {
+        self.table.depth
     }
 
     /// Packs a right factor.
@@ -526,31 +559,23 @@ impl<S: Stored> Drop for UnitInUse<S> {
 /// Packs rows `first..first + used` of `rows` as the columns of a panel of `width`, padded with zeros; `DEPTH` values
 /// of a row stay together.
 fn interleave_columns<S: Stored, const DEPTH: usize>(
+    kernel: Kernel,
     rows: Rows<S>,
-    first: usize,
-    used: usize,
+    [first, used]: [usize; 2],
     packed: &mut [S],
     width: usize,
 ) {
-    let inner = rows.width;
-    for (block, packed) in packed.chunks_mut(COLUMN_BLOCK * width).enumerate() {
-        let part = block * COLUMN_BLOCK..((block + 1) * COLUMN_BLOCK).min(inner);
-        for column in 0..width {
-            let to = packed[column * DEPTH..].chunks_mut(width * DEPTH);
-            if column >= used {
-                to.for_each(|to| to[..DEPTH].fill(S::default()));
-                continue;
-            }
-            let values = rows.row(first + column)[part.clone()].chunks_exact(DEPTH);
-            let rest = values.remainder();
-            for (to, values) in to.zip(values) {
-                to[..DEPTH].copy_from_slice(values);
-            }
-            if !rest.is_empty() {
-                let last = &mut packed[(part.len() / DEPTH * width + column) * DEPTH..][..DEPTH];
-                last.fill(S::default());
-                last[..rest.len()].copy_from_slice(rest);
-            }
+    let (steps, stride) = (rows.width / DEPTH, width * DEPTH);
+    let from = &rows.data[(first * rows.stride).min(rows.data.len())..];
+    transpose::<S, DEPTH>(kernel, [used, steps], (from, rows.stride), (packed, stride));
+    if used < width {
+        packed.chunks_exact_mut(stride).for_each(|step| step[used * DEPTH..].fill(S::default()));
+    }
+    let rest = rows.width % DEPTH;
+    if rest > 0 {
+        for (column, to) in packed[steps * stride..].chunks_exact_mut(DEPTH).take(used).enumerate() {
+            to.fill(S::default());
+            to[..rest].copy_from_slice(&rows.row(first + column)[steps * DEPTH..]);
         }
     }
 }
@@ -568,9 +593,6 @@ fn each_height(heights: &[usize], rows: usize, mut visit: impl FnMut(usize, usiz
         row += tiles * heights[index];
     }
 }
-
-/// Inner values of all columns that are packed before the next ones, so that what is written stays in the first cache.
-const COLUMN_BLOCK: usize = 32;
 
 /// A line of the cache, and how many bf16 it holds, which alone have a matrix unit.
 const LINE_BYTES: usize = 64;

@@ -40,7 +40,8 @@ impl Tested for Bf16 {
 
         static TABLE: LazyLock<Table<Bf16>> =
             LazyLock::new(|| amx::table::<Emulated, NativeBf16>(Gemm::<Bf16>::new(Kernel::Avx512).table));
-        (Kernel::Avx512.is_supported() && Kernel::Avx512.has_bf16()).then(|| Gemm { table: &TABLE })
+        (Kernel::Avx512.is_supported() && Kernel::Avx512.has_bf16())
+            .then(|| Gemm { kernel: Kernel::Avx512, table: &TABLE })
     }
 }
 
@@ -256,7 +257,29 @@ fn packs_alike<S: Tested>(inner: usize, n: usize) -> bool {
     })
 }
 
+fn packs_in_parts<S: Tested>(inner: usize, n: usize, steps: usize) -> bool {
+    let rows: Vec<S> = numbers(inner * n, 3);
+    all::<S>(|gemm| {
+        let mut packed = [(); 2].map(|()| vec![number(9.0); gemm.packed_len(inner, n)]);
+        gemm.pack(Right::Rows(Rows::new(&rows, n)), &mut packed[0]);
+        for (panel, packed) in packed[1].chunks_exact_mut(gemm.panel_len(inner)).enumerate() {
+            let part = steps * gemm.row_step();
+            for (index, rows) in rows.chunks(part * n).enumerate() {
+                gemm.pack_panel_rows(panel, [index * part, inner], Rows::new(rows, n), packed);
+            }
+        }
+        packed[0] == packed[1]
+    })
+}
+
 quickcheck! {
+    fn rows_are_packed_in_parts(inner: u8, n: u8, steps: u8) -> bool {
+        let (inner, n, steps) = (inner as usize + 1, n as usize + 1, steps as usize % 40 + 1);
+        packs_in_parts::<f32>(inner, n, steps)
+            && packs_in_parts::<f64>(inner, n, steps)
+            && packs_in_parts::<Bf16>(inner, n, steps)
+    }
+
     fn rows_and_columns_pack_alike(inner: u8, n: u8) -> bool {
         let (inner, n) = (inner as usize + 1, n as usize + 1);
         packs_alike::<f32>(inner, n) && packs_alike::<f64>(inner, n) && packs_alike::<Bf16>(inner, n)

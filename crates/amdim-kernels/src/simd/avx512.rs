@@ -5,9 +5,11 @@ use std::arch::x86_64::{
     _mm256_mask_storeu_epi16, _mm256_maskz_loadu_epi16, _mm256_storeu_si256, _mm512_add_ps, _mm512_and_si512,
     _mm512_castps_si512, _mm512_castsi512_ps, _mm512_cmp_ps_mask, _mm512_cvtepi32_epi16,
     _mm512_cvtepu16_epi32, _mm512_dpbf16_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512,
-    _mm512_mask_storeu_epi32, _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_maskz_mov_ps,
-    _mm512_max_ps, _mm512_mul_ps, _mm512_or_si512, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps,
-    _mm512_slli_epi32, _mm512_storeu_ps, _mm512_sub_ps,
+    _mm512_mask_storeu_epi32, _mm512_mask_storeu_ps, _mm512_maskz_loadu_epi32, _mm512_maskz_loadu_ps,
+    _mm512_maskz_mov_ps, _mm512_max_ps, _mm512_mul_ps, _mm512_or_si512, _mm512_set1_epi32, _mm512_set1_ps,
+    _mm512_setzero_ps, _mm512_setzero_si512, _mm512_shuffle_i32x4, _mm512_slli_epi32, _mm512_storeu_ps,
+    _mm512_sub_ps, _mm512_unpackhi_epi32, _mm512_unpackhi_epi64, _mm512_unpacklo_epi32,
+    _mm512_unpacklo_epi64,
 };
 use std::mem::transmute;
 
@@ -353,5 +355,66 @@ impl Products<Bf16> for NativeBf16 {
     #[inline(always)]
     unsafe fn multiply_add(self, left: __m512bh, right: __m512bh) -> Self {
         Self(F32x16(unsafe { _mm512_dpbf16_ps(self.0.0, left, right) }))
+    }
+}
+
+/// Exchanges lane `i` of register `j` and lane `j` of register `i`.
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(crate) fn exchange(rows: &mut [__m512i; 16]) {
+    // Quarters 0 and 2, and quarters 1 and 3, of both operands.
+    const EVEN: i32 = 0b10_00_10_00;
+    const ODD: i32 = 0b11_01_11_01;
+    // A quarter of a register is four lanes. First the quarters at the same place of four registers are transposed, as
+    // matrices of 4 x 4, then whole quarters change places.
+    for four in rows.chunks_exact_mut(4) {
+        let lower = [_mm512_unpacklo_epi32(four[0], four[1]), _mm512_unpacklo_epi32(four[2], four[3])];
+        let upper = [_mm512_unpackhi_epi32(four[0], four[1]), _mm512_unpackhi_epi32(four[2], four[3])];
+        four[0] = _mm512_unpacklo_epi64(lower[0], lower[1]);
+        four[1] = _mm512_unpackhi_epi64(lower[0], lower[1]);
+        four[2] = _mm512_unpacklo_epi64(upper[0], upper[1]);
+        four[3] = _mm512_unpackhi_epi64(upper[0], upper[1]);
+    }
+    for first in 0..4 {
+        let [p, q, r, s] = [rows[first], rows[4 + first], rows[8 + first], rows[12 + first]];
+        let even = [_mm512_shuffle_i32x4::<EVEN>(p, q), _mm512_shuffle_i32x4::<EVEN>(r, s)];
+        let odd = [_mm512_shuffle_i32x4::<ODD>(p, q), _mm512_shuffle_i32x4::<ODD>(r, s)];
+        rows[first] = _mm512_shuffle_i32x4::<EVEN>(even[0], even[1]);
+        rows[4 + first] = _mm512_shuffle_i32x4::<EVEN>(odd[0], odd[1]);
+        rows[8 + first] = _mm512_shuffle_i32x4::<ODD>(even[0], even[1]);
+        rows[12 + first] = _mm512_shuffle_i32x4::<ODD>(odd[0], odd[1]);
+    }
+}
+
+/// Turns `rows` by `columns` numbers of four bytes over, row by row of 16 times 16: number `column` of row `row` of
+/// `from` becomes number `row` of row `column` of `to`. Rows begin so many bytes apart.
+///
+/// # Safety
+/// The processor has AVX-512; all rows of both are there, and don't overlap.
+#[target_feature(enable = "avx512f")]
+pub(crate) unsafe fn transpose(
+    [rows, columns]: [usize; 2],
+    (from, from_stride): (*const u8, usize),
+    (to, to_stride): (*mut u8, usize),
+) {
+    for column in (0..columns).step_by(16) {
+        let across = (columns - column).min(16);
+        for row in (0..rows).step_by(16) {
+            let down = (rows - row).min(16);
+            let mut lines = [_mm512_setzero_si512(); 16];
+            for (line, values) in lines.iter_mut().enumerate() {
+                let at = from.wrapping_add((row + line) * from_stride + 4 * column);
+                let mask = if line < down { first(across) } else { 0 };
+                // SAFETY: the caller's contract; what is masked out is not read.
+                *values = unsafe { _mm512_maskz_loadu_epi32(mask, at.cast()) };
+            }
+            exchange(&mut lines);
+            for (line, values) in lines.into_iter().enumerate() {
+                let at = to.wrapping_add((column + line) * to_stride + 4 * row);
+                let mask = if line < across { first(down) } else { 0 };
+                // SAFETY: as above.
+                unsafe { _mm512_mask_storeu_epi32(at.cast(), mask, values) };
+            }
+        }
     }
 }

@@ -88,7 +88,7 @@ impl<R: Real> Case<R> {
         let pool = Arc::new(Pool::new(1).unwrap());
         let workers = Workers::<R>::new(pool, kernel, product.scratch_size(gemm), true);
         let [mut forward, mut backward] = layout.packed().map(|length| vec![R::default(); length]);
-        let mut scratch = vec![R::default(); product.filter.scratch_len()];
+        let mut scratch = vec![R::default(); product.filter.scratch_len(gemm, 1)];
         product.filter.pack(&workers, gemm, &self.parameters, [&mut forward, &mut backward], &mut scratch);
         let weights = Weights {
             gemm,
