@@ -9,6 +9,13 @@ pub(crate) const MAX_GROUPS: usize = 8;
 /// Fewest groups, where there are as many pictures, so that a few threads have work in every layer.
 const FEW_GROUPS: usize = 4;
 
+/// The same of the backward pass of a layer with at least [`MANY_WEIGHTS`], whose time goes into writing and reading
+/// each group's share of their gradients.
+const FEW_LARGE_GROUPS: usize = 2;
+
+/// Weights whose gradients don't stay in a second-level cache.
+const MANY_WEIGHTS: usize = 1 << 18;
+
 /// Rows that pay for a buffer of weight gradients: adding it up costs about as much as a few rows' products.
 const GROUP_ROWS: usize = 512;
 
@@ -25,7 +32,17 @@ pub(crate) struct Groups {
 impl Groups {
     /// Cuts `batch` pictures (at least one) evenly, for a layer whose map has `locations` (at least one).
     pub(crate) fn new(batch: usize, locations: usize) -> Self {
-        let worth_it = GROUP_ROWS.div_ceil(locations).min(batch.div_ceil(FEW_GROUPS));
+        Self::at_least(FEW_GROUPS, batch, locations)
+    }
+
+    /// The same for the backward pass of a layer with so many weights.
+    pub(crate) fn with_gradients(batch: usize, locations: usize, weights: usize) -> Self {
+        let few = if weights < MANY_WEIGHTS { FEW_GROUPS } else { FEW_LARGE_GROUPS };
+        Self::at_least(few, batch, locations)
+    }
+
+    fn at_least(few: usize, batch: usize, locations: usize) -> Self {
+        let worth_it = GROUP_ROWS.div_ceil(locations).min(batch.div_ceil(few));
         Self { batch, pictures: batch.div_ceil(MAX_GROUPS).max(worth_it) }
     }
 
@@ -82,6 +99,17 @@ mod tests {
             let groups = Groups::new(batch, locations as usize + 1);
             let parts = groups.split(&values, 3);
             parts.concat() == values && parts[..groups.count()].iter().all(|part| !part.is_empty())
+        }
+
+        fn many_weights_take_no_more_groups(batch: u16, locations: u8) -> bool {
+            let (batch, locations) = (batch as usize % 300 + 1, locations as usize + 1);
+            let [plain, few, many] = [
+                Groups::new(batch, locations),
+                Groups::with_gradients(batch, locations, 1000),
+                Groups::with_gradients(batch, locations, MANY_WEIGHTS),
+            ]
+            .map(Groups::count);
+            plain == few && many <= few && many >= FEW_LARGE_GROUPS.min(batch)
         }
 
         fn chunks_cover_the_rows_in_order(rows: u16, most: u8) -> bool {

@@ -1,5 +1,6 @@
 //! The executor: a compiled network and its memory.
 
+use std::iter;
 use std::mem::take;
 use std::sync::Arc;
 
@@ -142,7 +143,7 @@ impl<S: Stored> CpuNetwork<S> {
             table_bytes: layout.table_bytes(),
             workspace: Workspace {
                 sums: vec![0.0; 2 * scratch.channels * MAX_GROUPS],
-                partials: vec![],
+                partials: iter::repeat_with(Buffer::default).take(MAX_GROUPS).collect(),
                 hidden_gradients: Buffer::default(),
             },
             registers: Registers::new(&network),
@@ -305,8 +306,7 @@ impl<S: Stored> CpuNetwork<S> {
         let slot = &mut slots[slot];
         slot.open = false;
         has_gradients.fill(false);
-        let (groups, frozen) = (|shape: MapShape| Groups::new(batch, shape.locations()), slot.frozen);
-        let pass = |shape: MapShape| Pass { workers, groups: groups(shape), weights, frozen };
+        let frozen = slot.frozen;
         for (index, (layer, node)) in layers.iter().zip(&network.nodes).enumerate().rev() {
             let mut register = take(&mut maps[registers.of_node[index]]);
             let y_gradients = &mut register[..batch * node.shape.len()];
@@ -337,7 +337,8 @@ impl<S: Stored> CpuNetwork<S> {
                 };
                 let beside = node.beside().map_or(&[][..], |at| &slot.maps[at]);
                 let stored = Maps { x, beside, kept: &slot.kept[index], y: &slot.maps[index] };
-                let (norms, pass) = (&mut slot.norms, pass(node.shape));
+                let pass = Pass { workers, groups: gradient_groups(layer, node, batch), weights, frozen };
+                let norms = &mut slot.norms;
                 let to = [x_gradients, beside_gradients];
                 layer.backward(pass, norms, workspace, stored, y_gradients, to, gradients);
                 if let Some((at, register)) = beside_register {
@@ -359,34 +360,38 @@ impl<S: Stored> CpuNetwork<S> {
         let packed = self.packed.iter().map(|packed| packed.len()).sum::<usize>() + self.unpacked.len();
         let slots = self.slots.len() * Slot::<S>::bytes(&self.network, &self.layers, batch);
         let gradients = batch * self.registers.total_len() + self.hidden_gradients_len(batch);
-        let [groups, partial] = self.partials_len(batch);
         NetworkMemory {
             parameters: self.parameters.len() * real + packed * stored + norms + self.table_bytes,
             maps: slots + gradients * stored,
             scratch: self.workers.scratch_bytes()
                 + self.workspace.sums.len() * size_of::<f64>()
-                + groups * partial * real,
+                + self.partial_lens(batch).iter().sum::<usize>() * real,
         }
     }
 
     fn resize_workspace(&mut self, batch: usize) {
-        let ([groups, partial], hidden) = (self.partials_len(batch), self.hidden_gradients_len(batch));
+        let (partials, hidden) = (self.partial_lens(batch), self.hidden_gradients_len(batch));
         self.registers.resize(&mut self.map_gradients, batch);
         let workspace = &mut self.workspace;
-        if workspace.partials.len() < groups {
-            workspace.partials.resize_with(groups, Buffer::default);
-            workspace.partials.iter_mut().for_each(|values| values.resize(partial));
+        for (values, len) in workspace.partials.iter_mut().zip(partials) {
+            if values.len() < len {
+                values.resize(len);
+            }
         }
         if workspace.hidden_gradients.len() < hidden {
             workspace.hidden_gradients.resize(hidden);
         }
     }
 
-    /// Number of [`Workspace::partials`] for `batch` pictures, and the length of each.
-    fn partials_len(&self, batch: usize) -> [usize; 2] {
-        let groups = |node: &Node| Groups::new(batch, node.shape.locations()).count();
-        let partial = self.layers.iter().map(Layer::partial_len).max();
-        [self.network.nodes.iter().map(groups).max().unwrap_or(0), partial.unwrap_or(0)]
+    /// Lengths of [`Workspace::partials`] for `batch` pictures.
+    fn partial_lens(&self, batch: usize) -> [usize; MAX_GROUPS] {
+        let mut lens = [0; MAX_GROUPS];
+        for (layer, node) in self.layers.iter().zip(&self.network.nodes) {
+            for len in &mut lens[..gradient_groups(layer, node, batch).count()] {
+                *len = layer.partial_len().max(*len);
+            }
+        }
+        lens
     }
 
     /// Length of [`Workspace::hidden_gradients`] for `batch` pictures.
@@ -434,6 +439,11 @@ impl<S: Stored> CpuNetwork<S> {
         }
         Ok(())
     }
+}
+
+/// How `batch` pictures are cut up for the backward pass of a layer.
+fn gradient_groups(layer: &Layer, node: &Node, batch: usize) -> Groups {
+    Groups::with_gradients(batch, node.shape.locations(), layer.partial_len())
 }
 
 /// An evaluation.

@@ -334,7 +334,7 @@ impl Block {
         let mut y_parts = groups.split_mut(y_gradients, out_len);
         let mut hidden_parts = groups.split_mut(hidden_gradients, out_len);
         let mut x_parts = groups.split_mut(x_gradients, in_len);
-        let mut partials = partials.iter_mut();
+        let mut partials = super::rooms(partials, groups, self.partial_len());
         let mut tasks: [BackwardTask<S>; MAX_GROUPS] = array::from_fn(|group| BackwardTask {
             x: xs[group],
             hidden: hiddens[group],
@@ -342,7 +342,7 @@ impl Block {
             y_gradients: take(&mut y_parts[group]),
             hidden_gradients: take(&mut hidden_parts[group]),
             x_gradients: take(&mut x_parts[group]),
-            partial: partials.next().map(|partial| &mut partial[..self.partial_len()]).unwrap_or_default(),
+            partial: take(&mut partials[group]),
         });
         pass.workers.for_each(&mut tasks[..groups.count()], |_, task, scratch| work(task, scratch));
     }

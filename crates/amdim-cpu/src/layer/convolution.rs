@@ -98,13 +98,13 @@ impl Convolution {
         let mut x_parts = groups.split_mut(x_gradients.map_or(&mut [], |to| to.values), in_len);
         let mut y_parts = groups.split_mut(y_gradients, out_len);
         let (xs, ys) = (groups.split(maps.x, in_len), groups.split(maps.y, out_len));
-        let mut partials = workspace.partials.iter_mut();
+        let mut partials = super::rooms(&mut workspace.partials, groups, self.partial_len());
         let mut tasks: [BackwardTask<S>; MAX_GROUPS] = array::from_fn(|group| BackwardTask {
             x: xs[group],
             y: ys[group],
             y_gradients: take(&mut y_parts[group]),
             x_gradients: take(&mut x_parts[group]),
-            partial: partials.next().map(|partial| &mut partial[..]).unwrap_or_default(),
+            partial: take(&mut partials[group]),
         });
         pass.workers.for_each(&mut tasks[..groups.count()], |_, task, scratch| {
             self.backward_group(pass.weights, task, write, scratch);
@@ -125,8 +125,7 @@ impl Convolution {
     ) {
         let product = &self.product;
         let out = product.out;
-        let (weight_partial, bias_partial) =
-            task.partial[..self.partial_len()].split_at_mut(self.filter().len());
+        let (weight_partial, bias_partial) = task.partial.split_at_mut(self.filter().len());
         bias_partial.fill(S::Real::default());
         for rows in product.chunks(task.y.len() / out) {
             let part = rows.start * out..rows.end * out;

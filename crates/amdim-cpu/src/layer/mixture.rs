@@ -179,17 +179,14 @@ impl Mixture {
             (groups.split(maps.x, self.channels), groups.split(&maps.kept.hidden, self.units()));
         let y_parts = groups.split(y_gradients, self.out());
         let mut hidden_parts = groups.split_mut(hidden_gradients, self.units());
-        let mut group_partials = partials.iter_mut();
+        let mut group_partials = super::rooms(partials, groups, self.partial_len());
         let mut tasks: [BackwardTask<S>; MAX_GROUPS] = array::from_fn(|group| BackwardTask {
             x: xs[group],
             hidden: hiddens[group],
             y_gradients: y_parts[group],
             hidden_gradients: take(&mut hidden_parts[group]),
             x_gradients: take(&mut x_parts[group]),
-            partial: group_partials
-                .next()
-                .map(|partial| &mut partial[..self.partial_len()])
-                .unwrap_or_default(),
+            partial: take(&mut group_partials[group]),
         });
         pass.workers.for_each(&mut tasks[..groups.count()], |_, task, scratch| {
             self.backward_pictures(pass.weights, task, write, scratch);

@@ -496,6 +496,12 @@ fn vector(network: &Network, id: ParameterId, len: usize, layer: &str) -> Result
     }
 }
 
+/// Room for `len` weight gradients of each group.
+fn rooms<R>(partials: &mut [Buffer<R>], groups: Groups, len: usize) -> [&mut [R]; MAX_GROUPS] {
+    let mut rooms = partials.iter_mut().take(groups.count());
+    array::from_fn(|_| rooms.next().map(|room| &mut room[..len]).unwrap_or_default())
+}
+
 /// Adds the groups' shares of a vector, at `offset` of each partial, group after group.
 fn add_vector<R: Real>(partials: &[Buffer<R>], offset: usize, to: &mut [R]) {
     for (at, to) in to.iter_mut().enumerate() {

@@ -230,13 +230,13 @@ impl NormedConvolution {
         let (xs, sums) = (groups.split(maps.x, in_len), groups.split(&maps.kept.sum, out_len));
         let mut y_parts = groups.split_mut(y_gradients, out_len);
         let mut x_parts = groups.split_mut(x_gradients.map_or(&mut [], |to| to.values), in_len);
-        let mut partials = partials.iter_mut();
+        let mut partials = super::rooms(partials, groups, self.partial_len());
         let mut tasks: [InputTask<S>; MAX_GROUPS] = array::from_fn(|group| InputTask {
             x: xs[group],
             sum: sums[group],
             y_gradients: take(&mut y_parts[group]),
             x_gradients: take(&mut x_parts[group]),
-            partial: partials.next().map(|partial| &mut partial[..self.partial_len()]).unwrap_or_default(),
+            partial: take(&mut partials[group]),
         });
         pass.workers.for_each(&mut tasks[..groups.count()], |_, task, scratch| {
             for rows in product.chunks(task.sum.len() / product.out) {
