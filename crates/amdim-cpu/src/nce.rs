@@ -4,8 +4,8 @@
 //! Terms with the same target map share their products: their source vectors are stacked to one matrix. Each of a
 //! fixed number of groups of target pictures walks over its rows twice. The first walk gathers, for each source, the
 //! sum of `exp` over its negatives, and the scores of its positives; then the losses are known. The second walk
-//! computes the scores again (or reads them, as far as a few megabytes hold them), their derivatives, and from these
-//! the gradients of targets and sources.
+//! computes the products and their soft clip again (or reads them, as far as a few megabytes hold them), their
+//! derivatives, and from these the gradients of targets and sources.
 //!
 //! Mixture features are so many more sources. Only between the walks, where losses and their derivatives by the
 //! log-softmaxes are made, are the components of a picture seen together (`mixture`).
@@ -29,8 +29,8 @@ pub use mixture::{MOST_COMPONENTS, NceMixture};
 /// Target rows whose scores are held at once.
 const BLOCK: usize = 128;
 
-/// Scores that a group keeps from the first walk for the second, at most: 4 MiB of `f32`.
-const KEPT: usize = 1 << 20;
+/// Products that a group keeps from the first walk for the second, at most, and their soft clip: 4 MiB of `f32`.
+const KEPT: usize = 1 << 19;
 
 /// Up to this clip, `exp(score - clip)` of every possible score is a normal `f32`, so that the clip itself serves as
 /// the shift that keeps `exp` in range. Beyond it, the largest score met does.
@@ -140,11 +140,11 @@ struct Memory<S: Stored> {
 /// A group's own memory.
 #[derive(Debug)]
 struct Group<S: Stored> {
-    /// Clipped scores of a block, `[rows, sources]`.
-    scores: Buffer<S::Real>,
     /// Products before they are scores: of the first blocks, from the first walk to the second, and room for one more.
     kept: Buffer<S::Real>,
-    /// Their derivatives.
+    /// Of each of them, the score over the clip; empty without a clip.
+    shares: Buffer<S::Real>,
+    /// Derivatives of a block, `[rows, sources]`.
     derivatives: Buffer<S>,
     packed: Buffer<S>,
     /// Gradients of the stacked sources.
@@ -155,6 +155,8 @@ struct Group<S: Stored> {
     largest: [Buffer<S::Real>; 2],
     /// Sums over a block.
     block: [Buffer<S::Real>; 4],
+    /// Added to scores before the negatives are gathered: 0, or less than any number for a row's own sources.
+    exclusion: Buffer<S::Real>,
 }
 
 impl<S: Stored> Group<S> {
@@ -191,6 +193,15 @@ struct Scale<R> {
 impl<R> Scale<R> {
     fn sources(&self) -> usize {
         self.batch * self.slots
+    }
+
+    /// The sources whose positive a row of a group's targets is, each with the place of its score in
+    /// [`Memory::positives`] as the group has it.
+    fn own(&self, row: usize, first_picture: usize) -> impl Iterator<Item = (usize, usize)> + use<R> {
+        let (batch, slots, locations) = (self.batch, self.slots, self.locations);
+        let (picture, location) = (row / locations, row % locations);
+        let source = move |slot| slot * batch + first_picture + picture;
+        (0..slots).map(move |slot| (source(slot), (picture * slots + slot) * locations + location))
     }
 }
 
@@ -315,12 +326,12 @@ impl<S: Stored> Nce<S> {
     pub fn bytes(&self, batch: usize) -> usize {
         let [slots, positives] = self.widest();
         let (count, embedding, gemm) = (batch * slots, self.embedding, self.gemm);
-        let (sources, scores) = (count * embedding, BLOCK * count);
+        let sources = count * embedding;
         let packed = gemm.packed_len(embedding, count) + gemm.packed_len(count, embedding);
-        let of_group = scores + gemm.transposed_scratch(BLOCK, count);
+        let of_group = BLOCK * count + gemm.transposed_scratch(BLOCK, count);
         let stored = sources + packed + MAX_GROUPS * of_group;
-        let real = batch * positives + 3 * count + sources + MAX_GROUPS * (scores + sources + 6 * count);
-        let real = real + MAX_GROUPS * self.kept_len(batch);
+        let of_group = self.kept_len(batch) + self.shares_len(batch) + sources + 7 * count;
+        let real = batch * positives + 3 * count + sources + MAX_GROUPS * of_group;
         let sums = MAX_GROUPS * 4 * count + batch * self.components();
         let normalised = if self.components() > 0 { count * size_of::<Normalised>() } else { 0 };
         stored * size_of::<S>() + real * size_of::<S::Real>() + sums * size_of::<f64>() + normalised
@@ -341,6 +352,11 @@ impl<S: Stored> Nce<S> {
             ((pictures * self.locations[target.map]).div_ceil(BLOCK).min(KEPT / block) + 1) * block
         };
         self.targets.iter().map(of_target).max().unwrap_or(0)
+    }
+
+    /// Length of [`Group::shares`].
+    fn shares_len(&self, batch: usize) -> usize {
+        self.config.score_clip.map_or(0, |_| self.kept_len(batch))
     }
 
     /// Number of components of a mixture; 0 without mixture features.
@@ -613,7 +629,7 @@ impl<S: Stored> Nce<S> {
     fn resize(&mut self, batch: usize) {
         let [slots, positives] = self.widest();
         let (count, embedding, gemm) = (batch * slots, self.embedding, self.gemm);
-        let (components, kept) = (self.components(), self.kept_len(batch));
+        let (components, kept, shares) = (self.components(), self.kept_len(batch), self.shares_len(batch));
         let memory = &mut self.memory;
         if memory.shifts.len() >= count {
             return;
@@ -630,18 +646,20 @@ impl<S: Stored> Nce<S> {
         memory.mixture_weights.resize(batch * components);
         memory.normalised.resize(if components > 0 { count } else { 0 });
         self.groups.resize_with(MAX_GROUPS, || Group {
-            scores: Buffer::default(),
             kept: Buffer::default(),
+            shares: Buffer::default(),
             derivatives: Buffer::default(),
             packed: Buffer::default(),
             gradients: Buffer::default(),
             sums: array::from_fn(|_| Buffer::default()),
             largest: array::from_fn(|_| Buffer::default()),
             block: array::from_fn(|_| Buffer::default()),
+            exclusion: Buffer::default(),
         });
         for group in &mut self.groups {
-            group.scores.resize(BLOCK * count);
             group.kept.resize(kept);
+            group.shares.resize(shares);
+            group.exclusion.resize(count);
             group.derivatives.resize(BLOCK * count);
             group.packed.resize(gemm.transposed_scratch(BLOCK, count));
             group.gradients.resize(count * embedding);
@@ -763,48 +781,52 @@ fn gather_block<S: Stored, const CLIPPED: bool>(
     first_picture: usize,
     positives: &mut [S::Real],
 ) {
-    let Scale { batch, slots, locations, score, clip, fixed_shift, .. } = scale;
+    let Scale { score, clip, fixed_shift, .. } = scale;
     let count = scale.sources();
-    let inverse_clip = S::Real::from_f64(1.0 / clip.to_f64());
-    let lowest = S::Real::from_f64(f64::NEG_INFINITY);
+    let (zero, lowest) = (S::Real::default(), S::Real::from_f64(f64::NEG_INFINITY));
     let [sums, squares, largest, exponentials] = &mut group.block;
     let (sums, squares) = (&mut sums[..count], &mut squares[..count]);
     let (largest, exponentials) = (&mut largest[..count], &mut exponentials[..count]);
-    let largest_score = &mut group.largest[1][..count];
+    let (largest_score, exclusion) = (&mut group.largest[1][..count], &mut group.exclusion[..count]);
     for values in [&mut *sums, &mut *squares, &mut *exponentials] {
-        values.fill(S::Real::default());
+        values.fill(zero);
     }
     largest.fill(lowest);
     let products = &group.kept[place..place + rows * count];
-    let scores = &mut group.scores[..rows * count];
-    for (row, (scores, products)) in
-        scores.chunks_exact_mut(count).zip(products.chunks_exact(count)).enumerate()
-    {
-        for (c, (value, &product)) in scores.iter_mut().zip(products).enumerate() {
-            let raw = product * score;
+    let shares = if CLIPPED { &mut group.shares[place..place + rows * count] } else { &mut [][..] };
+    if CLIPPED {
+        share_of_clip(scale, products, shares);
+    }
+    // A score that is not clipped is its product, but for a factor.
+    let (shares, factor) = if CLIPPED { (&*shares, clip) } else { (products, score) };
+    let rows = || products.chunks_exact(count).zip(shares.chunks_exact(count)).enumerate();
+    for (row, (products, shares)) in rows() {
+        for (column, place) in scale.own(first_row + row, first_picture) {
+            positives[place] = factor * shares[column];
+            exclusion[column] = lowest;
+        }
+        for c in 0..count {
+            let raw = products[c] * score;
             sums[c] += raw;
             squares[c] += raw * raw;
-            let size = raw.abs();
-            largest_score[c] = if size > largest_score[c] { size } else { largest_score[c] };
-            *value = if CLIPPED { clip * (raw * inverse_clip).tanh() } else { raw };
+            largest_score[c] = highest(raw.abs(), largest_score[c]);
+            let negative = factor * shares[c] + exclusion[c];
+            largest[c] = highest(negative, largest[c]);
+            if fixed_shift {
+                exponentials[c] += (negative - clip).exp();
+            }
         }
-        let (picture, location) = ((first_row + row) / locations, (first_row + row) % locations);
-        for slot in 0..slots {
-            let own = &mut scores[slot * batch + first_picture + picture];
-            positives[(picture * slots + slot) * locations + location] = *own;
-            *own = lowest;
-        }
-        for (largest, &value) in largest.iter_mut().zip(&*scores) {
-            *largest = if value > *largest { value } else { *largest };
-        }
+        scale.own(first_row + row, first_picture).for_each(|(column, _)| exclusion[column] = zero);
     }
     // Where every row is a positive there is no negative; any finite shift does.
     let least = -clip;
-    for scores in scores.chunks_exact(count) {
-        for (c, &value) in scores.iter().enumerate() {
-            let shift = if fixed_shift { clip } else { highest(largest[c], least) };
-            exponentials[c] += (value - shift).exp();
+    for (row, (_, shares)) in rows().filter(|_| !fixed_shift) {
+        scale.own(first_row + row, first_picture).for_each(|(column, _)| exclusion[column] = lowest);
+        for c in 0..count {
+            let shift = highest(largest[c], least);
+            exponentials[c] += (factor * shares[c] + exclusion[c] - shift).exp();
         }
+        scale.own(first_row + row, first_picture).for_each(|(column, _)| exclusion[column] = zero);
     }
     let [total, shifts, score_sums, score_squares] = &mut group.sums;
     for c in 0..count {
@@ -824,6 +846,15 @@ fn gather_block<S: Stored, const CLIPPED: bool>(
     }
 }
 
+/// `tanh(score / clip)` of every product.
+#[inline(always)]
+fn share_of_clip<R: Real>(scale: Scale<R>, products: &[R], shares: &mut [R]) {
+    let inverse_clip = R::from_f64(1.0 / scale.clip.to_f64());
+    for (share, &product) in shares.iter_mut().zip(products) {
+        *share = (product * scale.score * inverse_clip).tanh();
+    }
+}
+
 /// Second walk: derivatives by the scores, and from these the gradients of targets and sources.
 fn backward<S: Stored>(shared: &Shared<S>, walk: &mut Walk<S>) {
     let (count, embedding) = (shared.scale.sources(), shared.embedding);
@@ -832,22 +863,28 @@ fn backward<S: Stored>(shared: &Shared<S>, walk: &mut Walk<S>) {
     for (index, (targets, gradients)) in blocks.enumerate() {
         let rows = targets.len() / embedding;
         let (place, is_kept) = group.place(index, count);
-        let products = &mut group.kept[place..place + rows * count];
+        let scores = place..place + rows * count;
+        let is_clipped = shared.scale.is_clipped;
         if !is_kept {
-            shared.products(targets, products);
+            shared.products(targets, &mut group.kept[scores.clone()]);
+            if is_clipped {
+                let (products, shares) = (&group.kept[scores.clone()], &mut group.shares[scores.clone()]);
+                vectorized!(shared.kernel, share_of_clip(shared.scale, products, shares));
+            }
         }
-        let products = &*products;
+        let products = &group.kept[scores.clone()];
+        let shares = if is_clipped { &group.shares[scores] } else { products };
         let derivatives = &mut group.derivatives[..rows * count];
-        let first_row = index * BLOCK;
-        if shared.scale.is_clipped {
+        let first = (index * BLOCK, *first_picture);
+        if is_clipped {
             vectorized!(
                 shared.kernel,
-                derive_block::<S, true>(shared, products, derivatives, first_row, *first_picture, positives)
+                derive_block::<S, true>(shared, [products, shares], derivatives, first, positives)
             );
         } else {
             vectorized!(
                 shared.kernel,
-                derive_block::<S, false>(shared, products, derivatives, first_row, *first_picture, positives)
+                derive_block::<S, false>(shared, [products, shares], derivatives, first, positives)
             );
         }
         let derivatives = Rows::new(&group.derivatives[..rows * count], count);
@@ -863,41 +900,34 @@ fn backward<S: Stored>(shared: &Shared<S>, walk: &mut Walk<S>) {
 #[inline(always)]
 fn derive_block<S: Stored, const CLIPPED: bool>(
     shared: &Shared<S>,
-    scores: &[S::Real],
+    [products, shares]: [&[S::Real]; 2],
     derivatives: &mut [S],
-    first_row: usize,
-    first_picture: usize,
+    (first_row, first_picture): (usize, usize),
     positives: &[S::Real],
 ) {
-    let Scale { batch, slots, locations, score, clip, .. } = shared.scale;
+    let Scale { score, clip, .. } = shared.scale;
     let count = shared.scale.sources();
     let one = S::Real::from_f64(1.0);
-    let inverse_clip = S::Real::from_f64(1.0 / clip.to_f64());
     let (shifts, weights) = (&shared.shifts[..count], &shared.negative_weights[..count]);
     let penalties = &shared.penalties[..count];
-    let rows = scores.chunks_exact(count).zip(derivatives.chunks_exact_mut(count));
-    for (row, (scores, derivatives)) in rows.enumerate() {
-        for (c, (&value, to)) in scores.iter().zip(&mut *derivatives).enumerate() {
-            let raw = value * score;
+    let scores = products.chunks_exact(count).zip(shares.chunks_exact(count));
+    for (row, ((products, shares), derivatives)) in
+        scores.zip(derivatives.chunks_exact_mut(count)).enumerate()
+    {
+        for (c, ((&product, &share), to)) in products.iter().zip(shares).zip(&mut *derivatives).enumerate() {
+            let raw = product * score;
             *to = S::from_real(if CLIPPED {
-                let tanh = (raw * inverse_clip).tanh();
-                let share = (clip * tanh - shifts[c]).exp() * weights[c];
-                share * (one - tanh * tanh) + penalties[c] * raw
+                let by_score = (clip * share - shifts[c]).exp() * weights[c];
+                by_score * (one - share * share) + penalties[c] * raw
             } else {
                 (raw - shifts[c]).exp() * weights[c] + penalties[c] * raw
             });
         }
-        let (picture, location) = ((first_row + row) / locations, (first_row + row) % locations);
-        for slot in 0..slots {
-            let column = slot * batch + first_picture + picture;
-            let raw = scores[column] * score;
-            let derivative = positives[(picture * slots + slot) * locations + location];
-            derivatives[column] = S::from_real(if CLIPPED {
-                let tanh = (raw * inverse_clip).tanh();
-                derivative * (one - tanh * tanh) + penalties[column] * raw
-            } else {
-                derivative + penalties[column] * raw
-            });
+        for (column, place) in shared.scale.own(first_row + row, first_picture) {
+            let (by_score, share) = (positives[place], shares[column]);
+            let slope = if CLIPPED { one - share * share } else { one };
+            let penalty = penalties[column] * products[column] * score;
+            derivatives[column] = S::from_real(by_score * slope + penalty);
         }
     }
 }
