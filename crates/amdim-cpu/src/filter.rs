@@ -73,7 +73,8 @@ impl Filter {
         self.tiled.map_or(self.fan_in(), |[_, stride]| self.inputs * stride * stride)
     }
 
-    /// Output channels that are packed at a time, so that their weights are in a cache from one step to the next.
+    /// Output channels that are put in order and packed at a time: whole panels, at least one a thread. The scratch holds
+    /// no more.
     fn band<S: Stored>(&self, gemm: Gemm<S>, threads: usize) -> usize {
         let columns = gemm.panel_columns();
         let least = (LEAST_BAND / self.fan_in()).next_multiple_of(columns);
@@ -247,7 +248,7 @@ impl Filter {
 const LEAST_BAND: usize = 1 << 16;
 
 /// Weights that are turned over at a time, at most.
-const TURNED: usize = 2048;
+const TURNED: usize = 1024;
 
 /// `sum[i] = partials[0][offset + i] + partials[1][offset + i] + ...`, in this order.
 #[inline(always)]

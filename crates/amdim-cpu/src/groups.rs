@@ -9,10 +9,6 @@ pub(crate) const MAX_GROUPS: usize = 8;
 /// Fewest groups, where there are as many pictures, so that a few threads have work in every layer.
 const FEW_GROUPS: usize = 4;
 
-/// The same of the backward pass of a layer with at least [`MANY_WEIGHTS`], whose time goes into writing and reading
-/// each group's share of their gradients.
-const FEW_LARGE_GROUPS: usize = 2;
-
 /// Weights whose gradients don't stay in a second-level cache.
 const MANY_WEIGHTS: usize = 1 << 18;
 
@@ -32,18 +28,18 @@ pub(crate) struct Groups {
 impl Groups {
     /// Cuts `batch` pictures (at least one) evenly, for a layer whose map has `locations` (at least one).
     pub(crate) fn new(batch: usize, locations: usize) -> Self {
-        Self::at_least(FEW_GROUPS, batch, locations)
-    }
-
-    /// The same for the backward pass of a layer with so many weights.
-    pub(crate) fn with_gradients(batch: usize, locations: usize, weights: usize) -> Self {
-        let few = if weights < MANY_WEIGHTS { FEW_GROUPS } else { FEW_LARGE_GROUPS };
-        Self::at_least(few, batch, locations)
-    }
-
-    fn at_least(few: usize, batch: usize, locations: usize) -> Self {
-        let worth_it = GROUP_ROWS.div_ceil(locations).min(batch.div_ceil(few));
+        let worth_it = GROUP_ROWS.div_ceil(locations).min(batch.div_ceil(FEW_GROUPS));
         Self { batch, pictures: batch.div_ceil(MAX_GROUPS).max(worth_it) }
+    }
+
+    /// The same for the backward pass of a layer with so many weights. If they are many, the time goes into writing and
+    /// reading each group's share of their gradients: 2, 4 or 8 groups, which threads share out evenly.
+    pub(crate) fn with_gradients(batch: usize, locations: usize, weights: usize) -> Self {
+        if weights < MANY_WEIGHTS {
+            return Self::new(batch, locations);
+        }
+        let worth_it = (batch * locations / GROUP_ROWS).clamp(2, MAX_GROUPS);
+        Self { batch, pictures: batch.div_ceil(1 << worth_it.ilog2()) }
     }
 
     /// Number of groups.
@@ -101,15 +97,13 @@ mod tests {
             parts.concat() == values && parts[..groups.count()].iter().all(|part| !part.is_empty())
         }
 
-        fn many_weights_take_no_more_groups(batch: u16, locations: u8) -> bool {
+        fn groups_of_layers_with_many_weights_are_large(batch: u16, locations: u8) -> bool {
             let (batch, locations) = (batch as usize % 300 + 1, locations as usize + 1);
-            let [plain, few, many] = [
-                Groups::new(batch, locations),
-                Groups::with_gradients(batch, locations, 1000),
-                Groups::with_gradients(batch, locations, MANY_WEIGHTS),
-            ]
-            .map(Groups::count);
-            plain == few && many <= few && many >= FEW_LARGE_GROUPS.min(batch)
+            let groups = |weights| Groups::with_gradients(batch, locations, weights);
+            let many = groups(MANY_WEIGHTS);
+            groups(1000).count() == Groups::new(batch, locations).count()
+                && (2.min(batch)..=MAX_GROUPS).contains(&many.count())
+                && (many.count() <= 2 || many.pictures * locations >= GROUP_ROWS)
         }
 
         fn chunks_cover_the_rows_in_order(rows: u16, most: u8) -> bool {

@@ -206,7 +206,6 @@ pub fn clip_factor(norm: f64, limit: Option<f64>) -> f64 {
 
 #[cfg(test)]
 mod tests {
-
     use super::*;
 
     fn config() -> AdamConfig {
