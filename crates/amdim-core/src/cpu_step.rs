@@ -400,10 +400,7 @@ impl<S: Stored<Real = f32>> CpuStep<S> {
         encoder.gradient.fill(0.0);
         let Some(chunked) = chunked else {
             for (slot, gradients) in map_gradients.iter().enumerate() {
-                let gradients: [&[f32]; MOST_MAPS] = each_map(count, |map| {
-                    let values = if reads[map] { gradients[map].len() } else { 0 };
-                    &gradients[map][..values]
-                });
+                let gradients = gradients_read(gradients, reads, batch, 0..batch);
                 engine.backward(slot, &gradients[..count], &mut encoder.gradient)?;
             }
             return Ok(());
@@ -416,10 +413,7 @@ impl<S: Stored<Real = f32>> CpuStep<S> {
                 chunked.running.copy_from_slice(running);
                 let images = &view[part.start * picture..part.end * picture];
                 engine.forward(0, &mut chunked.running, images, part.len())?;
-                let gradients: [&[f32]; MOST_MAPS] = each_map(count, |map| {
-                    let values = if reads[map] { gradients[map].len() / batch } else { 0 };
-                    &gradients[map][part.start * values..part.end * values]
-                });
+                let gradients = gradients_read(gradients, reads, batch, part);
                 engine.backward(0, &gradients[..count], &mut encoder.gradient)?;
             }
         }
@@ -644,6 +638,19 @@ impl<S: Stored<Real = f32>> FastStep for CpuStep<S> {
 /// `value` of each of the first `count` maps, beside a step's memory: nothing is allocated.
 fn each_map<T: Default>(count: usize, mut value: impl FnMut(usize) -> T) -> [T; MOST_MAPS] {
     array::from_fn(|map| if map < count { value(map) } else { T::default() })
+}
+
+/// The gradients of some pictures' maps; those of maps that the loss does not read are empty.
+fn gradients_read<'a>(
+    gradients: &'a [Vec<f32>],
+    reads: &[bool],
+    batch: usize,
+    pictures: Range<usize>,
+) -> [&'a [f32]; MOST_MAPS] {
+    each_map(gradients.len(), |map| {
+        let values = if reads[map] { gradients[map].len() / batch } else { 0 };
+        &gradients[map][pictures.start * values..pictures.end * values]
+    })
 }
 
 /// The source positions of both views, a map at a time.

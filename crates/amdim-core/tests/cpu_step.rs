@@ -14,7 +14,7 @@ use amdim_core::optim::AdamConfig;
 use amdim_core::train_step::{Learner, Learns, StepConfig};
 use candle_core::{DType, Device, Tensor};
 use common::counting::Counting;
-use common::{classifiers, encoder, flat, mixture, mixture_shape, resnet, shake, tensor};
+use common::{classifiers, encoder, flat, mixture, mixture_shape, optimizer, resnet, shake, tensor};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting::new();
@@ -63,14 +63,7 @@ fn learner_with(
     let terms = vec![Term::new(1, coarse), Term::new(1, fine), Term::new(coarse, coarse)];
     let mixture = mixes.then(mixture);
     let objective = ObjectiveConfig { score_clip: Some(20.0), logit_penalty: 0.04, terms, mixture };
-    let optimizer = AdamConfig {
-        learning_rate: 1e-3,
-        beta1: 0.8,
-        beta2: 0.999,
-        epsilon: 1e-4,
-        weight_decay: 1e-5,
-        gradient_clip: Some(2.0),
-    };
+    let optimizer = AdamConfig { gradient_clip: Some(2.0), ..optimizer() };
     Learner::new(
         model,
         StepConfig {

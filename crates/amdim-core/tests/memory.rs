@@ -9,11 +9,10 @@ use amdim_core::executor::{ExecutorKind, Precision};
 use amdim_core::loss::{MixtureConfig, ObjectiveConfig, Term};
 use amdim_core::method::MethodConfig;
 use amdim_core::model::{MixtureShape, Model, ModelConfig, Placement};
-use amdim_core::optim::AdamConfig;
 use amdim_core::train_step::{Learner, Learns, StepConfig};
 use candle_core::{DType, Device, Tensor};
 use common::counting::Counting;
-use common::{classifiers, encoder, mixture, resnet, tensor};
+use common::{classifiers, encoder, mixture, optimizer, resnet, tensor};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting::new();
@@ -50,14 +49,6 @@ fn learner_of(
     let terms = vec![Term::new(1, sides[1]), Term::new(1, sides[2]), Term::new(sides[1], sides[1])];
     let mixture = mixes.then(|| MixtureConfig { components: 4, ..mixture() });
     let objective = ObjectiveConfig { score_clip: Some(20.0), logit_penalty: 0.04, terms, mixture };
-    let optimizer = AdamConfig {
-        learning_rate: 1e-3,
-        beta1: 0.8,
-        beta2: 0.999,
-        epsilon: 1e-4,
-        weight_decay: 1e-5,
-        gradient_clip: None,
-    };
     Learner::new(
         model,
         StepConfig {
@@ -65,7 +56,7 @@ fn learner_of(
             chunk_size,
             statistics_frozen: false,
             objective,
-            optimizer,
+            optimizer: optimizer(),
             learns: Learns::FromViews,
             seed: 3,
         },

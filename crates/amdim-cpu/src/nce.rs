@@ -736,11 +736,13 @@ struct Shared<'a, S: Stored> {
 }
 
 impl<S: Stored> Shared<'_, S> {
-    /// Products of a block's targets and all sources, before they are divided by the root of the embedding.
-    fn products(&self, targets: &[S], scores: &mut [S::Real]) {
+    /// Products of a block's targets and all sources, before they are divided by the root of the embedding, and their
+    /// scores over the clip, where there is one.
+    fn products(&self, targets: &[S], kept: &mut [S::Real], shares: &mut [S::Real]) {
         let factor = Factor { left: Rows::new(targets, self.embedding).into(), right: self.columns };
-        let to = Destination::Real(scores);
+        let to = Destination::Real(&mut *kept);
         self.gemm.multiply(&[factor], self.scale.sources(), Finish::default(), to);
+        vectorized!(self.kernel, share_of_clip(self.scale, kept, shares));
     }
 }
 
@@ -757,7 +759,9 @@ fn gather<S: Stored>(shared: &Shared<S>, walk: &mut Walk<S>) {
     for (index, targets) in targets.chunks(BLOCK * shared.embedding).enumerate() {
         let rows = targets.len() / shared.embedding;
         let (place, _) = group.place(index, count);
-        shared.products(targets, &mut group.kept[place..place + rows * count]);
+        let scores = place..place + rows * count;
+        let shares = group.shares.get_mut(scores.clone()).unwrap_or_default();
+        shared.products(targets, &mut group.kept[scores], shares);
         let block = (index * BLOCK, rows, place);
         if shared.scale.is_clipped {
             vectorized!(
@@ -793,12 +797,9 @@ fn gather_block<S: Stored, const CLIPPED: bool>(
     }
     largest.fill(lowest);
     let products = &group.kept[place..place + rows * count];
-    let shares = if CLIPPED { &mut group.shares[place..place + rows * count] } else { &mut [][..] };
-    if CLIPPED {
-        share_of_clip(scale, products, shares);
-    }
     // A score that is not clipped is its product, but for a factor.
-    let (shares, factor) = if CLIPPED { (&*shares, clip) } else { (products, score) };
+    let (shares, factor) =
+        if CLIPPED { (&group.shares[place..place + rows * count], clip) } else { (products, score) };
     let rows = || products.chunks_exact(count).zip(shares.chunks_exact(count)).enumerate();
     for (row, (products, shares)) in rows() {
         for (column, place) in scale.own(first_row + row, first_picture) {
@@ -846,7 +847,7 @@ fn gather_block<S: Stored, const CLIPPED: bool>(
     }
 }
 
-/// `tanh(score / clip)` of every product.
+/// `tanh(score / clip)` of as many products as there are `shares`.
 #[inline(always)]
 fn share_of_clip<R: Real>(scale: Scale<R>, products: &[R], shares: &mut [R]) {
     let inverse_clip = R::from_f64(1.0 / scale.clip.to_f64());
@@ -866,11 +867,8 @@ fn backward<S: Stored>(shared: &Shared<S>, walk: &mut Walk<S>) {
         let scores = place..place + rows * count;
         let is_clipped = shared.scale.is_clipped;
         if !is_kept {
-            shared.products(targets, &mut group.kept[scores.clone()]);
-            if is_clipped {
-                let (products, shares) = (&group.kept[scores.clone()], &mut group.shares[scores.clone()]);
-                vectorized!(shared.kernel, share_of_clip(shared.scale, products, shares));
-            }
+            let shares = group.shares.get_mut(scores.clone()).unwrap_or_default();
+            shared.products(targets, &mut group.kept[scores.clone()], shares);
         }
         let products = &group.kept[scores.clone()];
         let shares = if is_clipped { &group.shares[scores] } else { products };

@@ -7,11 +7,10 @@ use amdim_core::executor::{ExecutorKind, Precision};
 use amdim_core::loss::{ObjectiveConfig, Term};
 use amdim_core::method::{DimConfig, MethodConfig, MocoConfig, MultiviewConfig, VaeConfig, VibConfig};
 use amdim_core::model::{Model, ModelConfig, Placement};
-use amdim_core::optim::AdamConfig;
 use amdim_core::train_step::{Learner, Learns, StepConfig};
 use candle_core::{DType, Device};
 
-use super::{classifiers, encoder, mixture, mixture_shape, resnet, shake};
+use super::{classifiers, encoder, mixture, mixture_shape, optimizer, resnet, shake};
 
 /// Something that is learnt in some way.
 pub struct Case {
@@ -51,18 +50,10 @@ impl Case {
             terms: vec![Term::new(1, side), Term::new(side, side)],
             mixture: self.mixes.then(mixture),
         };
-        let optimizer = AdamConfig {
-            learning_rate: 1e-3,
-            beta1: 0.8,
-            beta2: 0.999,
-            epsilon: 1e-4,
-            weight_decay: 1e-5,
-            gradient_clip: None,
-        };
         let step = StepConfig {
             method: self.method.clone(),
             objective,
-            optimizer,
+            optimizer: optimizer(),
             learns: self.learns,
             chunk_size,
             statistics_frozen: frozen,

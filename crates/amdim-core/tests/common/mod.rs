@@ -10,6 +10,7 @@ use amdim_core::loss::MixtureConfig;
 use amdim_core::loss::Term;
 use amdim_core::model::{MixtureShape, Model, ModelConfig, Placement};
 use amdim_core::nn::ClassifierConfig;
+use amdim_core::optim::AdamConfig;
 use amdim_random::{Purpose, Stream};
 use candle_core::{DType, Device, Tensor};
 
@@ -51,6 +52,18 @@ pub fn encoder(encoder_size: usize, batch_norm: bool) -> EncoderConfig {
     let embedding_dim = if encoder_size == 32 { 8 } else { 16 };
     AmdimEncoder { encoder_size, input_channels: 3, base_width: 2, embedding_dim, block_depth: 2, batch_norm }
         .into()
+}
+
+/// An optimiser with every part but a clip.
+pub fn optimizer() -> AdamConfig {
+    AdamConfig {
+        learning_rate: 1e-3,
+        beta1: 0.8,
+        beta2: 0.999,
+        epsilon: 1e-4,
+        weight_decay: 1e-5,
+        gradient_clip: None,
+    }
 }
 
 /// A narrow residual network with maps of 4x4 and 8x8.

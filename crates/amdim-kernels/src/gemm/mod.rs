@@ -310,18 +310,18 @@ impl<S: Stored> Gemm<S> {
         let Table { depth, columns, .. } = *self.table;
         let (inner, n) = right.shape();
         assert_eq!(packed.len(), self.panel_len(inner), "a packed panel");
+        let rows = match right {
+            Right::Rows(rows) => return self.pack_panel_rows(panel, [0, inner], rows, packed),
+            Right::Columns(rows) => rows,
+        };
         let first = panel * columns;
-        let used = n.saturating_sub(first).min(columns);
+        let part = [first, n.saturating_sub(first).min(columns)];
         let (packed, padding) = packed.split_at_mut(inner.next_multiple_of(depth) * columns);
         padding.fill(S::default());
-        match right {
-            Right::Rows(rows) => self.interleave_rows(rows.into(), first, used, packed, columns),
-            Right::Columns(rows) if depth == 1 => {
-                interleave_columns::<S, 1>(self.kernel, rows, [first, used], packed, columns);
-            }
-            Right::Columns(rows) => {
-                interleave_columns::<S, 2>(self.kernel, rows, [first, used], packed, columns);
-            }
+        if depth == 1 {
+            interleave_columns::<S, 1>(self.kernel, rows, part, packed, columns);
+        } else {
+            interleave_columns::<S, 2>(self.kernel, rows, part, packed, columns);
         }
     }
 
