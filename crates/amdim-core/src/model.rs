@@ -296,8 +296,24 @@ impl Model {
 
     /// Features of normalised pictures `[batch, channels, height, width]` with the running statistics.
     pub fn embed(&mut self, images: &Tensor) -> Result<Features> {
-        let maps = self.executor.infer(&self.parameters, &self.running, images)?;
+        let all = self.network.all_outputs();
+        let maps = self.executor.infer(&self.parameters, &self.running, images, &all)?;
         self.features(maps)
+    }
+
+    /// The map of one scale alone, `[batch, locations, channels]`, which takes less time than all features do.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] with the scales that there are.
+    pub fn embed_at(&mut self, images: &Tensor, scale: Scale) -> Result<Tensor> {
+        let place = scale.place("layer", &self.scales)?;
+        let mut maps = self.executor.infer(&self.parameters, &self.running, images, &[place])?;
+        maps.pop().ok_or_else(|| Error::internal("no map of a wanted output"))
+    }
+
+    /// The global vectors alone, `[batch, embedding]`.
+    pub fn embed_global(&mut self, images: &Tensor) -> Result<Tensor> {
+        Ok(self.embed_at(images, Scale::GLOBAL)?.squeeze(1)?)
     }
 
     /// An inner layer of normalised pictures `[batch, channels, height, width]` with the running statistics:
@@ -316,8 +332,8 @@ impl Model {
         };
         let parameters = self.parameters.narrow(0, 0, self.encoder.parameter_len())?;
         let running = self.running.narrow(0, 0, self.encoder.buffer_len())?;
-        let mut maps = executor.infer(&parameters, &running, images)?;
-        maps.pop().ok_or_else(|| Error::internal("a network without outputs"))
+        let mut maps = executor.infer(&parameters, &running, images, &[0])?;
+        maps.pop().ok_or_else(|| Error::internal("no map of a wanted output"))
     }
 
     /// Features with the statistics of this batch; the running statistics move, the parameters do not.

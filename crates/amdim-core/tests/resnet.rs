@@ -121,7 +121,7 @@ fn check(
     golden: &dyn Fn(&str) -> Vec<f64>,
 ) {
     let network = Arc::clone(executor.network());
-    let maps = executor.infer(parameters, buffers, images).unwrap();
+    let maps = executor.infer(parameters, buffers, images, &network.all_outputs()).unwrap();
     for (map, key) in maps.iter().zip(["layer1", "layer2", "layer3", "layer4", "avgpool"]) {
         assert_near(&channels_first(map), &golden(&format!("eval.{key}")), key);
     }

@@ -223,7 +223,7 @@ fn main() -> ExitCode {
     let best = kernel == Kernel::best() && kernel != Kernel::Portable;
     let floor = |value: f64| if best { value } else { 0.0 };
     guard.products::<f32>("f32", kernel, floor(0.95), floor(0.8));
-    let bf16 = if kernel.has_bf16() { 1.5 } else { 0.5 };
+    let bf16 = if kernel.has_fast_bf16() { 1.5 } else { 0.5 };
     guard.products::<Bf16>("bf16", kernel, floor(bf16), floor(bf16 * 0.8));
     guard.elementary(kernel);
     guard.adam(kernel);

@@ -67,8 +67,9 @@ fn step<S: Stored<Real = f32>>(criterion: &mut Criterion, precision: &str) {
                 }
             });
         });
+        let all = executor.network().all_outputs();
         group.bench_function(format!("infer/{name}"), |bencher| {
-            bencher.iter(|| executor.infer(&buffers, &views[0], batch).expect("lengths match"));
+            bencher.iter(|| executor.infer(&buffers, &views[0], batch, &all).expect("lengths match"));
         });
     }
     group.finish();

@@ -180,20 +180,25 @@ impl<S: Stored> CpuNetwork<S> {
         &self.network
     }
 
-    /// Evaluation: normalises with the running statistics and keeps nothing.
+    /// Evaluation: normalises with the running statistics and keeps nothing. `wanted` are places in `network.outputs`;
+    /// what leads to no wanted output takes no time.
     ///
     /// # Shapes
     /// - `buffers`: `[network.buffer_len()]`
     /// - `images`: `[batch, channels, height, width]`
-    /// - returns, for each of `network.outputs`: `[batch, locations, channels]`
+    /// - returns, for each of `wanted`: `[batch, locations, channels]`
     ///
     /// # Errors
     /// [`CpuError::Length`], [`CpuError::EmptyBatch`].
+    ///
+    /// # Panics
+    /// If there is no such output.
     pub fn infer(
         &mut self,
         buffers: &[S::Real],
         images: &[S::Real],
         batch: usize,
+        wanted: &[usize],
     ) -> Result<Vec<Vec<S::Real>>, CpuError> {
         self.check_inputs(buffers, images, batch)?;
         for norm in self.layers.iter().flat_map(Layer::norms) {
@@ -201,8 +206,19 @@ impl<S: Stored> CpuNetwork<S> {
         }
         let Self { network, layers, workers, running, registers, .. } = self;
         let weights = weights(self.gemm, workers, &self.parameters, &self.packed);
-        let infer = Infer { network, layers, registers, norms: running, weights };
-        let shapes = network.output_shapes();
+        let (sources, is_needed) =
+            (wanted.iter().map(|&place| network.outputs[place]), network.nodes_behind(wanted));
+        let sources: Vec<usize> = sources.collect();
+        let shapes: Vec<MapShape> = sources.iter().map(|&node| network.nodes[node].shape).collect();
+        let infer = Infer {
+            network,
+            layers,
+            registers,
+            norms: running,
+            weights,
+            sources: &sources,
+            is_needed: &is_needed,
+        };
         let mut outputs: Vec<Vec<S::Real>> =
             shapes.iter().map(|shape| vec![S::Real::default(); batch * shape.len()]).collect();
         // Pictures do not meet, so results don't depend on how they are shared out.
@@ -453,12 +469,16 @@ struct Infer<'a, S: Stored> {
     registers: &'a Registers,
     norms: &'a [NormState<S::Real>],
     weights: Weights<'a, S>,
+    /// The nodes of the wanted outputs.
+    sources: &'a [usize],
+    /// Whether they need each node.
+    is_needed: &'a [bool],
 }
 
 impl<S: Stored> Infer<'_, S> {
-    /// Takes a few pictures through the whole network.
+    /// Takes a few pictures through what is needed of the network.
     fn pictures(&self, images: &[S::Real], outputs: &mut [&mut [S::Real]], scratch: &mut Scratch<S>) {
-        let Self { network, layers, registers, norms, weights } = self;
+        let Self { network, layers, registers, norms, weights, sources, is_needed } = self;
         let batch = images.len() / network.input.len();
         let mut pictures = take(&mut scratch.pictures);
         let mut maps = take(&mut scratch.maps);
@@ -466,6 +486,9 @@ impl<S: Stored> Infer<'_, S> {
         registers.resize(&mut maps, batch);
         channels_last(network.input, images, &mut pictures);
         for (index, (layer, node)) in layers.iter().zip(&network.nodes).enumerate() {
+            if !is_needed[index] {
+                continue;
+            }
             let mut register = take(&mut maps[registers.of_node[index]]);
             let y = &mut register[..batch * node.shape.len()];
             let map = |node: usize| &maps[registers.of_node[node]][..batch * network.nodes[node].shape.len()];
@@ -475,7 +498,7 @@ impl<S: Stored> Infer<'_, S> {
             };
             let inputs = Inputs { x, beside: node.beside().map_or(&[], map) };
             layer.infer(*weights, norms, inputs, y, scratch);
-            for (output, _) in outputs.iter_mut().zip(&network.outputs).filter(|&(_, &o)| o == index) {
+            for (output, _) in outputs.iter_mut().zip(*sources).filter(|&(_, &source)| source == index) {
                 vectorized!(weights.instructions, convert(y, output));
             }
             maps[registers.of_node[index]] = register;

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use amdim_kernels::gemm::{Left, Rows, Windows, ZEROS};
+use amdim_kernels::gemm::{Left, Rows, Windows};
 use amdim_kernels::{Buffer, Real, Stored};
 use amdim_network::{MapShape, PadMode, Window};
 
@@ -16,48 +16,51 @@ const SHORTEST_READ: usize = 16;
 /// A window over maps of one shape.
 ///
 /// Maps are `[pictures, height, width, channels]`. A *row* is one position of the window in one picture, counted
-/// `(picture * out_height + y) * out_width + x`. A patch is `[kernel_y, kernel_x, channels]`.
+/// `(picture * out_height + y) * out_width + x`. A patch is `[kernel_y, kernel_x, channels]`. A *framed* map has the
+/// window's border round it, so that every row of a window is one stretch of memory; without a border it is the map.
 #[derive(Debug)]
 pub(crate) struct Patches {
     input: MapShape,
+    framed: MapShape,
     window: Window,
+    /// Window positions side by side.
+    across: usize,
     /// Window positions in one picture.
     pub(crate) locations: usize,
-    /// Length of the stretches of memory that a patch is made of: a row of the window, or where that may reach over
-    /// the border, a pixel.
-    run: usize,
-    /// `[locations, runs]`: where in a picture they begin; [`ZEROS`] beyond the border.
+    /// `[locations, kernel]`: where in a framed map the rows of the window begin.
     offsets: Arc<[usize]>,
 }
 
+/// Framed maps of the pictures from `first` on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Framed<'a, S> {
+    pub(crate) maps: &'a [S],
+    pub(crate) first: usize,
+}
+
+/// Whether the window gives maps of the shape `output` of those of the shape `input`, their channels aside.
+pub(crate) fn leads(window: Window, input: MapShape, output: MapShape) -> bool {
+    let Window { kernel, stride, padding } = window;
+    kernel > 0
+        && stride > 0
+        && window.positions(input.height) == Some(output.height)
+        && window.positions(input.width) == Some(output.width)
+        && (padding.mode == PadMode::Zero || padding.pixels < input.height.min(input.width))
+}
+
 impl Patches {
-    /// Returns `None` where the window does not fit `input` or does not give maps of the shape `output`.
-    pub(crate) fn new(input: MapShape, output: MapShape, window: Window) -> Option<Self> {
-        let fits = window.kernel > 0
-            && window.stride > 0
-            && window.positions(input.height) == Some(output.height)
-            && window.positions(input.width) == Some(output.width)
-            && (window.padding.mode == PadMode::Zero
-                || window.padding.pixels < input.height.min(input.width));
-        if !fits {
-            return None;
-        }
-        let pixels = if window.padding.pixels == 0 { window.kernel } else { 1 };
-        let mut offsets = vec![];
-        for location in 0..output.locations() {
-            let (y, x) = (location / output.width, location % output.width);
-            for (ky, kx) in
-                (0..window.kernel).flat_map(|ky| (0..window.kernel).step_by(pixels).map(move |kx| (ky, kx)))
-            {
-                let source = (window.source(y, ky, input.height), window.source(x, kx, input.width));
-                offsets.push(match source {
-                    (Some(row), Some(column)) => (row * input.width + column) * input.channels,
-                    _ => ZEROS,
-                });
-            }
-        }
-        let (locations, offsets) = (output.locations(), offsets.into());
-        Some(Self { input, window, locations, run: pixels * input.channels, offsets })
+    /// `window` must lead from `input` to `output`.
+    pub(crate) fn new(input: MapShape, output: MapShape, window: Window) -> Self {
+        let [height, width] = [input.height, input.width].map(|pixels| pixels + 2 * window.padding.pixels);
+        let framed = MapShape { height, width, ..input };
+        let begin = |y: usize, x: usize| (y * framed.width + x) * framed.channels;
+        let offsets = (0..output.locations())
+            .flat_map(|location| {
+                let (y, x) = (location / output.width, location % output.width);
+                (0..window.kernel).map(move |ky| begin(y * window.stride + ky, x * window.stride))
+            })
+            .collect();
+        Self { input, framed, window, across: output.width, locations: output.locations(), offsets }
     }
 
     /// The same window over another map of this shape; both share a table.
@@ -65,10 +68,9 @@ impl Patches {
         Self { offsets: Arc::clone(&self.offsets), ..*self }
     }
 
-    /// Whether it is this window, from maps of the shape `input` to maps of the shape `output`.
-    pub(crate) fn leads(&self, input: MapShape, output: MapShape, window: Window) -> bool {
-        let positions = [window.positions(input.height), window.positions(input.width)];
-        (self.input, self.window) == (input, window) && positions == [Some(output.height), Some(output.width)]
+    /// Whether it is this window over maps of the shape `input`.
+    pub(crate) fn is(&self, window: Window, input: MapShape) -> bool {
+        (self.window, self.input) == (window, input)
     }
 
     /// Bytes of the table of windows.
@@ -86,9 +88,19 @@ impl Patches {
         self.taps() * self.input.channels
     }
 
+    /// Length of a row of the window in memory.
+    fn run(&self) -> usize {
+        self.window.kernel * self.input.channels
+    }
+
     /// Shape of the maps that the window slides over.
     pub(crate) fn input(&self) -> MapShape {
         self.input
+    }
+
+    /// Shape of those maps with the border round them.
+    pub(crate) fn framed_shape(&self) -> MapShape {
+        self.framed
     }
 
     /// Whether patches are the map's pixels themselves, in order: a 1x1 window that visits every pixel.
@@ -97,13 +109,64 @@ impl Patches {
     }
 
     /// Whether products read patches where they lie; else they are copied together first.
-    pub(crate) fn in_place(&self) -> bool {
-        self.is_identity() || self.run >= SHORTEST_READ && self.run.is_multiple_of(2)
+    fn in_place(&self) -> bool {
+        self.is_identity() || self.run() >= SHORTEST_READ && self.run().is_multiple_of(2)
     }
 
-    /// Number of stretches of a patch.
-    pub(crate) fn runs(&self) -> usize {
-        self.patch_len() / self.run
+    /// The framed maps of the pictures of `rows`, at least as far as the windows of `rows` reach into them.
+    pub(crate) fn framed<'a, S: Stored>(
+        &self,
+        maps: &'a [S],
+        rows: &Range<usize>,
+        room: &'a mut PatchRoom<S>,
+    ) -> Framed<'a, S> {
+        self.framed_in(maps, rows, &mut room.framed)
+    }
+
+    fn framed_in<'a, S: Stored>(
+        &self,
+        maps: &'a [S],
+        rows: &Range<usize>,
+        room: &'a mut [S],
+    ) -> Framed<'a, S> {
+        if self.window.padding.pixels == 0 {
+            return Framed { maps, first: 0 };
+        }
+        let first = self.picture(rows);
+        let pictures = maps.chunks_exact(self.input.len()).enumerate().skip(first);
+        for ((picture, map), to) in pictures.zip(room.chunks_exact_mut(self.framed.len())) {
+            let seen = self.within(picture, rows);
+            if seen.is_empty() {
+                break;
+            }
+            let stride = self.window.stride;
+            let reached =
+                seen.start / self.across * stride..(seen.end - 1) / self.across * stride + self.window.kernel;
+            let width = self.framed.width * self.framed.channels;
+            for y in reached {
+                self.frame(map, y, &mut to[y * width..][..width]);
+            }
+        }
+        Framed { maps: room, first }
+    }
+
+    /// Row `y` of a framed map.
+    fn frame<S: Stored>(&self, map: &[S], y: usize, to: &mut [S]) {
+        let MapShape { channels, height, width } = self.input;
+        let border = self.window.padding.pixels;
+        let Some(row) = self.window.source(0, y, height) else {
+            to.fill(S::default());
+            return;
+        };
+        let row = &map[row * width * channels..][..width * channels];
+        to[border * channels..][..row.len()].copy_from_slice(row);
+        for x in (0..border).chain(border + width..self.framed.width) {
+            let to = &mut to[x * channels..][..channels];
+            match self.window.source(0, x, width) {
+                Some(x) => to.copy_from_slice(&row[x * channels..][..channels]),
+                None => to.fill(S::default()),
+            }
+        }
     }
 
     /// The patches of `rows` as a matrix `[rows, patch_len]`.
@@ -117,43 +180,47 @@ impl Patches {
         if self.is_identity() {
             return Rows::new(&maps[rows.start * length..rows.end * length], length).into();
         }
+        let PatchRoom { columns, offsets, framed } = room;
+        let Framed { maps, first } = self.framed_in(maps, &rows, framed);
         if self.in_place() {
-            let offsets = &mut room.offsets[..rows.len() * self.runs()];
+            let offsets = &mut offsets[..rows.len() * self.window.kernel];
             let mut rest = &mut *offsets;
             for (picture, of_picture) in self.pictures(rows) {
+                let start = (picture - first) * self.framed.len();
                 let to;
                 (to, rest) = rest.split_at_mut(of_picture.len());
-                for (to, &offset) in to.iter_mut().zip(of_picture) {
-                    *to = if offset == ZEROS { ZEROS } else { picture + offset };
-                }
+                to.iter_mut().zip(of_picture).for_each(|(to, &offset)| *to = start + offset);
             }
-            return Left::Windows(Windows::new(maps, &room.zeros, offsets, [self.runs(), self.run]));
+            return Left::Windows(Windows::new(maps, offsets, [self.window.kernel, self.run()]));
         }
-        let columns = &mut room.columns[..rows.len() * length];
-        let mut runs = columns.chunks_exact_mut(self.run);
+        let columns = &mut columns[..rows.len() * length];
+        let mut runs = columns.chunks_exact_mut(self.run());
         for (picture, offsets) in self.pictures(rows) {
+            let map = &maps[(picture - first) * self.framed.len()..];
             for (&offset, to) in offsets.iter().zip(&mut runs) {
-                match offset {
-                    ZEROS => to.fill(S::default()),
-                    offset => copy_short(&maps[picture + offset..][..self.run], to),
-                }
+                copy_short(&map[offset..][..self.run()], to);
             }
         }
         Rows::new(columns, length).into()
     }
 
     /// Most maps that `rows` neighbouring windows reach into.
-    pub(crate) fn open_maps(&self, rows: usize) -> usize {
+    fn open_maps(&self, rows: usize) -> usize {
         rows.div_ceil(self.locations) + 1
     }
 
-    /// Makes `open` ready for the gradients of the pixels that `rows` see.
+    /// Values of the framed maps that `rows` neighbouring windows reach into.
+    pub(crate) fn open_len(&self, rows: usize) -> usize {
+        self.open_maps(rows) * self.framed.len()
+    }
+
+    /// Makes `open`, framed maps, ready for the gradients of the pixels that `rows` see.
     ///
     /// A pixel's gradient is summed there, over all windows that see it, and [`Patches::close`] hands it over in one
     /// piece when the last row of its picture is done. So rows must come in order, from a picture's first to its last,
     /// and `open` must be left alone in between.
     pub(crate) fn open<R: Real>(&self, rows: &Range<usize>, open: &mut [R]) {
-        let length = self.input.len();
+        let length = self.framed.len();
         let begun = usize::from(!rows.start.is_multiple_of(self.locations));
         let reached = rows.end.div_ceil(self.locations) - self.picture(rows);
         open[begun * length..reached * length].fill(R::default());
@@ -167,12 +234,11 @@ impl Patches {
     /// Adds `pooled` (`[rows, channels]`) to each pixel of a row's window.
     #[inline(always)]
     pub(crate) fn scatter_pooled<R: Real>(&self, pooled: &[R], rows: Range<usize>, open: &mut [R]) {
-        let (length, channels) = (self.input.len(), self.input.channels);
+        let channels = self.input.channels;
         let first = self.picture(&rows);
-        for (place, pooled) in self.places(rows).zip(pooled.chunks_exact(channels)) {
-            for at in sources(place).flatten() {
-                let at = at - first * length;
-                for to in open[at..at + self.run].chunks_exact_mut(channels) {
+        for (place, pooled) in self.places(rows, first).zip(pooled.chunks_exact(channels)) {
+            for at in place {
+                for to in open[at..at + self.run()].chunks_exact_mut(channels) {
                     to.iter_mut().zip(pooled).for_each(|(to, &gradient)| *to += gradient);
                 }
             }
@@ -190,26 +256,20 @@ impl Patches {
         open: &mut [R],
     ) {
         let channels = self.input.channels;
-        let first = self.picture(&rows) * self.input.len();
-        let mut stretches = columns.chunks_exact(self.run);
+        let first = self.picture(&rows);
+        let mut stretches = columns.chunks_exact(self.run());
         let mut pooled = pooled.map(|pooled| pooled.chunks_exact(channels));
-        for (picture, offsets) in self.pictures(rows) {
-            let open = &mut open[picture - first..];
-            for offsets in offsets.chunks_exact(self.runs()) {
-                let pooled = pooled.as_mut().and_then(Iterator::next);
-                for (&offset, from) in offsets.iter().zip(&mut stretches) {
-                    if offset == ZEROS {
-                        continue;
-                    }
-                    let to = &mut open[offset..offset + self.run];
-                    match pooled {
-                        Some(pooled) => {
-                            for (to, from) in to.chunks_exact_mut(channels).zip(from.chunks_exact(channels)) {
-                                add_both(from, pooled, to);
-                            }
+        for place in self.places(rows, first) {
+            let pooled = pooled.as_mut().and_then(Iterator::next);
+            for (at, from) in place.zip(&mut stretches) {
+                let to = &mut open[at..at + self.run()];
+                match pooled {
+                    Some(pooled) => {
+                        for (to, from) in to.chunks_exact_mut(channels).zip(from.chunks_exact(channels)) {
+                            add_both(from, pooled, to);
                         }
-                        None => to.iter_mut().zip(from).for_each(|(to, &gradient)| *to += gradient),
                     }
+                    None => to.iter_mut().zip(from).for_each(|(to, &gradient)| *to += gradient),
                 }
             }
         }
@@ -224,27 +284,68 @@ impl Patches {
         maps: &mut [S],
         write: Write,
     ) {
-        let length = self.input.len();
+        let length = self.framed.len();
         let first = self.picture(rows);
         let reached = rows.end.div_ceil(self.locations) - first;
         let done = rows.end / self.locations - first;
-        let to = &mut maps[first * length..(first + done) * length];
-        match write {
-            Write::Replace => convert(&open[..done * length], to),
-            Write::Add => add_converted(&open[..done * length], to),
+        let maps = maps.chunks_exact_mut(self.input.len()).skip(first);
+        for (framed, map) in open.chunks_exact_mut(length).take(done).zip(maps) {
+            self.unframe(framed, map, write);
         }
         if done < reached {
             open.copy_within(done * length..reached * length, 0);
         }
     }
 
+    /// The gradients of a map from those of the framed one: a mirrored border's come on top of the pixels that it shows.
+    #[inline(always)]
+    fn unframe<S: Stored>(&self, framed: &mut [S::Real], map: &mut [S], write: Write) {
+        let MapShape { channels, height, width } = self.input;
+        let (border, stride) = (self.window.padding.pixels, self.framed.width * channels);
+        let mut add = |from: usize, to: usize, count: usize| {
+            for i in 0..count {
+                let gradient = framed[from + i];
+                framed[to + i] += gradient;
+            }
+        };
+        if self.window.padding.mode == PadMode::Reflect {
+            for y in (0..border).chain(border + height..self.framed.height) {
+                if let Some(row) = self.window.source(0, y, height) {
+                    add(y * stride, (border + row) * stride, stride);
+                }
+            }
+            for x in (0..border).chain(border + width..self.framed.width) {
+                if let Some(column) = self.window.source(0, x, width) {
+                    for row in border..border + height {
+                        let row = row * stride;
+                        add(row + x * channels, row + (border + column) * channels, channels);
+                    }
+                }
+            }
+        }
+        let rows = framed.chunks_exact(stride).skip(border);
+        for (row, to) in rows.zip(map.chunks_exact_mut(width * channels)) {
+            let row = &row[border * channels..][..width * channels];
+            match write {
+                Write::Replace => convert(row, to),
+                Write::Add => add_converted(row, to),
+            }
+        }
+    }
+
     /// Average over the window, the border included: `[rows, channels]`.
     #[inline(always)]
-    pub(crate) fn average<S: Stored>(&self, maps: &[S], rows: Range<usize>, averages: &mut [S::Real]) {
-        for (place, average) in self.places(rows).zip(averages.chunks_exact_mut(self.input.channels)) {
+    pub(crate) fn average<S: Stored>(
+        &self,
+        Framed { maps, first }: Framed<S>,
+        rows: Range<usize>,
+        averages: &mut [S::Real],
+    ) {
+        let averages = averages.chunks_exact_mut(self.input.channels);
+        for (place, average) in self.places(rows, first).zip(averages) {
             average.fill(S::Real::default());
-            for at in sources(place).flatten() {
-                add_rows(&maps[at..at + self.run], average);
+            for at in place {
+                add_rows(&maps[at..at + self.run()], average);
             }
             scale(average, self.share());
         }
@@ -255,43 +356,33 @@ impl Patches {
         R::from_f64(1.0 / self.taps() as f64)
     }
 
-    /// Where the pixels of a row's window begin in the maps, row by row; those of a border of zeros are left out.
+    /// Where the rows of each window begin in framed maps from picture `first` on.
     #[inline(always)]
-    pub(crate) fn pixels(&self, row: usize) -> impl Iterator<Item = usize> {
-        let (run, channels) = (self.run, self.input.channels);
-        let place = self.places(row..row + 1).next();
-        place.into_iter().flat_map(sources).flatten().flat_map(move |at| (at..at + run).step_by(channels))
-    }
-
-    /// Where the picture of each of `rows` begins, and where the row's stretches begin in the picture.
-    #[inline(always)]
-    fn places(&self, rows: Range<usize>) -> impl Iterator<Item = Place<'_>> {
-        let runs = self.runs();
+    fn places(&self, rows: Range<usize>, first: usize) -> impl Iterator<Item = impl Iterator<Item = usize>> {
+        let (kernel, length) = (self.window.kernel, self.framed.len());
         self.pictures(rows).flat_map(move |(picture, offsets)| {
-            offsets.chunks_exact(runs).map(move |offsets| (picture, offsets))
+            let start = (picture - first) * length;
+            offsets.chunks_exact(kernel).map(move |offsets| offsets.iter().map(move |&offset| start + offset))
         })
     }
 
-    /// Where each picture of `rows` begins, and where the stretches of its rows begin in it, row after row. (A division
-    /// a row would cost as much as a short row's copy.)
+    /// Each picture of `rows`, and where its windows' rows begin, window after window. (A division a window would cost
+    /// as much as a short one's copy.)
     #[inline(always)]
-    fn pictures(&self, rows: Range<usize>) -> impl Iterator<Item = Place<'_>> {
-        let (locations, runs) = (self.locations, self.runs());
-        (self.picture(&rows)..rows.end.div_ceil(locations)).map(move |picture| {
-            let first = picture * locations;
-            let within = rows.start.saturating_sub(first)..locations.min(rows.end - first);
-            (picture * self.input.len(), &self.offsets[within.start * runs..within.end * runs])
+    fn pictures(&self, rows: Range<usize>) -> impl Iterator<Item = (usize, &[usize])> {
+        let kernel = self.window.kernel;
+        (self.picture(&rows)..rows.end.div_ceil(self.locations)).map(move |picture| {
+            let within = self.within(picture, &rows);
+            (picture, &self.offsets[within.start * kernel..within.end * kernel])
         })
     }
-}
 
-/// Where a picture begins, and where stretches begin in it.
-type Place<'a> = (usize, &'a [usize]);
-
-/// Where a row's stretches begin in the maps, `None` for zeros.
-#[inline(always)]
-fn sources((picture, offsets): Place) -> impl Iterator<Item = Option<usize>> {
-    offsets.iter().map(move |&offset| (offset != ZEROS).then_some(picture + offset))
+    /// The locations of a picture that are among `rows`.
+    fn within(&self, picture: usize, rows: &Range<usize>) -> Range<usize> {
+        let first = picture * self.locations;
+        let within = |row: usize| row.saturating_sub(first).min(self.locations);
+        within(rows.start)..within(rows.end)
+    }
 }
 
 /// Copies a few values, which a call of the library's function would take longer for.
@@ -308,6 +399,7 @@ fn copy_short<T: Copy>(from: &[T], to: &mut [T]) {
         }
     }
     match from.len() {
+        2..=3 => copy_ends::<T, 2>(from, to),
         4..=8 => copy_ends::<T, 4>(from, to),
         9..=16 => copy_ends::<T, 8>(from, to),
         17..=32 => copy_ends::<T, 16>(from, to),
@@ -322,8 +414,8 @@ pub(crate) struct PatchRoom<S> {
     columns: Buffer<S>,
     /// Where the stretches of patches begin.
     offsets: Vec<usize>,
-    /// What lies beyond the border.
-    zeros: Buffer<S>,
+    /// Framed maps.
+    framed: Buffer<S>,
 }
 
 /// Lengths of a [`PatchRoom`].
@@ -331,17 +423,23 @@ pub(crate) struct PatchRoom<S> {
 pub(crate) struct PatchRoomSize {
     columns: usize,
     offsets: usize,
-    zeros: usize,
+    framed: usize,
 }
 
 impl PatchRoomSize {
-    /// What a chunk of `rows` needs.
+    /// What the framed maps of a chunk of `rows` need.
+    pub(crate) fn framed(patches: &Patches, rows: usize) -> Self {
+        let framed = if patches.window.padding.pixels == 0 { 0 } else { patches.open_len(rows) };
+        Self { framed, ..Self::default() }
+    }
+
+    /// What the patches of a chunk of `rows` need.
     pub(crate) fn new(patches: &Patches, rows: usize) -> Self {
-        let nothing = Self::default();
+        let framed = Self::framed(patches, rows);
         match (patches.is_identity(), patches.in_place()) {
-            (true, _) => nothing,
-            (false, true) => Self { offsets: rows * patches.runs(), zeros: patches.run, ..nothing },
-            (false, false) => Self { columns: rows * patches.patch_len(), ..nothing },
+            (true, _) => framed,
+            (false, true) => Self { offsets: rows * patches.window.kernel, ..framed },
+            (false, false) => Self { columns: rows * patches.patch_len(), ..framed },
         }
     }
 
@@ -350,7 +448,7 @@ impl PatchRoomSize {
         Self {
             columns: self.columns.max(other.columns),
             offsets: self.offsets.max(other.offsets),
-            zeros: self.zeros.max(other.zeros),
+            framed: self.framed.max(other.framed),
         }
     }
 }
@@ -358,15 +456,15 @@ impl PatchRoomSize {
 impl<S: Stored> PatchRoom<S> {
     /// Bytes that it holds.
     pub(crate) fn bytes(&self) -> usize {
-        let Self { columns, offsets, zeros } = self;
-        (columns.len() + zeros.len()) * size_of::<S>() + offsets.len() * size_of::<usize>()
+        let Self { columns, offsets, framed } = self;
+        (columns.len() + framed.len()) * size_of::<S>() + offsets.len() * size_of::<usize>()
     }
 
     pub(crate) fn new(size: PatchRoomSize) -> Self {
         Self {
             columns: Buffer::zeros(size.columns),
             offsets: vec![0; size.offsets],
-            zeros: Buffer::zeros(size.zeros),
+            framed: Buffer::zeros(size.framed),
         }
     }
 }

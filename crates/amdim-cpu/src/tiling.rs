@@ -38,7 +38,7 @@ pub(crate) struct Tiling {
     down: usize,
     /// Tiles side by side, and those of them that have all points.
     across: [usize; 2],
-    /// Where rows of the map begin, the border and what lies beyond included, in the order of windows.
+    /// Where rows of the map begin, what lies beyond the last window included, in the order of windows.
     rows: Vec<usize>,
     columns: Vec<Columns>,
 }
@@ -69,14 +69,14 @@ pub(crate) struct TileRun<'a> {
 }
 
 impl Tiling {
-    /// The tiles of a window from `input` to `output`, where they pay.
+    /// The tiles of a window from framed maps (see [`crate::patches`]) to `output`, where they pay.
     pub(crate) fn new(input: MapShape, output: MapShape, window: Window) -> Option<Self> {
         Self::fitting(input, output, window).filter(|tiling| tiling.pays(output.channels))
     }
 
-    /// The tiles of a window from `input` to `output`, if it can be cut into tiles.
+    /// The tiles of a window from framed maps to `output`, if it can be cut into tiles.
     pub(crate) fn fitting(input: MapShape, output: MapShape, window: Window) -> Option<Self> {
-        let Window { kernel, stride, padding } = window;
+        let Window { kernel, stride, .. } = window;
         let taps = kernel / stride;
         if !matches!(taps, 2 | 3) || !kernel.is_multiple_of(stride) {
             return None;
@@ -84,19 +84,13 @@ impl Tiling {
         let side = SIDE + 1 - taps;
         let result = [output.height, output.width];
         let [down, across] = result.map(|pixels| pixels.div_ceil(side));
-        let places = |pixels: usize, tiles: usize, width: usize| -> Vec<usize> {
+        // A tile reaches further than the windows of the result's last pixels, beyond which there may be anything.
+        let places = |positions: usize, tiles: usize, width: usize| -> Vec<usize> {
+            let seen = (positions - 1) * stride + kernel;
             let reached = (tiles * side + taps - 1) * stride;
-            let place = |at: usize| {
-                let source = if at < pixels + 2 * padding.pixels {
-                    window.source(at / stride, at % stride, pixels)
-                } else {
-                    None
-                };
-                source.map_or(ABSENT, |source| source * width)
-            };
-            (0..reached).map(place).collect()
+            (0..reached).map(|at| if at < seen { at * width } else { ABSENT }).collect()
         };
-        let columns = places(input.width, across, input.channels);
+        let columns = places(output.width, across, input.channels);
         let whole = usize::from(output.width.is_multiple_of(side));
         Some(Self {
             input,
@@ -106,7 +100,7 @@ impl Tiling {
             side,
             down,
             across: [across, across - 1 + whole],
-            rows: places(input.height, down, input.width * input.channels),
+            rows: places(output.height, down, input.width * input.channels),
             columns: Columns::group(&columns, [taps, stride, output.width], input.channels),
         })
     }

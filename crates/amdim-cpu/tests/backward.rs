@@ -236,7 +236,7 @@ fn the_number_of_threads_changes_no_bit() {
             .map(|threads| {
                 let mut executor = executor::<f32>(&network, threads, 1);
                 executor.set_parameters(&parameters).unwrap();
-                let inferred = executor.infer(&buffers, &images, batch).unwrap();
+                let inferred = executor.infer(&buffers, &images, batch, &network.all_outputs()).unwrap();
                 let mut moved = buffers.clone();
                 executor.forward(0, &mut moved, &images, batch).unwrap();
                 let outputs: Vec<Vec<f32>> = (0..4).map(|index| executor.output(0, index).to_vec()).collect();
@@ -304,11 +304,11 @@ fn one_layer_in_bf16_is_exact_up_to_its_result() {
     let as_f64 = |values: &[f32]| -> Vec<f64> { values.iter().map(|&value| f64::from(value)).collect() };
     let mut exact = executor_of::<f64>(Kernel::Portable, &network, 1, 0);
     exact.set_parameters(&as_f64(&parameters)).unwrap();
-    let expected = exact.infer(&[], &as_f64(&images), 4).unwrap();
+    let expected = exact.infer(&[], &as_f64(&images), 4, &network.all_outputs()).unwrap();
     for kernel in kernels() {
         let mut executor = executor_of::<Bf16>(kernel, &network, 2, 0);
         executor.set_parameters(&parameters).unwrap();
-        let outputs = executor.infer(&[], &images, 4).unwrap();
+        let outputs = executor.infer(&[], &images, 4, &network.all_outputs()).unwrap();
         for (actual, expected) in outputs[0].iter().zip(&expected[0]) {
             let difference = (f64::from(*actual) - expected).abs();
             assert!(difference <= expected.abs() / 256.0 + 1e-6, "{kernel}: {actual} instead of {expected}");

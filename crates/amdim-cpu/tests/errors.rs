@@ -30,11 +30,11 @@ fn wrong_lengths_name_the_argument() {
     };
     let error = executor.set_parameters(&parameters[1..]).unwrap_err();
     assert_eq!(lengths(error), ("parameters", parameters.len(), parameters.len() - 1));
-    let error = executor.infer(&[], &images, 2).unwrap_err();
+    let error = executor.infer(&[], &images, 2, &[0]).unwrap_err();
     assert_eq!(lengths(error), ("buffers", buffers.len(), 0));
-    let error = executor.infer(&buffers, &images, 3).unwrap_err();
+    let error = executor.infer(&buffers, &images, 3, &[0]).unwrap_err();
     assert_eq!(lengths(error), ("images", 3 * network.input.len(), images.len()));
-    let error = executor.infer(&buffers, &images, usize::MAX).unwrap_err();
+    let error = executor.infer(&buffers, &images, usize::MAX, &[0]).unwrap_err();
     assert_eq!(lengths(error), ("images", usize::MAX, images.len()));
     let mut moved = buffers.clone();
     let error = executor.forward(0, &mut moved, &images[1..], 2).unwrap_err();
@@ -60,7 +60,7 @@ fn slots_and_batches() {
     let (network, parameters, mut buffers) = small();
     let mut executor = executor(&network);
     let images = vec![0.1; 2 * network.input.len()];
-    let error = executor.infer(&buffers, &[], 0).unwrap_err();
+    let error = executor.infer(&buffers, &[], 0, &[0]).unwrap_err();
     assert!(matches!(error, CpuError::EmptyBatch));
     let error = executor.forward(1, &mut buffers, &images, 2).unwrap_err();
     assert!(matches!(error, CpuError::NoSuchSlot { slot: 1, slots: 1 }));
@@ -88,7 +88,7 @@ fn batch_statistics_of_one_value_are_refused_before_anything_moves() {
     let error = executor.forward(0, &mut moved, &images, 1).unwrap_err();
     assert!(matches!(error, CpuError::SingleValue { layer } if layer == "layer_list.8"));
     assert_eq!(moved, buffers);
-    executor.infer(&buffers, &images, 1).expect("evaluation takes single pictures");
+    executor.infer(&buffers, &images, 1, &[0]).expect("evaluation takes single pictures");
 }
 
 #[test]

@@ -44,12 +44,16 @@ fn compare(network: Network, batch: usize, random: &mut Random) {
     let images32 = to_f32(&images);
 
     let expected = plain.run(&images, batch);
-    let outputs = exact.infer(&buffers, &images, batch).unwrap();
+    let outputs = exact.infer(&buffers, &images, batch, &network.all_outputs()).unwrap();
     for (output, expected) in outputs.iter().zip(&expected) {
         assert_close(output, &expected.channels_last(), 1e-12, "eval f64");
     }
+    for (place, output) in outputs.iter().enumerate() {
+        let alone = exact.infer(&buffers, &images, batch, &[place]).unwrap();
+        assert_eq!(alone, std::slice::from_ref(output), "output {place} alone");
+    }
     for single in &mut singles {
-        let outputs = single.infer(&to_f32(&buffers), &images32, batch).unwrap();
+        let outputs = single.infer(&to_f32(&buffers), &images32, batch, &network.all_outputs()).unwrap();
         for (output, expected) in outputs.iter().zip(&expected) {
             assert_close(&to_f64(output), &expected.channels_last(), 2e-5, "eval f32");
         }
@@ -128,12 +132,17 @@ fn a_smaller_batch_after_a_larger_one_reads_nothing_old() {
         let given: Vec<&[f64]> = outputs.iter().map(Vec::as_slice).collect();
         let mut gradients = vec![0.0; network.parameter_len()];
         executor.backward(0, &given, &mut gradients).unwrap();
-        (outputs.clone(), moved, gradients, executor.infer(&buffers, small, 2).unwrap())
+        (
+            outputs.clone(),
+            moved,
+            gradients,
+            executor.infer(&buffers, small, 2, &network.all_outputs()).unwrap(),
+        )
     };
     let fresh = run(&mut executor(&network, 1, 1));
     let mut used = executor(&network, 1, 1);
     used.set_parameters(&parameters).unwrap();
-    used.infer(&buffers, &images, 5).unwrap();
+    used.infer(&buffers, &images, 5, &network.all_outputs()).unwrap();
     used.forward(0, &mut buffers.clone(), &images, 5).unwrap();
     let ones: Vec<Vec<f64>> = (0..3).map(|index| vec![1.0; used.output(0, index).len()]).collect();
     let ones: Vec<&[f64]> = ones.iter().map(Vec::as_slice).collect();
@@ -149,7 +158,7 @@ fn not_a_number_goes_through() {
     images[40] = f64::NAN;
     let mut executor = executor::<f64>(&network, 2, 1);
     executor.set_parameters(&parameters).unwrap();
-    let outputs = executor.infer(&buffers, &images, 2).unwrap();
+    let outputs = executor.infer(&buffers, &images, 2, &network.all_outputs()).unwrap();
     assert!(outputs[0][..9].iter().all(|value| value.is_nan()), "the 1x1 map sees every pixel");
     assert!(outputs[0][9..].iter().all(|value| value.is_finite()), "pictures are independent in evaluation");
     executor.forward(0, &mut buffers.clone(), &images, 2).unwrap();

@@ -52,11 +52,13 @@ impl Kernel {
         if kernel.is_supported() { Ok(kernel) } else { Err(KernelError::Unsupported { kernel }) }
     }
 
-    /// Whether it multiplies bf16 faster than f32 here: by AMX or `vdpbf16ps`.
-    pub fn has_bf16(self) -> bool {
+    /// Whether it multiplies bf16 faster than f32 here: by AMX, or by `vdpbf16ps` on AMD's processors. On Intel's that
+    /// instruction does no more than f32 ones do in its time, and f32 has ways to multiply less; tiles are their fast
+    /// way, which a virtual machine may hide.
+    pub fn has_fast_bf16(self) -> bool {
         match self {
             Self::Amx => true,
-            Self::Avx512 => has_avx512_bf16(),
+            Self::Avx512 => has_avx512_bf16() && !is_intel(),
             Self::Avx2 | Self::Neon | Self::Portable => false,
         }
     }
@@ -179,13 +181,26 @@ fn detect(kernel: Kernel) -> bool {
     kernel == Kernel::Portable || (kernel == Kernel::Neon && cfg!(target_arch = "aarch64"))
 }
 
+/// Whether the processor has `vdpbf16ps`.
 #[cfg(target_arch = "x86_64")]
-fn has_avx512_bf16() -> bool {
+pub(crate) fn has_avx512_bf16() -> bool {
     is_x86_feature_detected!("avx512bf16")
 }
 
 #[cfg(not(target_arch = "x86_64"))]
 fn has_avx512_bf16() -> bool {
+    false
+}
+
+/// Whether Intel made the processor, by its name's first, second and last four letters.
+#[cfg(target_arch = "x86_64")]
+fn is_intel() -> bool {
+    let name = std::arch::x86_64::__cpuid(0);
+    [name.ebx, name.edx, name.ecx].map(u32::to_le_bytes) == [*b"Genu", *b"ineI", *b"ntel"]
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn is_intel() -> bool {
     false
 }
 

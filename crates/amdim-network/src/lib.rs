@@ -102,23 +102,36 @@ impl Network {
     /// # Panics
     /// If there is no such output.
     pub fn parameters_behind(&self, outputs: &[usize]) -> Vec<bool> {
-        let mut nodes = vec![false; self.nodes.len()];
         let mut parameters = vec![false; self.parameters.len()];
-        for &place in outputs {
-            nodes[self.outputs[place]] = true;
-        }
-        for (index, node) in self.nodes.iter().enumerate().rev() {
-            if !nodes[index] {
-                continue;
-            }
-            for read in node.reads() {
-                nodes[read] = true;
-            }
+        let nodes = self.nodes.iter().zip(self.nodes_behind(outputs));
+        for (node, _) in nodes.filter(|&(_, is_behind)| is_behind) {
             for id in node.layer.parameters() {
                 parameters[id.0] = true;
             }
         }
         parameters
+    }
+
+    /// The places of all outputs.
+    pub fn all_outputs(&self) -> Vec<usize> {
+        (0..self.outputs.len()).collect()
+    }
+
+    /// Whether any of these outputs (places in `outputs`) is, or depends on, each of `nodes`.
+    ///
+    /// # Panics
+    /// If there is no such output.
+    pub fn nodes_behind(&self, outputs: &[usize]) -> Vec<bool> {
+        let mut behind = vec![false; self.nodes.len()];
+        for &place in outputs {
+            behind[self.outputs[place]] = true;
+        }
+        for (index, node) in self.nodes.iter().enumerate().rev() {
+            if behind[index] {
+                node.reads().for_each(|read| behind[read] = true);
+            }
+        }
+        behind
     }
 
     /// Shape of the map that enters node `index`.

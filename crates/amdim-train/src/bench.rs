@@ -100,7 +100,7 @@ fn time_encoding(mut model: Model, request: &BenchRequest) -> Result<Vec<f64>> {
     let images = random_images(&model, request.batch_size, 1)?;
     time(request, || {
         // Reading a value back waits for devices that work on their own.
-        tensors::to_vec(&model.embed(&images)?.global()?)?;
+        tensors::to_vec(&model.embed_global(&images)?)?;
         Ok(())
     })
 }

@@ -67,19 +67,19 @@ impl Layer {
         images: &Tensor,
         objective: Option<&ObjectiveConfig>,
     ) -> Result<Vec<f32>> {
-        if let Self::Inner(layer) = self {
-            let map = model.embed_inner(images, layer)?;
-            return Ok(tensors::to_vec(&map.transpose(1, 2).map_err(amdim_core::Error::from)?)?);
-        }
-        let features = model.embed(images)?;
         let missing = |what: &str| RunError::internal(format!("{what} is missing"));
+        let channels_first = |map: Tensor| map.transpose(1, 2).map_err(amdim_core::Error::from);
         Ok(tensors::to_vec(&match self {
-            Self::Map(scale) => features.channels_first(scale)?,
-            Self::Mixture => features.mixture().ok_or_else(|| missing("the mixture"))?.clone(),
-            Self::Posterior(scale) => {
-                posterior_map(&features, scale, objective.ok_or_else(|| missing("the objective"))?)?
+            Self::Map(scale) => channels_first(model.embed_at(images, scale)?)?,
+            Self::Inner(layer) => channels_first(model.embed_inner(images, layer)?)?,
+            Self::Mixture => {
+                let features = model.embed(images)?;
+                features.mixture().ok_or_else(|| missing("the mixture"))?.clone()
             }
-            Self::Inner(_) => return Err(missing("an inner layer")),
+            Self::Posterior(scale) => {
+                let objective = objective.ok_or_else(|| missing("the objective"))?;
+                posterior_map(&model.embed(images)?, scale, objective)?
+            }
         })?)
     }
 }

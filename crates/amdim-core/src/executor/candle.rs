@@ -31,14 +31,26 @@ impl CandleExecutor {
         Self { network, tables: HashMap::new(), frozen: false }
     }
 
-    fn run(&mut self, parameters: &[Tensor], norms: &mut Norms, images: &Tensor) -> Result<Vec<Tensor>> {
+    /// The outputs of the places `wanted`.
+    fn run(
+        &mut self,
+        parameters: &[Tensor],
+        norms: &mut Norms,
+        images: &Tensor,
+        wanted: &[usize],
+    ) -> Result<Vec<Tensor>> {
         let network = Arc::clone(&self.network);
         let MapShape { channels, height, width } = network.input;
         let (batch, ..) = images.dims4()?;
         tensors::expect_shape("images", images, &[batch, channels, height, width])?;
         let picture = images.flatten_from(2)?.transpose(1, 2)?.contiguous()?; // [B, L, C]
         let mut maps: Vec<Tensor> = Vec::with_capacity(network.nodes.len());
+        let is_needed = network.nodes_behind(wanted);
         for (index, node) in network.nodes.iter().enumerate() {
+            if !is_needed[index] {
+                maps.push(picture.clone()); // Nobody reads it.
+                continue;
+            }
             let x = match node.input {
                 Source::Picture => &picture,
                 Source::Node(source) => &maps[source],
@@ -63,7 +75,7 @@ impl CandleExecutor {
             };
             maps.push(y);
         }
-        Ok(network.outputs.iter().map(|&output| maps[output].clone()).collect())
+        Ok(wanted.iter().map(|&place| maps[network.outputs[place]].clone()).collect())
     }
 
     fn convolution(
@@ -166,17 +178,23 @@ impl Executor for CandleExecutor {
         "candle"
     }
 
-    fn infer(&mut self, parameters: &Tensor, running: &Tensor, images: &Tensor) -> Result<Vec<Tensor>> {
+    fn infer(
+        &mut self,
+        parameters: &Tensor,
+        running: &Tensor,
+        images: &Tensor,
+        wanted: &[usize],
+    ) -> Result<Vec<Tensor>> {
         let views = parameters::views(parameters, &self.network.parameters)?;
         let mut norms = Norms::new(Arc::clone(&self.network), running, false);
-        self.run(&views, &mut norms, images)
+        self.run(&views, &mut norms, images, wanted)
     }
 
     fn forward(&mut self, parameters: &Tensor, running: &mut Tensor, images: &Tensor) -> Result<Pass> {
         let leaves = parameters::leaves(parameters, &self.network.parameters)?;
         let views: Vec<Tensor> = leaves.iter().map(|leaf| leaf.as_tensor().clone()).collect();
         let mut norms = Norms::new(Arc::clone(&self.network), running, !self.frozen);
-        let taped = self.run(&views, &mut norms, images)?;
+        let taped = self.run(&views, &mut norms, images, &self.network.all_outputs())?;
         *running = norms.moved()?;
         let outputs = taped.iter().map(Tensor::detach).collect();
         let network = Arc::clone(&self.network);

@@ -3,12 +3,13 @@
 
 use std::cell::Cell;
 use std::marker::PhantomData;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use amdim_cpu::{CpuError, CpuNetwork};
 use amdim_kernels::{Bf16, KERNEL_VARIABLE, Kernel, KernelError, Pool, Real, Stored};
 use amdim_network::Network;
-use candle_core::{CpuStorage, DType, Device, InplaceOp1, Layout, Storage, Tensor, Var};
+use candle_core::{CpuStorage, DType, Device, InplaceOp1, Layout, Storage, Tensor, TensorId, Var};
 
 use super::{Executor, Pass, Precision};
 use crate::{Error, Result, tensors};
@@ -55,11 +56,17 @@ impl Executor for CpuExecutor {
         "cpu"
     }
 
-    fn infer(&mut self, parameters: &Tensor, running: &Tensor, images: &Tensor) -> Result<Vec<Tensor>> {
+    fn infer(
+        &mut self,
+        parameters: &Tensor,
+        running: &Tensor,
+        images: &Tensor,
+        wanted: &[usize],
+    ) -> Result<Vec<Tensor>> {
         match &mut self.engine {
-            Engine::Single(engine) => engine.infer(parameters, running, images),
-            Engine::Half(engine) => engine.infer(parameters, running, images),
-            Engine::Double(engine) => engine.infer(parameters, running, images),
+            Engine::Single(engine) => engine.infer(parameters, running, images, wanted),
+            Engine::Half(engine) => engine.infer(parameters, running, images, wanted),
+            Engine::Double(engine) => engine.infer(parameters, running, images, wanted),
         }
     }
 
@@ -115,6 +122,8 @@ struct Typed<S: Stored> {
 struct Shared<S: Stored> {
     /// Made at the first pass.
     engine: Option<CpuNetwork<S>>,
+    /// The parameters that the engine holds, and what [`CHANGES`] was then: they need not be packed again.
+    loaded: Option<(TensorId, u64)>,
     kernel: Kernel,
     pool: Arc<Pool>,
     free_slots: Vec<usize>,
@@ -151,7 +160,12 @@ impl<S: Stored<Real: Element>> Shared<S> {
             )?),
         };
         engine.freeze_statistics(self.frozen);
-        with_slice(parameters, |parameters| Ok(engine.set_parameters(parameters)?))?;
+        let these = (parameters.id(), CHANGES.load(Ordering::Relaxed));
+        if self.loaded != Some(these) {
+            self.loaded = None;
+            with_slice(parameters, |parameters| Ok(engine.set_parameters(parameters)?))?;
+            self.loaded = Some(these);
+        }
         Ok(engine)
     }
 }
@@ -159,21 +173,29 @@ impl<S: Stored<Real: Element>> Shared<S> {
 impl<S: Stored<Real: Element>> Typed<S> {
     fn new(network: &Arc<Network>, kernel: Kernel, pool: Arc<Pool>) -> Self {
         let free_slots = (0..OPEN_PASSES).collect();
-        let shared = Shared { engine: None, kernel, pool, free_slots, frozen: false };
+        let shared = Shared { engine: None, loaded: None, kernel, pool, free_slots, frozen: false };
         Self { network: Arc::clone(network), shared: Arc::new(Mutex::new(shared)) }
     }
 
-    fn infer(&self, parameters: &Tensor, running: &Tensor, images: &Tensor) -> Result<Vec<Tensor>> {
+    fn infer(
+        &self,
+        parameters: &Tensor,
+        running: &Tensor,
+        images: &Tensor,
+        wanted: &[usize],
+    ) -> Result<Vec<Tensor>> {
         let batch = batch_of(&self.network, images)?;
         let mut shared = lock(&self.shared);
         let engine = shared.engine(&self.network, parameters)?;
         let outputs = with_slice(running, |running| {
-            with_slice(images, |images| Ok(engine.infer(running, images, batch)?))
+            with_slice(images, |images| Ok(engine.infer(running, images, batch, wanted)?))
         })?;
+        let shapes = self.network.output_shapes();
         outputs
             .into_iter()
-            .zip(self.network.output_shapes())
-            .map(|(values, shape)| {
+            .zip(wanted)
+            .map(|(values, &place)| {
+                let shape = shapes[place];
                 Ok(Tensor::from_vec(values, (batch, shape.locations(), shape.channels), &Device::Cpu)?)
             })
             .collect()
@@ -275,6 +297,9 @@ pub(crate) fn with_slice<T: Element, R>(
     use_values(values_of(&storage, layout)?)
 }
 
+/// How often values of any tensor have been changed where they are. A tensor is what it was, if its identity and this are.
+static CHANGES: AtomicU64 = AtomicU64::new(0);
+
 /// Lends the values of a contiguous tensor on the processor to be changed where they are, and with them those of every
 /// tensor that shares its memory.
 pub(crate) fn with_slice_mut<T: Element, R>(
@@ -282,7 +307,9 @@ pub(crate) fn with_slice_mut<T: Element, R>(
     change: impl FnOnce(&mut [T]) -> Result<R>,
 ) -> Result<R> {
     let change = Change { function: Cell::new(Some(change)), result: Cell::new(None), element: PhantomData };
-    tensor.inplace_op1(&change)?;
+    let changed = tensor.inplace_op1(&change);
+    CHANGES.fetch_add(1, Ordering::Relaxed);
+    changed?;
     change.result.into_inner().unwrap_or_else(|| Err(Error::internal("an operation that was not run")))
 }
 
@@ -330,5 +357,45 @@ impl From<KernelError> for Error {
             }
         };
         Self::InvalidArgument { name: name.into(), expected: expected.into(), actual: error.to_string() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use amdim_network::{Builder, MapShape, Padding, Source, Window};
+
+    use super::*;
+    use crate::executor::CandleExecutor;
+
+    /// The engine keeps packed weights from pass to pass; those that Adam moves where they are keep their identity.
+    #[test]
+    fn weights_that_moved_where_they_are_are_packed_again() {
+        let mut builder = Builder::new(MapShape { channels: 2, height: 3, width: 3 });
+        let window = Window::new(2, 1, Padding::none());
+        let node = builder.convolution("conv", Source::Picture, 3, window, true, false).unwrap();
+        let network = Arc::new(builder.finish(vec![node]));
+        let pool = Arc::new(Pool::new(1).unwrap());
+        let typed = Typed::<f64>::new(&network, Kernel::Portable, pool);
+        let mut plain = CandleExecutor::new(Arc::clone(&network));
+        let count = network.parameter_len();
+        let parameters = Tensor::arange(0.0, count as f64, &Device::Cpu).unwrap();
+        let running = Tensor::zeros(0, DType::F64, &Device::Cpu).unwrap();
+        let images = Tensor::ones((2, 2, 3, 3), DType::F64, &Device::Cpu).unwrap();
+        let mut seen = vec![];
+        for _ in 0..2 {
+            for _ in 0..2 {
+                let maps = typed.infer(&parameters, &running, &images, &[0]).unwrap();
+                let expected = plain.infer(&parameters, &running, &images, &[0]).unwrap();
+                let [map, expected] = [maps, expected].map(|maps| tensors::to_vec(&maps[0]).unwrap());
+                assert_eq!(map, expected);
+                seen.push(map);
+            }
+            with_slice_mut(&parameters, |values: &mut [f64]| {
+                values.iter_mut().for_each(|value| *value += 1.0);
+                Ok(())
+            })
+            .unwrap();
+        }
+        assert!(seen[0] == seen[1] && seen[1] != seen[2] && seen[2] == seen[3]);
     }
 }

@@ -28,15 +28,23 @@ pub trait Executor: Send {
     /// Short name: `candle` or `cpu`.
     fn name(&self) -> &'static str;
 
-    /// Forward pass with running statistics.
+    /// Forward pass with running statistics, as far as some outputs need it: `wanted` are their places among those of
+    /// the network.
     ///
     /// # Shapes
     /// - parameters: `[parameter_len]`, running: `[buffer_len]`
     /// - images: `[batch, channels, height, width]`
-    /// - returns one `[batch, locations, channels]` an output of the network
-    fn infer(&mut self, parameters: &Tensor, running: &Tensor, images: &Tensor) -> Result<Vec<Tensor>>;
+    /// - returns one `[batch, locations, channels]` a wanted output
+    fn infer(
+        &mut self,
+        parameters: &Tensor,
+        running: &Tensor,
+        images: &Tensor,
+        wanted: &[usize],
+    ) -> Result<Vec<Tensor>>;
 
-    /// Forward pass with the statistics of this batch; moves `running` (`[buffer_len]`). Shapes as in [`infer`].
+    /// Forward pass with the statistics of this batch, to all outputs; moves `running` (`[buffer_len]`). Shapes as in
+    /// [`infer`].
     ///
     /// Several passes may be open at once (an AMDIM step has one for each view).
     ///
@@ -109,7 +117,7 @@ impl Precision {
                 "f32 or auto on the candle executor (bf16 needs the cpu executor)",
                 "bf16",
             )),
-            Self::Auto if is_fast && Kernel::selected()?.has_bf16() => Ok(Self::Bf16),
+            Self::Auto if is_fast && Kernel::selected()?.has_fast_bf16() => Ok(Self::Bf16),
             Self::Auto => Ok(Self::F32),
             Self::F32 | Self::Bf16 => Ok(self),
         }

@@ -6,17 +6,18 @@ use std::mem::take;
 use amdim_kernels::{Stored, vectorized};
 use amdim_network::{MapShape, Network, Window};
 
-use super::{InputGradients, Layout, Maps, Pass, Weights, Write};
+use super::{InputGradients, Maps, Pass, Weights, Write, check_window};
 use crate::CpuError;
 use crate::elementwise::{add_converted, convert};
 use crate::groups::MAX_GROUPS;
-use crate::patches::Patches;
 use crate::workers::ScratchSize;
 
 /// `y = max over the window of x`; the border is left out.
 #[derive(Debug)]
 pub(crate) struct MaxPool {
-    patches: Patches,
+    window: Window,
+    input: MapShape,
+    output: MapShape,
 }
 
 /// A group's part of everything that backward touches.
@@ -28,40 +29,47 @@ struct BackwardTask<'a, S> {
 }
 
 impl MaxPool {
-    pub(crate) fn new<S: Stored>(
-        network: &Network,
-        index: usize,
-        window: Window,
-        layout: &mut Layout<S>,
-    ) -> Result<Self, CpuError> {
-        let (from, node) = (network.input_shape(index), &network.nodes[index]);
-        if node.shape.channels != from.channels || 2 * window.padding.pixels > window.kernel {
+    pub(crate) fn new(network: &Network, index: usize, window: Window) -> Result<Self, CpuError> {
+        let (input, node) = (check_window(network, index, window)?, &network.nodes[index]);
+        if node.shape.channels != input.channels || 2 * window.padding.pixels > window.kernel {
             let problem = "a pool keeps the channels, and its border is at most half its window";
             return Err(CpuError::Network { layer: node.name.clone(), problem });
         }
-        Ok(Self { patches: layout.patches(network, index, window)? })
+        Ok(Self { window, input, output: node.shape })
     }
 
     /// Gradients of one picture, and of a window's result.
     pub(crate) fn scratch_size(&self) -> ScratchSize {
-        let MapShape { channels, .. } = self.patches.input();
-        ScratchSize { open_maps: self.patches.input().len(), channels, ..ScratchSize::default() }
+        ScratchSize { channels: self.input.channels, open_maps: self.input.len(), ..ScratchSize::default() }
+    }
+
+    /// Where the pixels of a location's window begin in a picture, row by row; zeros of the border are left out.
+    #[inline(always)]
+    fn pixels(&self, location: usize) -> impl Iterator<Item = usize> {
+        let MapShape { channels, height, width } = self.input;
+        let (row, column) = (location / self.output.width, location % self.output.width);
+        self.seen(row, height)
+            .flat_map(move |y| self.seen(column, width).map(move |x| (y * width + x) * channels))
+    }
+
+    /// Rows, or columns, of a picture that a window sees.
+    #[inline(always)]
+    fn seen(&self, position: usize, pixels: usize) -> impl Iterator<Item = usize> {
+        (0..self.window.kernel).filter_map(move |k| self.window.source(position, k, pixels))
     }
 
     /// `y` of a few pictures, on the calling thread.
     pub(crate) fn forward_pictures<S: Stored>(&self, weights: Weights<S>, x: &[S], y: &mut [S]) {
-        let channels = self.patches.input().channels;
+        let channels = self.input.channels;
+        let pictures = x.chunks_exact(self.input.len()).zip(y.chunks_exact_mut(self.output.len()));
         vectorized!(weights.instructions, {
-            for (row, y) in y.chunks_exact_mut(channels).enumerate() {
-                let mut is_first = true;
-                for pixel in self.patches.pixels(row) {
-                    let pixel = &x[pixel..pixel + channels];
-                    if is_first {
-                        y.copy_from_slice(pixel);
-                    } else {
-                        larger(pixel, y);
+            for (x, y) in pictures {
+                for (location, y) in y.chunks_exact_mut(channels).enumerate() {
+                    let mut pixels = self.pixels(location).map(|at| &x[at..at + channels]);
+                    if let Some(first) = pixels.next() {
+                        y.copy_from_slice(first);
                     }
-                    is_first = false;
+                    pixels.for_each(|pixel| larger(pixel, y));
                 }
             }
         });
@@ -91,7 +99,7 @@ impl MaxPool {
             y_gradients: gs[group],
             x_gradients: take(&mut x_parts[group]),
         });
-        let channels = self.patches.input().channels;
+        let channels = self.input.channels;
         pass.workers.for_each(&mut tasks[..groups.count()], |_, task, scratch| {
             let rest = &mut scratch.centre[..channels];
             let open = &mut scratch.open_maps[..in_len];
@@ -101,9 +109,9 @@ impl MaxPool {
                 vectorized!(pass.weights.instructions, {
                     open.fill(S::Real::default());
                     let rows = y.chunks_exact(channels).zip(y_gradients.chunks_exact(channels));
-                    for (row, (y, gradients)) in rows.enumerate() {
+                    for (location, (y, gradients)) in rows.enumerate() {
                         convert(gradients, rest);
-                        for pixel in self.patches.pixels(row) {
+                        for pixel in self.pixels(location) {
                             hand_out(
                                 rest,
                                 &x[pixel..pixel + channels],

@@ -29,14 +29,14 @@ use std::ops::Range;
 
 use amdim_kernels::gemm::Gemm;
 use amdim_kernels::{Buffer, Kernel, Real, Stored, vectorized};
-use amdim_network::{BatchNorm, Layer as Description, Network, ParameterId, Window};
+use amdim_network::{BatchNorm, Layer as Description, MapShape, Network, ParameterId, Window};
 
 use crate::CpuError;
 use crate::elementwise::{add_converted, add_rows, convert};
 use crate::filter::Filter;
 use crate::groups::{Groups, MAX_GROUPS};
 use crate::norm::{Norm, NormState, Statistics};
-use crate::patches::Patches;
+use crate::patches::{self, Patches};
 use crate::vectors::Vectors;
 use crate::workers::{Scratch, ScratchSize, Workers};
 
@@ -92,14 +92,11 @@ impl<S: Stored> Layout<S> {
         index: usize,
         window: Window,
     ) -> Result<Patches, CpuError> {
-        let (input, node) = (network.input_shape(index), &network.nodes[index]);
-        if let Some(known) = self.patches.iter().find(|known| known.leads(input, node.shape, window)) {
+        let input = check_window(network, index, window)?;
+        if let Some(known) = self.patches.iter().find(|known| known.is(window, input)) {
             return Ok(known.shared());
         }
-        let patches = Patches::new(input, node.shape, window).ok_or_else(|| CpuError::Network {
-            layer: node.name.clone(),
-            problem: "its window doesn't lead from its input's shape to its own",
-        })?;
+        let patches = Patches::new(input, network.nodes[index].shape, window);
         self.patches.push(patches.shared());
         Ok(patches)
     }
@@ -114,6 +111,16 @@ impl<S: Stored> Layout<S> {
             start..self.packed[direction]
         })
     }
+}
+
+/// The shape of a node's input, from which its window must lead to its own.
+fn check_window(network: &Network, index: usize, window: Window) -> Result<MapShape, CpuError> {
+    let (input, node) = (network.input_shape(index), &network.nodes[index]);
+    if patches::leads(window, input, node.shape) {
+        return Ok(input);
+    }
+    let problem = "its window doesn't lead from its input's shape to its own";
+    Err(CpuError::Network { layer: node.name.clone(), problem })
 }
 
 /// The weights of a pass, and what multiplies them.
@@ -237,7 +244,7 @@ impl Layer {
             Description::NormedConvolution(layer) => NormedConvolution::new(network, index, layer, layout)
                 .map(Box::new)
                 .map(Self::NormedConvolution),
-            Description::MaxPool(window) => MaxPool::new(network, index, *window, layout).map(Self::MaxPool),
+            Description::MaxPool(window) => MaxPool::new(network, index, *window).map(Self::MaxPool),
             Description::GlobalAverage => GlobalAverage::new(network, index).map(Self::GlobalAverage),
             Description::Tanh => Tanh::new(network, index).map(Self::Tanh),
             Description::Flatten => Select::all(network, index).map(Self::Select),

@@ -60,7 +60,7 @@ impl PatchProduct {
         let out = node.shape.channels;
         // bf16 would lose the digits that differences of pixels need, and its products are twice as fast already.
         let tiled = size_of::<S>() == size_of::<S::Real>();
-        let tiling = if tiled { Tiling::new(patches.input(), node.shape, window) } else { None };
+        let tiling = if tiled { Tiling::new(patches.framed_shape(), node.shape, window) } else { None };
         layout.tilings += tiling.as_ref().map_or(0, Tiling::bytes);
         let shape = [out, patches.input().channels, patches.taps()];
         let filter = Filter::new(network, id, shape, tiling.as_ref(), layout, &node.name)?;
@@ -93,7 +93,7 @@ impl PatchProduct {
         let (patches, tiles, columns, packed) = match &self.tiling {
             Some(tiling) => {
                 let tiles = TileRoomSize::new(tiling, self.out);
-                (PatchRoomSize::default(), tiles, 0, tiling.most_tiles())
+                (PatchRoomSize::framed(&self.patches, rows), tiles, 0, tiling.most_tiles())
             }
             None => (PatchRoomSize::new(&self.patches, rows), TileRoomSize::default(), columns, rows),
         };
@@ -107,7 +107,7 @@ impl PatchProduct {
             // The 1x1 products beside it take whole chunks.
             packed: gemm.transposed_scratch(packed.max(rows), self.out),
             averages: windowed(rows * self.patches.input().channels),
-            open_maps: windowed(self.patches.open_maps(rows) * self.patches.input().len()),
+            open_maps: windowed(self.patches.open_len(rows)),
         }
     }
 
@@ -122,7 +122,8 @@ impl PatchProduct {
         scratch: &mut Scratch<S>,
     ) {
         if let Some(tiles) = self.tiles() {
-            tiles.forward(weights, maps, &rows, (bias, relu), result, &mut scratch.tiles);
+            let framed = self.patches.framed(maps, &rows, &mut scratch.patches);
+            tiles.forward(weights, framed, &rows, (bias, relu), result, &mut scratch.tiles);
             return;
         }
         let left = self.patches.rows(maps, rows, &mut scratch.patches);
@@ -150,9 +151,10 @@ impl PatchProduct {
             if wanted {
                 self.patches.open(&rows, &mut scratch.open_maps);
             }
+            let framed = self.patches.framed(maps, &rows, &mut scratch.patches);
             tiles.backward(
                 weights,
-                maps,
+                framed,
                 (&rows, incoming.product),
                 first,
                 (wanted.then_some(&mut scratch.open_maps[..]), self.patches.picture(&rows)),

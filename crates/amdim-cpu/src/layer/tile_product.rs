@@ -8,6 +8,7 @@ use amdim_kernels::{Buffer, Stored};
 
 use super::Weights;
 use crate::filter::Filter;
+use crate::patches::Framed;
 use crate::tiling::{POINTS, TileRun, Tiling};
 
 /// A tiling, the weights of its points, and the channels of its result.
@@ -89,7 +90,7 @@ impl TileProduct<'_> {
     pub(crate) fn forward<S: Stored>(
         self,
         weights: Weights<S>,
-        maps: &[S],
+        maps: Framed<S>,
         rows: &Range<usize>,
         (bias, relu): (Option<&[S::Real]>, bool),
         result: &mut [S],
@@ -121,7 +122,7 @@ impl TileProduct<'_> {
     pub(crate) fn backward<S: Stored>(
         self,
         weights: Weights<S>,
-        maps: &[S],
+        maps: Framed<S>,
         (rows, gradients): (&Range<usize>, &[S]),
         first: bool,
         (open, first_open): (Option<&mut [S::Real]>, usize),
@@ -183,12 +184,13 @@ impl TileProduct<'_> {
     }
 
     /// The points of a chunk's maps.
-    fn inputs<S: Stored>(self, gemm: Gemm<S>, maps: &[S], rows: &Range<usize>, to: &mut [S]) {
+    fn inputs<S: Stored>(self, gemm: Gemm<S>, maps: Framed<S>, rows: &Range<usize>, to: &mut [S]) {
         let winograd = Winograd::new(gemm, self.tiling.taps());
         let width = self.tiling.width();
         self.each_phase(rows, |run, phase, offset| {
             let shape = Shape { tiles: run.tiles(), channels: self.channels() };
-            winograd.inputs(shape, (maps, run.pixels(phase, 0)), (&mut *to, run.points(width, offset)));
+            let pixels = run.pixels(phase, maps.first);
+            winograd.inputs(shape, (maps.maps, pixels), (&mut *to, run.points(width, offset)));
         });
     }
 

@@ -74,28 +74,22 @@ impl<'a, S> Rows<'a, S> {
 #[derive(Debug, Clone, Copy)]
 pub struct Windows<'a, S> {
     data: &'a [S],
-    zeros: &'a [S],
     offsets: &'a [usize],
     runs: usize,
     run: usize,
 }
 
-/// Where a stretch of [`Windows`] that is all zeros begins.
-pub const ZEROS: usize = tile::ZEROS;
-
 impl<'a, S> Windows<'a, S> {
-    /// Rows of `runs` stretches of `run` values in `data`, which begin at `offsets`, `[rows, runs]`. For [`ZEROS`],
-    /// `zeros` (of at least `run` values) are read instead.
+    /// Rows of `runs` stretches of `run` values in `data`, which begin at `offsets`, `[rows, runs]`.
     ///
     /// # Panics
     /// If `offsets` are no whole rows, or a stretch doesn't lie within `data`.
-    pub fn new(data: &'a [S], zeros: &'a [S], offsets: &'a [usize], [runs, run]: [usize; 2]) -> Self {
-        assert!(zeros.len() >= run, "a stretch of zeros");
+    pub fn new(data: &'a [S], offsets: &'a [usize], [runs, run]: [usize; 2]) -> Self {
         assert_eq!(offsets.len() % runs, 0, "rows of {runs} stretches");
-        // One above the offset, which makes ZEROS 0: a maximum takes no branch, and every row of every product is seen.
-        let most = offsets.iter().map(|offset| offset.wrapping_add(1)).max().unwrap_or(0);
-        assert!(most == 0 || most + run <= data.len() + 1, "a stretch beyond the data");
-        Self { data, zeros, offsets, runs, run }
+        // A maximum takes no branch, and every row of every product is seen.
+        let most = offsets.iter().max().map_or(Some(0), |most| most.checked_add(run));
+        assert!(most.is_some_and(|most| most <= data.len()), "a stretch beyond the data");
+        Self { data, offsets, runs, run }
     }
 }
 
@@ -144,10 +138,9 @@ impl<'a, S: Copy> Left<'a, S> {
     fn stretch(&self, row: usize, run: usize) -> &'a [S] {
         match self {
             Self::Rows(rows) => rows.row(row),
-            Self::Windows(windows) => match windows.offsets[row * windows.runs + run] {
-                ZEROS => &windows.zeros[..windows.run],
-                offset => &windows.data[offset..][..windows.run],
-            },
+            Self::Windows(windows) => {
+                &windows.data[windows.offsets[row * windows.runs + run]..][..windows.run]
+            }
         }
     }
 
@@ -159,7 +152,6 @@ impl<'a, S: Copy> Left<'a, S> {
                 left: rows.data[row * rows.stride..].as_ptr(),
                 left_stride: rows.stride,
                 offsets: ptr::null(),
-                zeros: ptr::null(),
                 runs: 1,
                 depth: rows.width,
                 right,
@@ -169,7 +161,6 @@ impl<'a, S: Copy> Left<'a, S> {
                 left: windows.data.as_ptr(),
                 left_stride: 0,
                 offsets: windows.offsets[row * windows.runs..].as_ptr(),
-                zeros: windows.zeros.as_ptr(),
                 runs: windows.runs,
                 depth: windows.run,
                 right,
@@ -496,7 +487,6 @@ impl<S: Stored> Gemm<S> {
                     left: left_data[row * left_column..].as_ptr(),
                     left_stride,
                     offsets: ptr::null(),
-                    zeros: ptr::null(),
                     runs: 1,
                     depth: rows,
                     right: right_data.as_ptr(),

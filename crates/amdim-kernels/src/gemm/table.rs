@@ -167,6 +167,7 @@ table!(portable_bf16, Lanes<f32>, Bf16, 1, [4, 2, 1], [4, 2, 1],);
 mod x86 {
     use super::*;
     use crate::gemm::amx;
+    use crate::kernel::has_avx512_bf16;
     use crate::simd::amx::Amx;
     use crate::simd::avx2::F32x8;
     use crate::simd::avx512::{F32x16, NativeBf16};
@@ -201,7 +202,7 @@ mod x86 {
     pub(super) fn bf16_table(kernel: Kernel) -> &'static Table<Bf16> {
         match kernel {
             Kernel::Amx => &AMX_BF16,
-            Kernel::Avx512 if kernel.has_bf16() => &native_bf16::TABLE,
+            Kernel::Avx512 if has_avx512_bf16() => &native_bf16::TABLE,
             Kernel::Avx512 => &avx512_bf16::TABLE,
             Kernel::Avx2 => &avx2_bf16::TABLE,
             Kernel::Neon | Kernel::Portable => &portable_bf16::TABLE,

@@ -15,11 +15,9 @@ pub(crate) struct Inner<S> {
     pub(crate) left: *const S,
     /// Values between left rows; between steps where the left factor is transposed.
     pub(crate) left_stride: usize,
-    /// `[rows, runs]`: where the runs of the tile's left rows begin, [`ZEROS`] for `zeros`. Null where left rows lie
-    /// `left_stride` apart in one run each.
+    /// `[rows, runs]`: where the runs of the tile's left rows begin. Null where left rows lie `left_stride` apart in
+    /// one run each.
     pub(crate) offsets: *const usize,
-    /// As many zeros as a run has values.
-    pub(crate) zeros: *const S,
     /// Number of runs.
     pub(crate) runs: usize,
     /// Length of a run; whole steps, if there are several.
@@ -29,9 +27,6 @@ pub(crate) struct Inner<S> {
     /// Values between steps of the right factor.
     pub(crate) right_stride: usize,
 }
-
-/// The offset of a run of zeros.
-pub(crate) const ZEROS: usize = usize::MAX;
 
 impl<S> Clone for Inner<S> {
     fn clone(&self) -> Self {
@@ -53,10 +48,7 @@ impl<S> Inner<S> {
             if self.offsets.is_null() {
                 self.left.add(row * self.left_stride)
             } else {
-                match *self.offsets.add(row * self.runs + run) {
-                    ZEROS => self.zeros,
-                    offset => self.left.add(offset),
-                }
+                self.left.add(*self.offsets.add(row * self.runs + run))
             }
         }
     }

@@ -198,9 +198,11 @@ fn learn_from_pictures(evaluation: &mut Evaluation, heads: &mut Heads, train: &S
 /// Global features `[pictures, embedding]`, in train mode (statistics of the batch) or eval mode.
 fn encode_batch(model: &mut Model, pixels: &[f32], pictures: usize, train_mode: bool) -> Result<Tensor> {
     let images = model.images(pixels, pictures)?;
-    let features =
-        if train_mode { model.embed_with_batch_statistics(&images)? } else { model.embed(&images)? };
-    Ok(features.global()?)
+    Ok(if train_mode {
+        model.embed_with_batch_statistics(&images)?.global()?
+    } else {
+        model.embed_global(&images)?
+    })
 }
 
 /// Both reports on rows of stored test features, heads in eval mode.

@@ -73,7 +73,7 @@ fn matrix(exact: &mut Model, picture: &[f32], outputs: usize, cancel: &AtomicBoo
         let dims = (2 * pixels.len(), input.channels, input.height, input.width);
         let error = amdim_core::Error::from;
         let images = candle_core::Tensor::from_vec(values, dims, &Device::Cpu).map_err(error)?;
-        let vectors = exact.embed(&images)?.global()?.to_vec2::<f64>().map_err(error)?;
+        let vectors = exact.embed_global(&images)?.to_vec2::<f64>().map_err(error)?;
         for pair in vectors.chunks_exact(2) {
             matrix.extend(pair[0].iter().zip(&pair[1]).map(|(up, down)| (up - down) / (2.0 * STEP)));
         }

@@ -57,7 +57,7 @@ impl OnlineTest {
                 return Ok(());
             }
             let images = model.images(&batch.pixels, batch.indices.len())?;
-            let global = model.embed(&images)?.global()?;
+            let global = model.embed_global(&images)?;
             let heads = model
                 .classifiers
                 .as_ref()

@@ -131,7 +131,7 @@ fn global_features(place: Placement) -> Result<(Vec<f32>, &'static str)> {
     // A new encoder has second convolutions of zeros; nothing may hide behind them.
     model.parameters = (&model.parameters + 0.01).map_err(amdim_core::Error::from)?;
     let images = random_images(&model, BATCH, 1)?;
-    Ok((tensors::to_vec(&model.embed(&images)?.global()?)?, model.executor_name()))
+    Ok((tensors::to_vec(&model.embed_global(&images)?)?, model.executor_name()))
 }
 
 /// A step has a finite loss and moves the parameters.

@@ -79,7 +79,7 @@ impl<R: Real> Case<R> {
         let (gemm, mut layout) = (Gemm::<R>::new(kernel), Layout::<R>::new(Gemm::new(kernel)));
         let node = &self.network.nodes[0];
         let patches = layout.patches(&self.network, 0, self.window).unwrap();
-        let fitting = || Tiling::fitting(patches.input(), node.shape, self.window);
+        let fitting = || Tiling::fitting(patches.framed_shape(), node.shape, self.window);
         let tiling = by_tiles.then(|| fitting().unwrap());
         let shape = [node.shape.channels, patches.input().channels, patches.taps()];
         let filter =
