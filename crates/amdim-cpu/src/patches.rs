@@ -113,17 +113,9 @@ impl Patches {
         self.is_identity() || self.run() >= SHORTEST_READ && self.run().is_multiple_of(2)
     }
 
-    /// The framed maps of the pictures of `rows`, at least as far as the windows of `rows` reach into them.
+    /// The framed maps of the pictures of `rows`, at least as far as the windows of `rows` reach into them; `room` holds
+    /// as many maps (see [`PatchRoom::framed`]).
     pub(crate) fn framed<'a, S: Stored>(
-        &self,
-        maps: &'a [S],
-        rows: &Range<usize>,
-        room: &'a mut PatchRoom<S>,
-    ) -> Framed<'a, S> {
-        self.framed_in(maps, rows, &mut room.framed)
-    }
-
-    fn framed_in<'a, S: Stored>(
         &self,
         maps: &'a [S],
         rows: &Range<usize>,
@@ -181,7 +173,7 @@ impl Patches {
             return Rows::new(&maps[rows.start * length..rows.end * length], length).into();
         }
         let PatchRoom { columns, offsets, framed } = room;
-        let Framed { maps, first } = self.framed_in(maps, &rows, framed);
+        let Framed { maps, first } = self.framed(maps, &rows, framed);
         if self.in_place() {
             let offsets = &mut offsets[..rows.len() * self.window.kernel];
             let mut rest = &mut *offsets;
@@ -204,14 +196,9 @@ impl Patches {
         Rows::new(columns, length).into()
     }
 
-    /// Most maps that `rows` neighbouring windows reach into.
-    fn open_maps(&self, rows: usize) -> usize {
-        rows.div_ceil(self.locations) + 1
-    }
-
-    /// Values of the framed maps that `rows` neighbouring windows reach into.
+    /// Most values of the framed maps that `rows` neighbouring windows reach into.
     pub(crate) fn open_len(&self, rows: usize) -> usize {
-        self.open_maps(rows) * self.framed.len()
+        (rows.div_ceil(self.locations) + 1) * self.framed.len()
     }
 
     /// Makes `open`, framed maps, ready for the gradients of the pixels that `rows` see.
@@ -415,7 +402,7 @@ pub(crate) struct PatchRoom<S> {
     /// Where the stretches of patches begin.
     offsets: Vec<usize>,
     /// Framed maps.
-    framed: Buffer<S>,
+    pub(crate) framed: Buffer<S>,
 }
 
 /// Lengths of a [`PatchRoom`].

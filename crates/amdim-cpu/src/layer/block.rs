@@ -15,7 +15,6 @@ use crate::elementwise::relu;
 use crate::filter::Filter;
 use crate::groups::MAX_GROUPS;
 use crate::norm::{Norm, NormState};
-use crate::patches::PatchRoom;
 use crate::workers::{Scratch, ScratchSize};
 
 /// What goes round the hidden layer.
@@ -147,7 +146,7 @@ impl Block {
                 norm.apply(weights.instructions, h);
                 vectorized!(weights.instructions, relu(h));
             }
-            self.output(weights, x, rows, h, y, (&mut scratch.patches, &mut scratch.averages));
+            self.output(weights, x, rows, h, y, (&mut scratch.patches.framed, &mut scratch.averages));
             if let Some(norm) = output_norm {
                 norm.apply(weights.instructions, y);
             }
@@ -216,7 +215,7 @@ impl Block {
                 self.hidden(weights, true, task.x, rows.clone(), h, scratch);
             }
             let h = activation(weights, h, norm, &mut scratch.activation);
-            self.output(weights, task.x, rows, h, y, (&mut scratch.patches, &mut scratch.averages));
+            self.output(weights, task.x, rows, h, y, (&mut scratch.patches.framed, &mut scratch.averages));
         }
     }
 
@@ -241,7 +240,7 @@ impl Block {
         rows: Range<usize>,
         h: &[S],
         y: &mut [S],
-        (room, averages): (&mut PatchRoom<S>, &mut [S::Real]),
+        (framed, averages): (&mut [S], &mut [S::Real]),
     ) {
         let conv2 = Factor { left: Rows::new(h, self.out).into(), right: self.conv2.forward(weights) };
         let patches = &self.hidden.patches;
@@ -254,7 +253,7 @@ impl Block {
                     Addend::Stored(pixels(rows))
                 } else {
                     let averages = &mut averages[..rows.len() * channels];
-                    let framed = patches.framed(x, &rows, room);
+                    let framed = patches.framed(x, &rows, framed);
                     vectorized!(weights.instructions, patches.average(framed, rows, averages));
                     Addend::Real(Rows::new(averages, channels))
                 };

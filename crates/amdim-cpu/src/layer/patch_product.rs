@@ -122,7 +122,7 @@ impl PatchProduct {
         scratch: &mut Scratch<S>,
     ) {
         if let Some(tiles) = self.tiles() {
-            let framed = self.patches.framed(maps, &rows, &mut scratch.patches);
+            let framed = self.patches.framed(maps, &rows, &mut scratch.patches.framed);
             tiles.forward(weights, framed, &rows, (bias, relu), result, &mut scratch.tiles);
             return;
         }
@@ -151,7 +151,7 @@ impl PatchProduct {
             if wanted {
                 self.patches.open(&rows, &mut scratch.open_maps);
             }
-            let framed = self.patches.framed(maps, &rows, &mut scratch.patches);
+            let framed = self.patches.framed(maps, &rows, &mut scratch.patches.framed);
             tiles.backward(
                 weights,
                 framed,
