@@ -391,7 +391,9 @@ mod tests {
                 seen.push(map);
             }
             with_slice_mut(&parameters, |values: &mut [f64]| {
-                values.iter_mut().for_each(|value| *value += 1.0);
+                for value in values {
+                    *value += 1.0;
+                }
                 Ok(())
             })
             .unwrap();
