@@ -37,20 +37,20 @@ pub(crate) fn add_converted<A: Stored, B: Stored<Real = A::Real>>(from: &[A], to
     }
 }
 
-/// Adds every row of `rows` to `sum`.
+/// Adds every row of `rows` to `sum`; the last may be shorter.
 #[inline(always)]
 pub(crate) fn add_rows<S: Stored>(rows: &[S], sum: &mut [S::Real]) {
-    for row in rows.chunks_exact(sum.len()) {
+    for row in rows.chunks(sum.len()) {
         for (sum, &value) in sum.iter_mut().zip(row) {
             *sum += value.to_real();
         }
     }
 }
 
-/// Adds `(row - centre)^2` to `sum`, for every row of `rows`.
+/// Adds `(row - centre)^2` to `sum`, for every row of `rows`; the last may be shorter.
 #[inline(always)]
 pub(crate) fn add_squared_distances<S: Stored>(rows: &[S], centre: &[S::Real], sum: &mut [S::Real]) {
-    for row in rows.chunks_exact(sum.len()) {
+    for row in rows.chunks(sum.len()) {
         for ((sum, &value), &centre) in sum.iter_mut().zip(row).zip(centre) {
             let distance = value.to_real() - centre;
             *sum += distance * distance;

@@ -14,7 +14,7 @@ use crate::error::check_length;
 use crate::filter::Filter;
 use crate::groups::{Groups, MAX_GROUPS};
 use crate::layer::{InputGradients, Inputs, Layer, Layout, Maps, Pass, Weights, Workspace, Write};
-use crate::norm::{Norm, NormState};
+use crate::norm::NormState;
 use crate::registers::Registers;
 use crate::slot::Slot;
 use crate::vectors::Vectors;
@@ -121,8 +121,7 @@ impl<S: Stored> CpuNetwork<S> {
         let layers = (0..network.nodes.len())
             .map(|index| Layer::new(&network, index, &mut layout))
             .collect::<Result<Vec<_>, _>>()?;
-        let states: Vec<_> =
-            layers.iter().flat_map(Layer::norms).map(|norm| NormState::new(norm.channels())).collect();
+        let states: Vec<_> = layers.iter().flat_map(Layer::norms).map(NormState::new).collect();
         let scratch = layers
             .iter()
             .map(|layer| layer.scratch_size(gemm))
@@ -371,8 +370,8 @@ impl<S: Stored> CpuNetwork<S> {
     /// is allocated for them.
     pub fn memory(&self, batch: usize) -> NetworkMemory {
         let (stored, real) = (size_of::<S>(), size_of::<S::Real>());
-        let channels: usize = self.layers.iter().flat_map(Layer::norms).map(Norm::channels).sum();
-        let norms = (self.slots.len() + 1) * NormState::<S::Real>::bytes(channels);
+        let states: usize = self.layers.iter().flat_map(Layer::norms).map(NormState::<S::Real>::bytes).sum();
+        let norms = (self.slots.len() + 1) * states;
         let packed = self.packed.iter().map(|packed| packed.len()).sum::<usize>() + self.unpacked.len();
         let slots = self.slots.len() * Slot::<S>::bytes(&self.network, &self.layers, batch);
         let gradients = batch * self.registers.total_len() + self.hidden_gradients_len(batch);

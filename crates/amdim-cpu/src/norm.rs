@@ -15,12 +15,21 @@ use crate::workers::Workers;
 /// Rows summed in the layer's own precision before the sum moves on to `f64`.
 const BLOCK_ROWS: usize = 32;
 
+/// Least length of a row of the loops over a map: four of the widest registers, as many as a loop is unrolled to.
+const LEAST_ROW: usize = 64;
+
+/// `f32` values in the widest register.
+const LANES: usize = 16;
+
 /// A batch norm that is applied, with its places in the flat vectors.
 #[derive(Debug)]
 pub(crate) struct Norm {
     /// Index of its [`NormState`].
     pub(crate) index: usize,
     channels: usize,
+    /// Values in a row of the loops over a map. A map of few channels is read as one of fewer and longer rows, of
+    /// several locations each, which fill whole registers; only the last may be shorter.
+    row_len: usize,
     weight: Range<usize>,
     bias: Range<usize>,
     running_mean: Range<usize>,
@@ -29,7 +38,8 @@ pub(crate) struct Norm {
     momentum: f64,
 }
 
-/// What a batch norm computes with in one pass: `y = (x - mean) scale + shift`.
+/// What a batch norm computes with in one pass: `y = (x - mean) scale + shift`. Each vector holds its channels again
+/// and again, for a whole row of the loops over a map.
 #[derive(Debug, Clone)]
 pub(crate) struct NormState<R> {
     mean: Vec<R>,
@@ -44,8 +54,8 @@ pub(crate) struct NormState<R> {
 }
 
 impl<R: Real> NormState<R> {
-    pub(crate) fn new(channels: usize) -> Self {
-        let zeros = || vec![R::default(); channels];
+    pub(crate) fn new(norm: &Norm) -> Self {
+        let zeros = || vec![R::default(); norm.row_len];
         Self {
             mean: zeros(),
             scale: zeros(),
@@ -56,12 +66,12 @@ impl<R: Real> NormState<R> {
         }
     }
 
-    /// Bytes of the states of norms with this many channels together.
-    pub(crate) fn bytes(channels: usize) -> usize {
-        6 * channels * size_of::<R>()
+    /// Bytes of the state of `norm`.
+    pub(crate) fn bytes(norm: &Norm) -> usize {
+        6 * norm.row_len * size_of::<R>()
     }
 
-    /// Mean, scale and shift: `y = (x - mean) scale + shift`.
+    /// Mean, scale and shift of a row.
     #[inline(always)]
     pub(crate) fn affine(&self) -> [&[R]; 3] {
         [&self.mean, &self.scale, &self.shift]
@@ -69,12 +79,11 @@ impl<R: Real> NormState<R> {
 
     /// Replaces `x` by `y` in `rows`, `[rows, channels]`.
     pub(crate) fn apply<S: Stored<Real = R>>(&self, instructions: Kernel, rows: &mut [S]) {
-        let channels = self.mean.len();
-        let (mean, scale, shift) = (&self.mean[..], &self.scale[..channels], &self.shift[..channels]);
+        let [mean, scale, shift] = self.affine();
         vectorized!(instructions, {
-            for row in rows.chunks_exact_mut(channels) {
-                for (c, x) in row.iter_mut().enumerate() {
-                    *x = S::from_real((x.to_real() - mean[c]) * scale[c] + shift[c]);
+            for row in rows.chunks_mut(mean.len()) {
+                for (((x, &mean), &scale), &shift) in row.iter_mut().zip(mean).zip(scale).zip(shift) {
+                    *x = S::from_real((x.to_real() - mean) * scale + shift);
                 }
             }
         });
@@ -87,14 +96,17 @@ impl<R: Real> NormState<R> {
         gradients: &mut [S],
         inputs: &[S],
     ) {
-        let channels = self.mean.len();
-        let (mean, scale) = (&self.mean[..], &self.scale[..channels]);
-        let (g_mean, g_slope) = (&self.gradient_mean[..channels], &self.gradient_slope[..channels]);
+        let Self { mean, scale, gradient_mean, gradient_slope, .. } = self;
+        let row_len = mean.len();
         vectorized!(instructions, {
-            for (row, x) in gradients.chunks_exact_mut(channels).zip(inputs.chunks_exact(channels)) {
-                for (c, (g, x)) in row.iter_mut().zip(x).enumerate() {
-                    let centred = x.to_real() - mean[c];
-                    *g = S::from_real(scale[c] * (g.to_real() - g_mean[c] - centred * g_slope[c]));
+            for (row, x) in gradients.chunks_mut(row_len).zip(inputs.chunks(row_len)) {
+                let means = mean.iter().zip(gradient_mean);
+                let factors = scale.iter().zip(gradient_slope);
+                for (((g, x), (&mean, &g_mean)), (&scale, &g_slope)) in
+                    row.iter_mut().zip(x).zip(means).zip(factors)
+                {
+                    let centred = x.to_real() - mean;
+                    *g = S::from_real(scale * (g.to_real() - g_mean - centred * g_slope));
                 }
             }
         });
@@ -116,6 +128,7 @@ impl Norm {
         Ok(Self {
             index,
             channels,
+            row_len: row_len(channels),
             weight: parameter(norm.weight.0).ok_or_else(wrong)?.range(),
             bias: parameter(norm.bias.0).ok_or_else(wrong)?.range(),
             running_mean: buffer(norm.running_mean.0).ok_or_else(wrong)?.range(),
@@ -125,8 +138,8 @@ impl Norm {
         })
     }
 
-    pub(crate) fn channels(&self) -> usize {
-        self.channels
+    pub(crate) fn row_len(&self) -> usize {
+        self.row_len
     }
 
     /// Evaluation: normalise with the running statistics.
@@ -163,8 +176,8 @@ impl Norm {
         let mut tasks = tasks(groups.split(values, per_picture), sums, channels);
         workers.for_each(&mut tasks[..groups.count()], |_, (values, sums), scratch| {
             let [block, _] = &mut scratch.sums;
-            let block = &mut block[..channels];
-            let centre = &mut scratch.centre[..channels];
+            let block = &mut block[..self.row_len];
+            let centre = &mut scratch.centre[..self.row_len];
             vectorized!(workers.instructions(), moments(values, block, centre, sums));
         });
         let count = (values.len() / channels) as f64;
@@ -200,7 +213,7 @@ impl Norm {
         let mean = &state.mean;
         workers.for_each(&mut tasks[..groups.count()], |group, (gradients, sums), scratch| {
             let [values, products] = &mut scratch.sums;
-            let blocks = (&mut values[..channels], &mut products[..channels]);
+            let blocks = (&mut values[..self.row_len], &mut products[..self.row_len]);
             let inputs = inputs_of[group];
             vectorized!(workers.instructions(), gradient_sums(gradients, inputs, mean, blocks, sums));
         });
@@ -215,8 +228,8 @@ impl Norm {
             gradients[self.bias.start + channel] += S::Real::from_f64(sum);
             // Statistics that are frozen do not depend on the inputs.
             let share = if frozen { 0.0 } else { 1.0 / count };
-            state.gradient_mean[channel] = S::Real::from_f64(sum * share);
-            state.gradient_slope[channel] = S::Real::from_f64(product * inverse * inverse * share);
+            self.repeat(channel, sum * share, &mut state.gradient_mean);
+            self.repeat(channel, product * inverse * inverse * share, &mut state.gradient_slope);
         }
     }
 
@@ -234,11 +247,26 @@ impl Norm {
         state: &mut NormState<R>,
     ) {
         let inverse = 1.0 / (variance + self.epsilon).sqrt();
-        state.mean[channel] = R::from_f64(mean);
-        state.inverse_deviation[channel] = R::from_f64(inverse);
-        state.scale[channel] = R::from_f64(inverse * weight[channel].to_f64());
-        state.shift[channel] = bias[channel];
+        self.repeat(channel, mean, &mut state.mean);
+        self.repeat(channel, inverse, &mut state.inverse_deviation);
+        self.repeat(channel, inverse * weight[channel].to_f64(), &mut state.scale);
+        self.repeat(channel, bias[channel].to_f64(), &mut state.shift);
     }
+
+    /// Writes a channel's value to all its places in a row.
+    fn repeat<R: Real>(&self, channel: usize, value: f64, row: &mut [R]) {
+        row.iter_mut().skip(channel).step_by(self.channels).for_each(|to| *to = R::from_f64(value));
+    }
+}
+
+/// The least multiple of `channels` from [`LEAST_ROW`] on that fills whole registers; with so many channels, these.
+fn row_len(channels: usize) -> usize {
+    if channels >= LEAST_ROW {
+        return channels;
+    }
+    // Both are multiples of the same power of two.
+    let even = channels * (LANES >> channels.trailing_zeros().min(LANES.trailing_zeros()));
+    even * LEAST_ROW.div_ceil(even)
 }
 
 /// What sums over a batch are taken with.
@@ -262,32 +290,32 @@ fn tasks<'a, T>(
     array::from_fn(|group| (parts[group], sums.next().unwrap_or_default()))
 }
 
-/// Mean and sum of squared distances from it, a channel: `sums = [means, squares]`. Two runs over the values,
-/// because the difference of large sums would lose the variance of a channel far from zero.
+/// Mean and sum of squared distances from it, a channel: `sums = [means, squares]`; `block` and `centre` are rows. Two
+/// runs over the values, because the difference of large sums would lose the variance of a channel far from zero.
 #[inline(always)]
 fn moments<S: Stored>(values: &[S], block: &mut [S::Real], centre: &mut [S::Real], sums: &mut [f64]) {
-    let channels = block.len();
+    let channels = sums.len() / 2;
     let (means, squares) = sums.split_at_mut(channels);
     let rows = (values.len() / channels) as f64;
     means.fill(0.0);
     squares.fill(0.0);
-    for part in values.chunks(BLOCK_ROWS * channels) {
+    for part in values.chunks(BLOCK_ROWS * block.len()) {
         block.fill(S::Real::default());
         add_rows(part, block);
         flush(block, means);
     }
-    for (mean, centre) in means.iter_mut().zip(centre.iter_mut()) {
-        *mean /= rows;
-        *centre = S::Real::from_f64(*mean);
+    means.iter_mut().for_each(|mean| *mean /= rows);
+    for (centre, &mean) in centre.iter_mut().zip(means.iter().cycle()) {
+        *centre = S::Real::from_f64(mean);
     }
-    for part in values.chunks(BLOCK_ROWS * channels) {
+    for part in values.chunks(BLOCK_ROWS * block.len()) {
         block.fill(S::Real::default());
         add_squared_distances(part, centre, block);
         flush(block, squares);
     }
 }
 
-/// Sums over the rows of `g` and of `g (x - mean)`, a channel.
+/// Sums of `g` and of `g (x - mean)`, a channel; `mean`, `values` and `products` are rows.
 #[inline(always)]
 fn gradient_sums<S: Stored>(
     gradients: &[S],
@@ -296,18 +324,18 @@ fn gradient_sums<S: Stored>(
     (values, products): (&mut [S::Real], &mut [S::Real]),
     sums: &mut [f64],
 ) {
-    let channels = mean.len();
+    let row_len = mean.len();
     sums.fill(0.0);
-    let (value_sums, product_sums) = sums.split_at_mut(channels);
-    let length = BLOCK_ROWS * channels;
-    let (values, products) = (&mut values[..channels], &mut products[..channels]);
+    let (value_sums, product_sums) = sums.split_at_mut(sums.len() / 2);
+    let length = BLOCK_ROWS * row_len;
     for (gradients, inputs) in gradients.chunks(length).zip(inputs.chunks(length)) {
         values.fill(S::Real::default());
         products.fill(S::Real::default());
-        for (row, x) in gradients.chunks_exact(channels).zip(inputs.chunks_exact(channels)) {
-            for (c, (g, x)) in row.iter().zip(x).enumerate() {
-                values[c] += g.to_real();
-                products[c] += g.to_real() * (x.to_real() - mean[c]);
+        for (row, x) in gradients.chunks(row_len).zip(inputs.chunks(row_len)) {
+            let sums = values.iter_mut().zip(products.iter_mut());
+            for (((g, x), &mean), (value, product)) in row.iter().zip(x).zip(mean).zip(sums) {
+                *value += g.to_real();
+                *product += g.to_real() * (x.to_real() - mean);
             }
         }
         flush(values, value_sums);
@@ -315,10 +343,13 @@ fn gradient_sums<S: Stored>(
     }
 }
 
+/// Adds the channels of a row to `sums`.
 #[inline(always)]
-fn flush<T: Real>(block: &[T], sums: &mut [f64]) {
-    for (sum, &value) in sums.iter_mut().zip(block) {
-        *sum += value.to_f64();
+fn flush<T: Real>(row: &[T], sums: &mut [f64]) {
+    for location in row.chunks_exact(sums.len()) {
+        for (sum, &value) in sums.iter_mut().zip(location) {
+            *sum += value.to_f64();
+        }
     }
 }
 
@@ -332,4 +363,19 @@ fn combine<T>(groups: &[Task<T>], channel: usize, channels: usize) -> (f64, f64)
         .map(|(values, sums)| sums[channels + channel] + rows(values) * (sums[channel] - mean).powi(2))
         .sum();
     (mean, squares)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_whole_locations_and_registers() {
+        for channels in 1..200 {
+            let row_len = row_len(channels);
+            assert!(row_len.is_multiple_of(channels) && row_len >= LEAST_ROW, "{channels}: {row_len}");
+            assert!(channels >= LEAST_ROW || row_len.is_multiple_of(LANES), "{channels}: {row_len}");
+        }
+        assert_eq!([4, 6, 8, 32, 48, 64, 100].map(row_len), [64, 96, 64, 64, 96, 64, 100]);
+    }
 }

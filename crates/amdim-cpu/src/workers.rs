@@ -18,7 +18,7 @@ pub(crate) struct ScratchSize {
     pub(crate) columns: usize,
     /// A chunk of a layer's result.
     pub(crate) chunk: usize,
-    /// Channels of the widest map.
+    /// Channels of the widest map; the longest row of a batch norm's loops.
     pub(crate) channels: usize,
     /// Weights of one output channel.
     pub(crate) weights: usize,

@@ -272,16 +272,17 @@ impl Layer {
 
     /// Longest stretches that it works on at once.
     pub(crate) fn scratch_size<S: Stored>(&self, gemm: Gemm<S>) -> ScratchSize {
-        match self {
+        let size = match self {
             Self::Convolution(layer) => layer.scratch_size(gemm),
             Self::Block(layer) => layer.scratch_size(gemm),
-            Self::Norm(norm) => ScratchSize { channels: norm.channels(), ..ScratchSize::default() },
             Self::Mixture(layer) => layer.scratch_size(gemm),
             Self::NormedConvolution(layer) => layer.scratch_size(gemm),
             Self::MaxPool(layer) => layer.scratch_size(),
             Self::GlobalAverage(layer) => layer.scratch_size(),
-            Self::Tanh(_) | Self::Select(_) | Self::Coupling(_) => ScratchSize::default(),
-        }
+            Self::Norm(_) | Self::Tanh(_) | Self::Select(_) | Self::Coupling(_) => ScratchSize::default(),
+        };
+        let rows = self.norms().map(Norm::row_len).max().unwrap_or(0);
+        ScratchSize { channels: size.channels.max(rows), ..size }
     }
 
     /// Number of weight gradients that a group collects.

@@ -259,13 +259,13 @@ fn finish_rows<S: Stored, const ADD: bool, const RELU: bool>(
     y: &mut [S],
 ) {
     let [mean, scale, shift] = state.affine();
-    let channels = mean.len();
-    let (scale, shift, zero) = (&scale[..channels], &shift[..channels], S::Real::default());
-    let mut added = added.chunks_exact(channels);
-    for (row, y) in sum.chunks_exact(channels).zip(y.chunks_exact_mut(channels)) {
+    let (row_len, zero) = (mean.len(), S::Real::default());
+    let mut added = added.chunks(row_len);
+    for (row, y) in sum.chunks(row_len).zip(y.chunks_mut(row_len)) {
         let added = if ADD { added.next().unwrap_or_default() } else { row };
-        for (c, ((x, y), a)) in row.iter().zip(y).zip(added).enumerate() {
-            let mut value = (x.to_real() - mean[c]) * scale[c] + shift[c];
+        let affine = mean.iter().zip(scale).zip(shift);
+        for (((x, y), a), ((&mean, &scale), &shift)) in row.iter().zip(y).zip(added).zip(affine) {
+            let mut value = (x.to_real() - mean) * scale + shift;
             if ADD {
                 value += a.to_real();
             }
