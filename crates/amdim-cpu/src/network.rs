@@ -205,9 +205,8 @@ impl<S: Stored> CpuNetwork<S> {
         }
         let Self { network, layers, workers, running, registers, .. } = self;
         let weights = weights(self.gemm, workers, &self.parameters, &self.packed);
-        let (sources, is_needed) =
-            (wanted.iter().map(|&place| network.outputs[place]), network.nodes_behind(wanted));
-        let sources: Vec<usize> = sources.collect();
+        let sources: Vec<usize> = wanted.iter().map(|&place| network.outputs[place]).collect();
+        let is_needed = network.nodes_behind(wanted);
         let shapes: Vec<MapShape> = sources.iter().map(|&node| network.nodes[node].shape).collect();
         let infer = Infer {
             network,

@@ -304,7 +304,9 @@ fn moments<S: Stored>(values: &[S], block: &mut [S::Real], centre: &mut [S::Real
         add_rows(part, block);
         flush(block, means);
     }
-    means.iter_mut().for_each(|mean| *mean /= rows);
+    for mean in means.iter_mut() {
+        *mean /= rows;
+    }
     for (centre, &mean) in centre.iter_mut().zip(means.iter().cycle()) {
         *centre = S::Real::from_f64(mean);
     }

@@ -1,6 +1,6 @@
 //! The authors' three padding-free residual encoders as descriptions.
 
-use super::{check_counts, check_size};
+use super::{SIZES, check_counts, check_size};
 use crate::{Error, Result};
 use amdim_network::{Builder, DescribeError, MapShape, Network, Padding, Source, Window};
 
@@ -27,7 +27,7 @@ impl AmdimEncoder {
     /// # Errors
     /// [`Error::InvalidArgument`] for a size that does not exist or a width that is zero or narrows.
     pub fn describe(&self) -> Result<Network> {
-        check_size(self.encoder_size)?;
+        check_size(self.encoder_size, &SIZES, "")?;
         check_counts(&[
             ("inputChannels", self.input_channels),
             ("baseWidth", self.base_width),

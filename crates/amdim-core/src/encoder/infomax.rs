@@ -2,8 +2,8 @@
 
 use amdim_network::{Builder, DescribeError, MapShape, Network, Padding, Source, Window};
 
-use super::check_counts;
-use crate::{Error, Result};
+use super::{check_counts, check_size};
+use crate::Result;
 
 /// Sides of the pictures that these encoders take, in pixels.
 pub const INFOMAX_SIZES: [usize; 3] = [28, 32, 64];
@@ -41,15 +41,9 @@ impl InfomaxEncoder {
     /// The network: outputs are Y with `embedding_dim` channels, and the local map with its own.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for a size that does not exist or a width of zero.
+    /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) for a size that does not exist or a width of zero.
     pub fn describe(&self) -> Result<Network> {
-        if !INFOMAX_SIZES.contains(&self.encoder_size) {
-            return Err(Error::argument(
-                "encoderSize",
-                "28, 32 or 64 pixels with kind dim",
-                self.encoder_size,
-            ));
-        }
+        check_size(self.encoder_size, &INFOMAX_SIZES, " with kind dim")?;
         check_counts(&[
             ("inputChannels", self.input_channels),
             ("baseWidth", self.base_width),

@@ -3,8 +3,8 @@
 use amdim_network::{Builder, DescribeError, MapShape, Network, Padding, Source, Window};
 use serde::{Deserialize, Serialize};
 
-use super::check_counts;
-use crate::{Error, Result};
+use super::{check_counts, check_size};
+use crate::Result;
 
 /// Sides of the pictures that these encoders take, in pixels.
 pub const MLP_SIZES: [usize; 4] = [28, 32, 64, 128];
@@ -46,12 +46,9 @@ impl MlpEncoder {
     /// The network, whose one output is the vector.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for a size that does not exist or a count of zero.
+    /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) for a size that does not exist or a count of zero.
     pub fn describe(&self) -> Result<Network> {
-        if !MLP_SIZES.contains(&self.encoder_size) {
-            let expected = "28, 32, 64 or 128 pixels with kind mlp";
-            return Err(Error::argument("encoderSize", expected, self.encoder_size));
-        }
+        check_size(self.encoder_size, &MLP_SIZES, " with kind mlp")?;
         check_counts(&[
             ("inputChannels", self.input_channels),
             ("baseWidth", self.hidden_units),

@@ -21,12 +21,18 @@ pub use resnet::{ResNetDepth, ResNetEncoder, STAGE_SIDES};
 pub use scale::Scale;
 pub(crate) use scale::side_of;
 
-/// Checks the side of the pictures.
-fn check_size(pixels: usize) -> Result<()> {
-    if [32, 64, 128].contains(&pixels) {
-        Ok(())
-    } else {
-        Err(Error::argument("encoderSize", "32, 64 or 128 pixels", pixels))
+/// Sides in pixels of the pictures that AMDIM's encoders and residual networks take.
+const SIZES: [usize; 3] = [32, 64, 128];
+
+/// Checks the side of the pictures; `kind` ends the sentence that says which there are.
+fn check_size(pixels: usize, sizes: &[usize], kind: &str) -> Result<()> {
+    match sizes.split_last() {
+        Some((last, others)) if !sizes.contains(&pixels) => {
+            let others: Vec<_> = others.iter().map(ToString::to_string).collect();
+            let expected = format!("{} or {last} pixels{kind}", others.join(", "));
+            Err(Error::argument("encoderSize", expected, pixels))
+        }
+        _ => Ok(()),
     }
 }
 

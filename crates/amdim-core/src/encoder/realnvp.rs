@@ -2,7 +2,7 @@
 
 use amdim_network::{Builder, DescribeError, MapShape, Network, Parity, Source};
 
-use super::check_counts;
+use super::{check_counts, check_size};
 use crate::{Error, Result};
 
 /// Sides of the pictures that these encoders take, in pixels.
@@ -35,10 +35,7 @@ impl RealNvpEncoder {
     /// # Errors
     /// [`Error::InvalidArgument`] for a size that does not exist or a count out of range.
     pub fn describe(&self) -> Result<Network> {
-        if !REAL_NVP_SIZES.contains(&self.encoder_size) {
-            let expected = "28, 32 or 64 pixels with kind realnvp";
-            return Err(Error::argument("encoderSize", expected, self.encoder_size));
-        }
+        check_size(self.encoder_size, &REAL_NVP_SIZES, " with kind realnvp")?;
         check_counts(&[
             ("inputChannels", self.input_channels),
             ("baseWidth", self.hidden_units),

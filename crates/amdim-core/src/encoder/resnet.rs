@@ -2,7 +2,7 @@
 
 use amdim_network::{Builder, DescribeError, MapShape, Network, Padding, Source, Window};
 
-use super::{check_counts, check_size};
+use super::{SIZES, check_counts, check_size};
 use crate::{Error, Result};
 
 /// Sides of the maps that the four stages give, at every size of pictures.
@@ -70,7 +70,7 @@ impl ResNetEncoder {
     /// # Errors
     /// [`Error::InvalidArgument`] for a size or map that does not exist, or a width of zero.
     pub fn describe(&self) -> Result<Network> {
-        check_size(self.encoder_size)?;
+        check_size(self.encoder_size, &SIZES, "")?;
         check_counts(&[
             ("inputChannels", self.input_channels),
             ("baseWidth", self.base_width),
