@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use amdim_kernels::gemm::{Left, Rows, Windows};
-use amdim_kernels::{Buffer, Real, Stored};
+use amdim_kernels::{Buffer, Real, Stored, copy_short};
 use amdim_network::{MapShape, PadMode, Window};
 
 use crate::elementwise::{add_both, add_converted, add_rows, convert, scale};
@@ -369,28 +369,6 @@ impl Patches {
         let first = picture * self.locations;
         let within = |row: usize| row.saturating_sub(first).min(self.locations);
         within(rows.start)..within(rows.end)
-    }
-}
-
-/// Copies a few values, which a call of the library's function would take longer for.
-#[inline(always)]
-fn copy_short<T: Copy>(from: &[T], to: &mut [T]) {
-    /// The first and the last `N` of at most twice as many.
-    #[inline(always)]
-    fn copy_ends<T: Copy, const N: usize>(from: &[T], to: &mut [T]) {
-        if let (Some(from), Some(to)) = (from.first_chunk::<N>(), to.first_chunk_mut::<N>()) {
-            *to = *from;
-        }
-        if let (Some(from), Some(to)) = (from.last_chunk::<N>(), to.last_chunk_mut::<N>()) {
-            *to = *from;
-        }
-    }
-    match from.len() {
-        2..=3 => copy_ends::<T, 2>(from, to),
-        4..=8 => copy_ends::<T, 4>(from, to),
-        9..=16 => copy_ends::<T, 8>(from, to),
-        17..=32 => copy_ends::<T, 16>(from, to),
-        _ => to.copy_from_slice(from),
     }
 }
 

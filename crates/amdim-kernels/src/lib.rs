@@ -4,7 +4,7 @@
 //! - [`Real`] and [`Stored`]: the number types; bf16 is stored, f32 and f64 are computed with.
 //! - [`gemm`]: products of matrices, with what follows them done on the way out.
 //! - [`winograd`]: convolutions with fewer multiplications.
-//! - [`transpose`]: matrices turned over.
+//! - [`transpose`]: matrices turned over; [`copy_short`]: a few values copied.
 //! - [`Buffer`]: values that begin on a cache line, on large pages.
 //! - [`Pool`]: threads that share out tasks without an allocation.
 //!
@@ -15,6 +15,7 @@
     reason = "a function compiled for an instruction set must swallow what it calls"
 )]
 
+mod copy;
 mod elementary;
 mod error;
 pub mod gemm;
@@ -26,6 +27,7 @@ mod stored;
 mod transpose;
 pub mod winograd;
 
+pub use copy::copy_short;
 pub use error::KernelError;
 pub use kernel::{KERNEL_VARIABLE, Kernel};
 pub use memory::Buffer;

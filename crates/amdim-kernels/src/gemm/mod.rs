@@ -413,7 +413,7 @@ impl<S: Stored> Gemm<S> {
         for panel in 0..n.div_ceil(columns) {
             let used = columns.min(n - panel * columns);
             each_height(self.table.heights, rows, |row, height, tiles| {
-                let function = self.table.tiles[height][usize::from(used < columns)];
+                let function = self.table.tiles[height][self.table.width(used)];
                 unsafe { function(&tile(row, panel, tiles, used)) };
             });
         }
@@ -515,7 +515,7 @@ impl<S: Stored> Gemm<S> {
                 continue;
             }
             each_height(self.table.transposed_heights, left.width, |row, height, tiles| {
-                let function = self.table.transposed[height][usize::from(used < columns)];
+                let function = self.table.transposed[height][self.table.width(used)];
                 unsafe { function(&tile(row, tiles)) };
             });
         }

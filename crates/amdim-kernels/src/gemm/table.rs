@@ -9,7 +9,7 @@ use super::{Left, Rows};
 use crate::simd::portable::Lanes;
 use crate::simd::{Products, Simd};
 use crate::winograd::{Transforms, transforms};
-use crate::{Bf16, Kernel, Stored};
+use crate::{Bf16, Kernel, Stored, copy_short};
 
 /// Computes one tile.
 pub(crate) type TileFunction<S> = unsafe fn(&Tile<S>);
@@ -23,18 +23,35 @@ pub(crate) struct Table<S: Stored> {
     pub(crate) depth: usize,
     /// Columns of a panel.
     pub(crate) columns: usize,
+    /// Columns that the tiles of a narrow edge compute.
+    pub(crate) narrow: usize,
     /// Heights of tiles, the highest first; 1 is the last.
     pub(crate) heights: &'static [usize],
-    /// `[height][whole panel, edge]`.
-    pub(crate) tiles: &'static [[TileFunction<S>; 2]],
+    /// One entry a height.
+    pub(crate) tiles: &'static [Widths<S>],
     /// The same for a transposed left factor.
     pub(crate) transposed_heights: &'static [usize],
-    pub(crate) transposed: &'static [[TileFunction<S>; 2]],
+    pub(crate) transposed: &'static [Widths<S>],
     pub(crate) interleave: InterleaveFunction<S>,
     /// Those of kernels with two and with three taps.
     pub(crate) transforms: [Transforms<S>; 2],
     /// Where the kernel has a matrix unit.
     pub(crate) unit: Option<MatrixUnit<S>>,
+}
+
+/// The tile functions of one height, for a whole panel, for the first columns of one, and for at most
+/// [`Table::narrow`] of them, which take fewer registers.
+pub(crate) type Widths<S> = [TileFunction<S>; 3];
+
+impl<S: Stored> Table<S> {
+    /// Which of [`Widths`] computes so many columns of a panel.
+    pub(crate) fn width(&self, used: usize) -> usize {
+        match used {
+            used if used == self.columns => 0,
+            used if used > self.narrow => 1,
+            _ => 2,
+        }
+    }
 }
 
 /// What multiplies in place of tile functions, but for the longest rows. Its [`Tile`] is a whole product, of any number
@@ -94,7 +111,7 @@ unsafe fn interleave<V: Products<S>, S: Stored, const DEPTH: usize>(
             let to = &mut to[at..at + part.len() * DEPTH];
             let first = &rows.stretch(step * DEPTH, run)[part.clone()];
             if DEPTH == 1 {
-                to.copy_from_slice(first);
+                copy_short(first, to);
             } else if step * 2 + 1 < count {
                 let second = &rows.stretch(step * 2 + 1, run)[part.clone()];
                 // SAFETY: the caller's contract; both rows have `part.len()` values, and `to` twice as many.
@@ -121,9 +138,23 @@ macro_rules! table {
             /// # Safety
             /// As [`run`]; the processor has the instructions that this is compiled for.
             $(#[$feature])*
-            unsafe fn tile<const ROWS: usize, const TRANSPOSED: bool, const EDGE: bool>(tile: &Tile<$stored>) {
+            unsafe fn tile<const ROWS: usize, const VECTORS: usize, const TRANSPOSED: bool, const EDGE: bool>(
+                tile: &Tile<$stored>,
+            ) {
                 // SAFETY: the caller's contract is the same.
-                unsafe { run::<$vector, $stored, ROWS, $vectors, TRANSPOSED, EDGE>(tile) }
+                unsafe { run::<$vector, $stored, ROWS, VECTORS, $vectors, TRANSPOSED, EDGE>(tile) }
+            }
+
+            /// Registers across a narrow edge.
+            const NARROW: usize = if $vectors > 1 { $vectors / 2 } else { 1 };
+
+            /// Tile functions of one height.
+            const fn widths<const ROWS: usize, const TRANSPOSED: bool>() -> Widths<$stored> {
+                [
+                    tile::<ROWS, $vectors, TRANSPOSED, false>,
+                    tile::<ROWS, $vectors, TRANSPOSED, true>,
+                    tile::<ROWS, NARROW, TRANSPOSED, true>,
+                ]
             }
 
             /// # Safety
@@ -147,10 +178,11 @@ macro_rules! table {
             pub(super) static TABLE: Table<$stored> = Table {
                 depth: <$vector as Products<$stored>>::DEPTH,
                 columns: <$vector as Simd>::LANES * $vectors,
+                narrow: <$vector as Simd>::LANES * NARROW,
                 heights: &[$($rows),*],
-                tiles: &[$([tile::<$rows, false, false>, tile::<$rows, false, true>]),*],
+                tiles: &[$(widths::<$rows, false>()),*],
                 transposed_heights: &[$($t_rows),*],
-                transposed: &[$([tile::<$t_rows, true, false>, tile::<$t_rows, true, true>]),*],
+                transposed: &[$(widths::<$t_rows, true>()),*],
                 interleave: interleave_rows,
                 transforms: [two::TRANSFORMS, three::TRANSFORMS],
                 unit: None,

@@ -150,7 +150,8 @@ impl<S: Stored> Tile<S> {
     }
 }
 
-/// Computes `tile.tiles` tiles of `ROWS` rows and, with `EDGE`, fewer columns than `VECTORS` registers hold.
+/// Computes `tile.tiles` tiles of `ROWS` rows and as many columns as `VECTORS` registers hold, or with `EDGE` fewer:
+/// the first ones of panels that are `PANEL` registers wide.
 ///
 /// # Safety
 /// The processor has the instructions of `V`, and the pointers of `tile` reach all values of the tiles' rows,
@@ -161,6 +162,7 @@ pub(crate) unsafe fn run<
     S: Stored,
     const ROWS: usize,
     const VECTORS: usize,
+    const PANEL: usize,
     const TRANSPOSED: bool,
     const EDGE: bool,
 >(
@@ -176,7 +178,7 @@ pub(crate) unsafe fn run<
                 let mut right = inner.right;
                 for run in 0..inner.runs {
                     let left = left_rows::<V, S, ROWS, TRANSPOSED>(inner, run);
-                    right = multiply::<V, S, ROWS, VECTORS, TRANSPOSED>(left, right, inner, &mut sums);
+                    right = multiply::<V, S, ROWS, VECTORS, PANEL, TRANSPOSED>(left, right, inner, &mut sums);
                 }
             }
             finish::<V, S, ROWS, VECTORS, EDGE>(&tile, sums);
@@ -237,6 +239,7 @@ unsafe fn multiply<
     S: Stored,
     const ROWS: usize,
     const VECTORS: usize,
+    const PANEL: usize,
     const TRANSPOSED: bool,
 >(
     left: [*const S; ROWS],
@@ -248,7 +251,7 @@ unsafe fn multiply<
     let (step, right_stride) = if TRANSPOSED {
         (inner.left_stride, inner.right_stride)
     } else {
-        (V::DEPTH, V::LANES * VECTORS * V::DEPTH)
+        (V::DEPTH, V::LANES * PANEL * V::DEPTH)
     };
     // A transposed left factor is padded to whole steps.
     let steps = if TRANSPOSED { inner.depth.div_ceil(V::DEPTH) } else { inner.depth / V::DEPTH };
