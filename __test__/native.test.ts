@@ -34,14 +34,16 @@ describe('unwrap', () => {
 
 describe('loading the addon', () => {
   it.each([
-    [undefined, availableParallelism()],
-    [3, 3],
-  ])('with RAYON_NUM_THREADS %s leaves it at %s', async (given, expected) => {
-    const script = `delete process.env.RAYON_NUM_THREADS
-      ${given === undefined ? '' : `process.env.RAYON_NUM_THREADS = '${given}'`}
+    ['RAYON_NUM_THREADS', undefined, availableParallelism()],
+    ['RAYON_NUM_THREADS', 3, 3],
+    ['CANDLE_NUM_THREADS', undefined, 1],
+    ['CANDLE_NUM_THREADS', 3, 3],
+  ])('with %s %s leaves it at %s', async (variable, given, expected) => {
+    const script = `delete process.env.${variable}
+      ${given === undefined ? '' : `process.env.${variable} = '${given}'`}
       const { addon } = await import(${JSON.stringify(pathToFileURL(join(root, 'dist/native.js')))})
       addon()
-      console.log(process.env.RAYON_NUM_THREADS)`
+      console.log(process.env.${variable})`
     const ended = await runAny(process.execPath, ['--input-type=module', '-e', script])
     expect(ended.code, ended.err).toBe(0)
     expect(ended.out.trim()).toBe(String(expected))

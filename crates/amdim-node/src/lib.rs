@@ -28,19 +28,28 @@ fn init() {
     tell_threads();
 }
 
-/// What candle reads the number of its threads from, before each matrix product.
-const THREADS_VARIABLE: &str = "RAYON_NUM_THREADS";
+/// What candle reads the threads of its matrix products from, before each of them.
+const PRODUCT_THREADS: &str = "RAYON_NUM_THREADS";
 
-/// Sets the number of candle's threads, where the user has not: to what rayon takes by itself, the processors that this
-/// process may use. Without it candle counts cores in `/proc/cpuinfo` before each matrix product, and takes all of the
-/// machine's for a process that is confined to a few.
+/// What candle reads the threads of its loops over values from, once.
+const LOOP_THREADS: &str = "CANDLE_NUM_THREADS";
+
+/// Sets the numbers of candle's threads, where the user has not.
+///
+/// Those of products to what rayon takes by itself, the processors that this process may use: without it candle counts
+/// cores in `/proc/cpuinfo` before each product, and takes all of the machine's for a process that is confined to a few.
+/// (The pool that a run's work is done in limits them to the run's own number.)
+///
+/// Those of loops to one: candle keeps threads of its own for them, as many for every run, which wait by spinning. On a
+/// machine with other work the loop's end then waits for a thread that has no processor.
 fn tell_threads() {
-    if env::var_os(THREADS_VARIABLE).is_none()
-        && let Ok(threads) = thread::available_parallelism()
-    {
-        // SAFETY: as when a program writes to Node's `process.env`: the system's library guards its own table, and this
-        // addon has no thread yet that could read it meanwhile.
-        unsafe { env::set_var(THREADS_VARIABLE, threads.to_string()) };
+    let products = thread::available_parallelism().map_or(1, Into::into);
+    for (variable, threads) in [(PRODUCT_THREADS, products), (LOOP_THREADS, 1)] {
+        if env::var_os(variable).is_none() {
+            // SAFETY: as when a program writes to Node's `process.env`: the system's library guards its own table, and
+            // this addon has no thread yet that could read it meanwhile.
+            unsafe { env::set_var(variable, threads.to_string()) };
+        }
     }
 }
 
