@@ -128,27 +128,14 @@ impl Moco {
         let keys = self.keys(model, carried(state, KEY_PARAMETERS)?, &mut running, batch)?;
         let queue = carried(state, QUEUE)?;
         let query = View::open(model, batch.views[0], batch.chunk_size)?;
-        let q = unit(&query.taped.global()?)?; // [B, D]
-        let positives = (&q * &keys)?.sum_keepdim(1)?; // [B, 1]
-        let negatives = q.matmul(&queue.t()?)?; // [B, K]
-        let logits = (Tensor::cat(&[&positives, &negatives], 1)? / self.config.temperature)?;
-        // Subtracting the largest changes nothing but the range of exp.
-        let largest = logits.detach().max_keepdim(1)?;
-        let shifted = logits.broadcast_sub(&largest)?;
-        let log_sum = shifted.exp()?.sum(1)?.log()?;
-        let loss = (log_sum - shifted.narrow(1, 0, 1)?.squeeze(1)?)?.mean_all()?;
-        let best = logits.narrow(1, 1, logits.dim(1)? - 1)?.max_keepdim(1)?;
-        let hits = logits.narrow(1, 0, 1)?.gt(&best)?.to_dtype(logits.dtype())?.mean_all()?;
-        let report = ObjectiveReport::of(
-            tensors::to_scalar(&loss)?,
-            vec![PartReport {
-                part: LOSS,
-                loss: tensors::to_scalar(&loss)?,
-                top1: Some(tensors::to_scalar(&hits)?),
-            }],
-        );
+        let q = unit(&query.taped.global()?)?;
+        let Contrast { loss, top1, by_queries } =
+            contrast(&q.detach(), &keys, queue, self.config.temperature)?;
+        let part = PartReport { part: LOSS, loss, top1: Some(top1) };
+        let report = ObjectiveReport::of(loss, vec![part]);
         let features = vec![query.features(model)?];
-        let gradient = query.backward(model, &loss.backward()?)?;
+        // The tape leads on from the gradient by the queries.
+        let gradient = query.backward(model, &(q * by_queries)?.sum_all()?.backward()?)?;
         let stays = queue.dim(0)?.saturating_sub(keys.dim(0)?);
         let enters = keys.narrow(0, 0, queue.dim(0)? - stays)?;
         let queue = Tensor::cat(&[&enters, &queue.narrow(0, 0, stays)?], 0)?;
@@ -208,6 +195,40 @@ impl Moco {
         let gradient = (first.backward(model, &gradients)? + second.backward(model, &gradients)?)?;
         Ok(Outcome { features, report, gradient, learnt_gradients: vec![], kept: vec![] })
     }
+}
+
+/// What queries lose to their keys and a queue.
+struct Contrast {
+    /// Mean over the queries, in nats.
+    loss: f64,
+    /// Share of the queries that are nearer to their key than to all of the queue.
+    top1: f64,
+    /// Gradient of the loss by the queries, `[batch, embedding]`.
+    by_queries: Tensor,
+}
+
+/// The loss of `queries` (`[batch, embedding]`) with their `keys` and a `queue` (`[keys, embedding]`) of negatives. None of
+/// them is on a tape, which would also make the queue's gradient, a third of all products:
+///
+/// ```text
+/// d loss / d q = (sum over queue p_n n - (1 - p_k) k) / (batch T),  p: softmax over the key and the queue
+/// ```
+fn contrast(queries: &Tensor, keys: &Tensor, queue: &Tensor, temperature: f64) -> Result<Contrast> {
+    let positives = ((queries * keys)?.sum_keepdim(1)? / temperature)?; // [batch, 1]
+    let negatives = (queries.matmul(&queue.t()?)? / temperature)?; // [batch, keys of the queue]
+    let best = negatives.max_keepdim(1)?;
+    let hits = positives.gt(&best)?.to_dtype(positives.dtype())?.mean_all()?;
+    // Subtracting the largest changes nothing but the range of exp.
+    let largest = best.maximum(&positives)?;
+    let positives = (positives - &largest)?;
+    let of_key = positives.exp()?;
+    let of_queue = negatives.broadcast_sub(&largest)?.exp()?;
+    let sum = (of_queue.sum_keepdim(1)? + &of_key)?;
+    let loss = (sum.log()? - positives)?.mean_all()?;
+    let pushed = of_queue.matmul(queue)?.broadcast_div(&sum)?;
+    let pulled = keys.broadcast_mul(&(1.0 - (of_key / &sum)?)?)?;
+    let by_queries = ((pushed - pulled)? / (temperature * queries.dim(0)? as f64))?;
+    Ok(Contrast { loss: tensors::to_scalar(&loss)?, top1: tensors::to_scalar(&hits)?, by_queries })
 }
 
 /// Rows of length 1; a row of zeros stays.
