@@ -1,3 +1,5 @@
+//! Copies of a few values.
+
 /// Copies a few values, which a call of the library's function would take longer for. `to` is as long as `from`.
 #[inline(always)]
 pub fn copy_short<T: Copy>(from: &[T], to: &mut [T]) {
