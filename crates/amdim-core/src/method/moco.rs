@@ -221,12 +221,13 @@ fn contrast(queries: &Tensor, keys: &Tensor, queue: &Tensor, temperature: f64) -
     // Subtracting the largest changes nothing but the range of exp.
     let largest = best.maximum(&positives)?;
     let positives = (positives - &largest)?;
-    let of_key = positives.exp()?;
-    let of_queue = negatives.broadcast_sub(&largest)?.exp()?;
-    let sum = (of_queue.sum_keepdim(1)? + &of_key)?;
+    let exponentials = negatives.broadcast_sub(&largest)?.exp()?;
+    let of_queue = exponentials.sum_keepdim(1)?;
+    let sum = (&of_queue + positives.exp()?)?;
     let loss = (sum.log()? - positives)?.mean_all()?;
-    let pushed = of_queue.matmul(queue)?.broadcast_div(&sum)?;
-    let pulled = keys.broadcast_mul(&(1.0 - (of_key / &sum)?)?)?;
+    let pushed = exponentials.matmul(queue)?.broadcast_div(&sum)?;
+    // 1 - p_k, without the digits that the difference would lose.
+    let pulled = keys.broadcast_mul(&(of_queue / &sum)?)?;
     let by_queries = ((pushed - pulled)? / (temperature * queries.dim(0)? as f64))?;
     Ok(Contrast { loss: tensors::to_scalar(&loss)?, top1: tensors::to_scalar(&hits)?, by_queries })
 }
