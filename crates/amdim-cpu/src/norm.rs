@@ -27,9 +27,6 @@ pub(crate) struct Norm {
     /// Index of its [`NormState`].
     pub(crate) index: usize,
     channels: usize,
-    /// Values in a row of the loops over a map. A map of few channels is read as one of fewer and longer rows, of
-    /// several locations each, which fill whole registers; only the last may be shorter.
-    row_len: usize,
     weight: Range<usize>,
     bias: Range<usize>,
     running_mean: Range<usize>,
@@ -55,7 +52,7 @@ pub(crate) struct NormState<R> {
 
 impl<R: Real> NormState<R> {
     pub(crate) fn new(norm: &Norm) -> Self {
-        let zeros = || vec![R::default(); norm.row_len];
+        let zeros = || vec![R::default(); norm.row_len()];
         Self {
             mean: zeros(),
             scale: zeros(),
@@ -68,7 +65,7 @@ impl<R: Real> NormState<R> {
 
     /// Bytes of the state of `norm`.
     pub(crate) fn bytes(norm: &Norm) -> usize {
-        6 * norm.row_len * size_of::<R>()
+        6 * norm.row_len() * size_of::<R>()
     }
 
     /// Mean, scale and shift of a row.
@@ -128,7 +125,6 @@ impl Norm {
         Ok(Self {
             index,
             channels,
-            row_len: row_len(channels),
             weight: parameter(norm.weight.0).ok_or_else(wrong)?.range(),
             bias: parameter(norm.bias.0).ok_or_else(wrong)?.range(),
             running_mean: buffer(norm.running_mean.0).ok_or_else(wrong)?.range(),
@@ -138,8 +134,10 @@ impl Norm {
         })
     }
 
+    /// Values in a row of the loops over a map. A map of few channels is read as one of fewer and longer rows, of
+    /// several locations each, which fill whole registers; only the last may be shorter.
     pub(crate) fn row_len(&self) -> usize {
-        self.row_len
+        row_len(self.channels)
     }
 
     /// Evaluation: normalise with the running statistics.
@@ -176,8 +174,8 @@ impl Norm {
         let mut tasks = tasks(groups.split(values, per_picture), sums, channels);
         workers.for_each(&mut tasks[..groups.count()], |_, (values, sums), scratch| {
             let [block, _] = &mut scratch.sums;
-            let block = &mut block[..self.row_len];
-            let centre = &mut scratch.centre[..self.row_len];
+            let block = &mut block[..self.row_len()];
+            let centre = &mut scratch.centre[..self.row_len()];
             vectorized!(workers.instructions(), moments(values, block, centre, sums));
         });
         let count = (values.len() / channels) as f64;
@@ -213,7 +211,7 @@ impl Norm {
         let mean = &state.mean;
         workers.for_each(&mut tasks[..groups.count()], |group, (gradients, sums), scratch| {
             let [values, products] = &mut scratch.sums;
-            let blocks = (&mut values[..self.row_len], &mut products[..self.row_len]);
+            let blocks = (&mut values[..self.row_len()], &mut products[..self.row_len()]);
             let inputs = inputs_of[group];
             vectorized!(workers.instructions(), gradient_sums(gradients, inputs, mean, blocks, sums));
         });

@@ -46,10 +46,12 @@ pub(crate) type Widths<S> = [TileFunction<S>; 3];
 impl<S: Stored> Table<S> {
     /// Which of [`Widths`] computes so many columns of a panel.
     pub(crate) fn width(&self, used: usize) -> usize {
-        match used {
-            used if used == self.columns => 0,
-            used if used > self.narrow => 1,
-            _ => 2,
+        if used == self.columns {
+            0
+        } else if used > self.narrow {
+            1
+        } else {
+            2
         }
     }
 }
