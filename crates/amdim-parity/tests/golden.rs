@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use amdim_core::executor::ExecutorKind;
 use amdim_parity::{Report, Setup, run};
 use candle_core::{DType, Device};
+use safetensors::tensor::TensorView;
 
 fn golden() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../amdim-core/tests/golden/amdim")
@@ -116,4 +117,56 @@ fn bounds_hold_and_a_changed_one_fails() {
     let report = compare(folder.path(), ExecutorKind::Auto, DType::F64);
     // Two unknown measures, the numbers that nobody computes for them, and the changed one.
     assert_eq!(report.failed(), 2 + 2 * 3 + 1, "{:?}", failures(&report));
+}
+
+/// Scores near 0 make losses near 0, which are differences of numbers near 1: expectations of a slow second implementation.
+#[test]
+fn small_losses_of_another_size_hold_and_features_in_no_file_fail() {
+    const N: usize = 7;
+    const UNITS: usize = 5;
+    const LOCATIONS: usize = 6;
+    let drawn = |count: usize, step: f32| -> Vec<f32> {
+        (0..count).map(|i| 0.02 * (i as f32 * step).sin()).collect()
+    };
+    let (local, global) = (drawn(N * UNITS * LOCATIONS, 1.7), drawn(N * UNITS, 2.3));
+    let score = |i: usize, j: usize, l: usize| -> f64 {
+        (0..UNITS)
+            .map(|u| f64::from(global[i * UNITS + u]) * f64::from(local[(j * UNITS + u) * LOCATIONS + l]))
+            .sum()
+    };
+    let pairs = || (0..N).flat_map(|i| (0..N).flat_map(move |j| (0..LOCATIONS).map(move |l| (i, j, l))));
+    let mean = |own: bool, of: &dyn Fn(f64) -> f64| {
+        let values: Vec<f64> =
+            pairs().filter(|(i, j, _)| (i == j) == own).map(|(i, j, l)| of(score(i, j, l))).collect();
+        values.iter().sum::<f64>() / values.len() as f64
+    };
+    let expected = [
+        ("dv", mean(false, &f64::exp).ln() - mean(true, &|s| s)),
+        ("RKL", mean(true, &|s| (-s).exp()) + mean(false, &|s| s - 1.0)),
+    ];
+
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = |values: &[f32]| -> Vec<u8> { values.iter().flat_map(|value| value.to_le_bytes()).collect() };
+    let mut tensors = vec![
+        ("case0.local".to_string(), vec![N, UNITS, LOCATIONS], bytes(&local)),
+        ("case0.global".to_string(), vec![N, UNITS, 1], bytes(&global)),
+    ];
+    for (measure, loss) in expected {
+        assert!(loss.abs() < 1e-3, "{measure}: {loss} is not small");
+        tensors.push((format!("case0.{measure}.loss"), vec![1], bytes(&[loss as f32])));
+    }
+    let views = tensors.iter().map(|(name, shape, data)| {
+        (name, TensorView::new(safetensors::Dtype::F32, shape.clone(), data).unwrap())
+    });
+    fs::write(folder.path().join("losses.safetensors"), safetensors::serialize(views, None).unwrap())
+        .unwrap();
+    let case = |case: &str, measure: &str| serde_json::json!({ "case": case, "measure": measure });
+    let cases = [case("case0", "dv"), case("case0", "RKL"), case("case9", "dv")];
+    write_manifest(folder.path(), &serde_json::json!({ "cases": cases }));
+    let report = compare(folder.path(), ExecutorKind::Auto, DType::F32);
+    assert_eq!(report.passed(), 2, "{:?}", failures(&report));
+    // The gradients, which the file does not have, and the case that no file has.
+    let failures = failures(&report);
+    assert_eq!(failures.len(), 3, "{failures:?}");
+    assert!(failures[2].contains("case9 dv: no file has its features"), "{failures:?}");
 }
