@@ -5,6 +5,7 @@ import { AmdimModel, exportModel, importCheckpoint, trainAmdim } from '../../src
 import { temporaryFolder, write } from '../support/folder.js'
 import { colours, SHORT, TINY } from '../support/tiny.js'
 
+const withViews = (views: 'lab' | 'halves') => ({ ...TINY, augment: { ...TINY.augment, views } })
 const create = () => AmdimModel.create({ config: TINY, device: 'cpu', threads: 2 })
 
 describe('exportModel', () => {
@@ -49,6 +50,18 @@ describe('exportModel', () => {
     expect(whole).toMatch(/local7/)
     expect(whole).toContain('normalise/divide')
     expect(whole).not.toContain('rkhs_block_5')
+  })
+
+  it('refuses to normalise for encoders whose input is more than that', async () => {
+    for (const views of ['lab', 'halves'] as const) {
+      using model = await AmdimModel.create({ config: withViews(views), device: 'cpu', threads: 2 })
+      const path = join(temporaryFolder(), 'encoder.onnx')
+      await expect(exportModel(model, path, { normalise: true })).rejects.toMatchObject({
+        code: 'AMDIM_INVALID_ARGUMENT',
+        message: expect.stringContaining('normalise'),
+      })
+      expect((await exportModel(model, path)).files).toEqual([path])
+    }
   })
 
   it('takes a run folder, and an unfinished run only when told', async () => {

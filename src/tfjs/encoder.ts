@@ -58,6 +58,14 @@ export async function encoderToLayersModel(
   if (!Array.isArray(outputs) || outputs.length === 0 || new Set(outputs).size < outputs.length)
     throw invalidArgument('outputs', `a list of some of ${names.join(', ')}, each once`, outputs)
   for (const output of outputs) assertOneOf('outputs', output, names)
+  const { views } = model.config.augment
+  if (views === 'lab' || views === 'halves')
+    throw invalidArgument(
+      'model',
+      'an encoder that takes pictures as they are (views augmented or patches)',
+      `one with views ${views}`,
+      'embed with model.embed(), which makes its input',
+    )
   return buildEncoder(tf, description, await model.tensors(), model.config.augment, outputs)
 }
 

@@ -121,6 +121,18 @@ export function describeEncoder(load: () => Promise<TensorFlow>): void {
       })
     })
 
+    it.each(['lab', 'halves'] as const)(
+      'refuses an encoder of views %s, whose input it can not make',
+      async (views) => {
+        const tf = await load()
+        using model = await randomModel({ ...tiny(32, false), augment: { views } })
+        await expect(encoderToLayersModel(tf, model)).rejects.toMatchObject({
+          code: 'AMDIM_INVALID_ARGUMENT',
+          message: expect.stringContaining(views),
+        })
+      },
+    )
+
     it('keeps no tensor beyond its weights, and frees those', async () => {
       const tf = await load()
       using model = await randomModel(tiny(128, true))

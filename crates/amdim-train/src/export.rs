@@ -8,6 +8,7 @@ use amdim_core::encoder::{EncoderConfig, Scale};
 use amdim_core::model::{Model, ModelConfig, classifier_state};
 use amdim_core::nn::Classifiers;
 use amdim_core::{Error as CoreError, tensors};
+use amdim_data::augment::Views;
 use amdim_files::onnx::Export;
 use amdim_files::pth;
 use amdim_files::pth::reference::{Cursor, Hyperparameters, checkpoint_pickle};
@@ -39,7 +40,7 @@ pub struct Exported {
 /// Writes the encoder; every file aside, then renamed.
 ///
 /// # Errors
-/// `AMDIM_INVALID_ARGUMENT` for a bad request, a model that the format can't hold, and a model whose run is not at its
+/// `AMDIM_INVALID_ARGUMENT` for a bad request, normalisation with views whose pictures need more than that, a model that the format can't hold, and a model whose run is not at its
 /// end unless the request allows it; `AMDIM_IO`.
 pub fn export(model: &TrainedModel, request: &ExportRequest) -> Result<Exported> {
     request.validate()?;
@@ -50,6 +51,12 @@ pub fn export(model: &TrainedModel, request: &ExportRequest) -> Result<Exported>
             "one whose run came to its end; resume the run, or allow an unfinished one (unfinished)",
             format!("one at {:.1} % of its run", 100.0 * done),
         ));
+    }
+    let views = model.record.config.augment.views;
+    if request.normalise && matches!(views, Views::Lab | Views::Halves) {
+        let expected =
+            "false for an encoder of lightness and colour or of halves: only embed makes its input";
+        return Err(RunError::argument("normalise", expected, true));
     }
     let path = &request.path;
     let mut files = vec![path.clone()];

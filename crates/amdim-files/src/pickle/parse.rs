@@ -10,6 +10,11 @@ use crate::tensor::View;
 /// Most objects that a pickle may make. A checkpoint of a thousand tensors makes some 20,000.
 pub const MAX_OBJECTS: usize = 1 << 20;
 
+/// Bytes of a storage's name, dimensions of a tensor: both are copied whenever a short opcode asks for it, so that without
+/// a limit a small file could ask for any memory. PyTorch has numbers for names, and 64 dimensions at most.
+const MAX_KEY_BYTES: usize = 256;
+const MAX_DIMENSIONS: usize = 64;
+
 /// Why a pickle is refused. `at` counts bytes from the start of the pickle's file or entry.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -366,7 +371,9 @@ impl Machine<'_> {
 
     fn sizes(&self, id: Id) -> Option<Vec<usize>> {
         match &self.objects[id.0] {
-            Object::Tuple(items) => items.iter().map(|&item| self.size(item)).collect(),
+            Object::Tuple(items) if items.len() <= MAX_DIMENSIONS => {
+                items.iter().map(|&item| self.size(item)).collect()
+            }
             _ => None,
         }
     }
@@ -400,6 +407,9 @@ impl Machine<'_> {
         };
         if kind != "storage" || !matches!(rest, [] | [Object::None]) {
             return Err(refused());
+        }
+        if key.len() > MAX_KEY_BYTES {
+            return Err(self.misfit("a storage with a short name"));
         }
         let len = usize::try_from(*len).map_err(|_| refused())?;
         let storage = Storage { key: key.clone(), element: *element, len };
@@ -470,6 +480,22 @@ mod tests {
         assert!(matches!(refused(b"\x80\x02(s."), PickleError::Operand { .. }));
         assert!(matches!(refused(b"\x80\x02}NN(st."), PickleError::Operand { .. }));
         assert!(matches!(refused(b"\x80\x02NN(\x86t."), PickleError::Operand { .. }));
+        // What is copied at every use is short.
+        let storage = |key_len: usize| {
+            let text = |text: &str| [b"X", &(text.len() as u32).to_le_bytes()[..], text.as_bytes()].concat();
+            let class = b"ctorch\nFloatStorage\n".to_vec();
+            let names = [text("storage"), class, text(&"k".repeat(key_len)), text("cpu")].concat();
+            [b"(".to_vec(), names, b"K\x01tQ".to_vec()].concat()
+        };
+        let tensor = |key_len: usize, dimensions: usize| {
+            let sizes = [b"(".to_vec(), b"K\x01".repeat(dimensions), b"t".to_vec()].concat();
+            let arguments = [storage(key_len), b"K\x00".to_vec(), sizes.clone(), sizes].concat();
+            let call = [b"ctorch._utils\n_rebuild_tensor_v2\n(".to_vec(), arguments, b"\x89NtR.".to_vec()];
+            [b"\x80\x02".to_vec(), call.concat()].concat()
+        };
+        assert!(parse(&tensor(MAX_KEY_BYTES, MAX_DIMENSIONS), 0).is_ok());
+        assert!(matches!(refused(&tensor(MAX_KEY_BYTES + 1, 1)), PickleError::Operand { opcode: b'Q', .. }));
+        assert!(matches!(refused(&tensor(1, MAX_DIMENSIONS + 1)), PickleError::Operand { opcode: b'R', .. }));
         let endless = [b"\x80\x02".to_vec(), vec![b'N'; MAX_OBJECTS + 1]].concat();
         assert_eq!(refused(&endless), PickleError::TooManyObjects);
         let repeated = [b"\x80\x02Nq\x00".to_vec(), b"h\x00".repeat(MAX_OBJECTS)].concat();
