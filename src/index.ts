@@ -124,6 +124,7 @@ export type {
   ExperimentScale,
   ExperimentSettings,
   Measure,
+  Position,
   RowResult,
 } from './experiment/experiment.js'
 export type { ExperimentRecord, RowRecord, SeedResult, Summary } from './experiment/record.js'

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { resolveSources } from '../../src/config/resolve.js'
@@ -73,6 +74,17 @@ describe('readRecord', () => {
     const record = await readRecord(path, experiment, 'tiny', [now])
     expect(record?.rows[0]?.settings).toEqual(now.settings)
     expect(record?.rows[0]?.configHash).toBe(settingsHash(now.settings))
+  })
+
+  it('gives rows from before the figure their positions, and keeps the rest', async () => {
+    const path = await written(now.settings)
+    const before = JSON.parse(readFileSync(path, 'utf8'))
+    const plane = { x: 'x', y: 'y' }
+    const position = { x: 3, curve: 'C' }
+    const record = await readRecord(path, { ...experiment, plane }, 'tiny', [{ ...now, position }])
+    expect(record).toEqual({ ...before, plane, rows: [{ ...before.rows[0], position }] })
+    // Readers meet the axes before the rows.
+    expect(Object.keys(record ?? {}).at(-1)).toBe('rows')
   })
 
   it.each([

@@ -113,7 +113,13 @@ describe('runExperiment', () => {
     await runRows(experiment(), options)
     await expect(runRows(experiment(2), options)).rejects.toThrow(/row five .* other settings/)
     await expect(runRows(experiment(), { ...options, scale: 'paper' })).rejects.toThrow(/scale tiny/)
+    await expect(runRows(experiment(), { ...options, seeds: 2, precision: 'bf16' })).rejects.toThrow(
+      /precision: expected f32, as row five has under seed 1, got "?bf16/,
+    )
     rmSync(join(output, 'small.json'))
+    // What is left of it is the folder of its run.
+    const begun = runRows(experiment(), { ...options, resume: false })
+    await expect(begun).rejects.toThrow(/small-five-seed1 is there already/)
     await expect(runRows(experiment(2), options)).rejects.toThrow(/run of another configuration/)
     writeFileSync(join(output, 'small.json'), '{"rows": 1}')
     await expect(runRows(experiment(), options)).rejects.toMatchObject({ code: 'AMDIM_DATA' })

@@ -10,7 +10,7 @@ import { type EvaluateOptions, evaluate, type Head } from '../evaluate/evaluate.
 import { measure } from '../evaluate/measure.js'
 import { AmdimModel } from '../model/amdim-model.js'
 import { trainAmdim } from '../train/train-amdim.js'
-import type { Curve, DataName, DryRunJob, DryRunResult, Job, Row, RowResult } from './experiment.js'
+import type { Curve, DataName, DryRunJob, DryRunResult, Job, Position, Row, RowResult } from './experiment.js'
 import { type LookedAt, type Trained, toItsEnd, trainAndLook } from './looks.js'
 import { noise } from './noise.js'
 import { settingsHash } from './record.js'
@@ -45,6 +45,8 @@ export interface Condition {
 export interface EncoderRow {
   readonly name: string
   readonly title: string
+  /** Where it lies in the plane of its experiment. */
+  readonly position?: Position
   /** Data set whose training pictures the encoder sees. */
   readonly data: DataName
   readonly preset?: PresetName
@@ -61,7 +63,7 @@ export interface EncoderRow {
 
 /** The row as an experiment runs it. */
 export function encoderRow(row: EncoderRow): Row {
-  const { name, title, data, preset, config, heads, ownError, condition, parts = {} } = row
+  const { name, title, position, data, preset, config, heads, ownError, condition, parts = {} } = row
   const overrides = config.reduce<ConfigOverrides>(
     (all, more) => mergeOverrides(all, more) as ConfigOverrides,
     {},
@@ -71,6 +73,7 @@ export function encoderRow(row: EncoderRow): Row {
   return {
     name,
     title,
+    ...(position && { position }),
     data: [...new Set([data, ...heads.map((head) => head.data)])],
     settings: { data, config: resolved, heads, ...(condition && { looks: condition.updates }) },
     async run(job) {

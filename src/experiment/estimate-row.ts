@@ -1,12 +1,14 @@
 import type { EstimatePlan } from '../config/types.js'
 import type { Features } from '../evaluate/search.js'
 import { estimateMutualInformation } from '../information/estimate.js'
-import type { Row } from './experiment.js'
+import type { Position, Row } from './experiment.js'
 
 /** A row that estimates the mutual information of two variables whose samples are made. */
 export interface EstimateRow {
   readonly name: string
   readonly title: string
+  /** Where it lies in the plane of its experiment. */
+  readonly position?: Position
   /** Everything that its numbers depend on beside the seed. */
   readonly settings: unknown
   /** How it is estimated. */
@@ -26,7 +28,7 @@ const [DRY_SAMPLES, DRY_BATCH] = [64, 16]
 
 /** The row as an experiment runs it. */
 export function estimateRow(row: EstimateRow): Row {
-  const { name, title, settings, plan, samples, parameters } = row
+  const { name, title, position, settings, plan, samples, parameters } = row
   const estimate = async (count: number, seed: number, more: object) => {
     const [x, y] = row.draw(count, seed)
     return (await estimateMutualInformation(x, y, { ...plan, seed, ...more })).nats
@@ -34,6 +36,7 @@ export function estimateRow(row: EstimateRow): Row {
   return {
     name,
     title,
+    ...(position && { position }),
     data: [],
     settings,
     async run({ seed, signal, settings: { threads } }) {

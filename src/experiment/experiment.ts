@@ -22,12 +22,29 @@ export interface Measure {
   readonly digits?: number
 }
 
-/** What the axes of a plane are. */
+/** What the axes of a plane are, and what is drawn in it. */
 export interface Axes {
   /** What lies across. */
   readonly x: string
   /** What lies up. */
   readonly y: string
+  /** Whether each panel has a scale upwards of its own, as its values are of another size; else all have one. */
+  readonly isOwnUp?: boolean
+  /** Names of the measures that lie up where rows have a position, the later over the earlier; all where it is missing. */
+  readonly measures?: readonly string[]
+}
+
+/**
+ * Where a row lies in the plane of its experiment; its measures lie up from there, shares in percent. It names the curve and
+ * leaves a panel to each measure, or the other way round.
+ */
+export interface Position {
+  /** How far across. */
+  readonly x: number
+  /** The curve through it and others of that name, in the order of the rows; by default the title of the measure. */
+  readonly curve?: string
+  /** Head of the panel that it is drawn in; by default the title of the measure. */
+  readonly panel?: string
 }
 
 /** A path through the plane of an experiment, of points in the order of the run. */
@@ -101,6 +118,8 @@ export interface Row {
   readonly title: string
   /** Data sets that it needs. */
   readonly data: readonly DataName[]
+  /** Where it lies in the plane of its experiment, if a point of its curves. */
+  readonly position?: Position
   /** Everything that its numbers depend on beside the seed, as plain data; a hash of it tells rows of other settings apart. */
   readonly settings: unknown
   /** Does the work for one seed. */
@@ -119,7 +138,7 @@ export interface Experiment {
   readonly description: string
   /** What is measured, in the order of the table's columns; the first is drawn first. */
   readonly measures: readonly Measure[]
-  /** Axes of the plane that the curves of its rows are drawn in, in place of the measures. */
+  /** Axes of the plane that it is drawn in: curves of its rows, and curves through rows that have a position. */
   readonly plane?: Axes
   /** Its rows at a scale. */
   rows(scale: ExperimentScale): Promise<readonly Row[]>

@@ -34,6 +34,7 @@ function row(dimensions: number, rho: number, scale: ExperimentScale): Row {
   return estimateRow({
     name: `${dimensions}d-${rho < 0 ? 'minus-' : ''}${Math.abs(rho)}`,
     title: `${dimensions} dimensions, rho ${rho}`,
+    position: { x: rho, panel: `${dimensions} dimensions` },
     settings: { dimensions, rho, samples: SAMPLES, ...plan },
     plan,
     samples: SAMPLES,
@@ -66,10 +67,11 @@ export const mine: Experiment = {
     'Mutual information of two normal variables whose components are correlated in pairs by rho, true and as MINE estimates it on ' +
     'held-out samples, in nats. Belghazi et al. 2018, arXiv 1801.04062, figure 1.',
   measures: [
-    { name: 'estimate', title: 'estimate', isShare: false },
+    { name: 'estimate', title: 'MINE', isShare: false },
     { name: 'truth', title: 'truth', isShare: false },
     { name: 'error', title: 'error', isShare: false },
   ],
+  plane: { x: 'rho', y: 'mutual information, nats', isOwnUp: true, measures: ['truth', 'estimate'] },
   async rows(scale) {
     return DIMENSIONS.flatMap((dimensions) => CORRELATIONS.map((rho) => row(dimensions, rho, scale)))
   },

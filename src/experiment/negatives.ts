@@ -24,6 +24,7 @@ export const negatives: Experiment = {
     { name: 'linear', title: 'linear', isShare: true },
     { name: 'knn', title: 'kNN', isShare: true },
   ],
+  plane: { x: 'number of negatives, log 2', y: 'accuracy, %' },
   async rows(scale) {
     // So many rows want an encoder of an eighth of the width.
     const { units, ...size } =
@@ -35,6 +36,7 @@ export const negatives: Experiment = {
         encoderRow({
           name: `${bound}-${count}`,
           title: `${title}, ${count}`,
+          position: { x: Math.log2(count), curve: title },
           data: 'cifar10',
           preset: 'dim',
           config: [

@@ -6,7 +6,16 @@ import { isPlainObject, mergeOverrides } from '../config/merge.js'
 import { configSchema } from '../config/schema.js'
 import { AmdimError } from '../errors.js'
 import { writeFileWhole } from '../write-file.js'
-import type { Axes, Experiment, ExperimentScale, Measure, Row, RowResult } from './experiment.js'
+import type {
+  Axes,
+  Experiment,
+  ExperimentScale,
+  ExperimentSettings,
+  Measure,
+  Position,
+  Row,
+  RowResult,
+} from './experiment.js'
 
 /** A row's result under one seed. */
 export interface SeedResult extends RowResult {
@@ -18,6 +27,10 @@ export interface SeedResult extends RowResult {
   commit: string | null
   /** Version of the package. */
   version: string
+  /** What it was run with; results of the time before this was kept have none. */
+  command?: string
+  /** The precision that was asked for; results of the time before this was kept have none. */
+  precision?: NonNullable<ExperimentSettings['precision']>
 }
 
 /** Mean and spread of a measure over seeds. */
@@ -38,6 +51,8 @@ export interface RowRecord {
   name: string
   /** What readers see. */
   title: string
+  /** Where it lies in the plane of the experiment, if a point of its curves. */
+  position?: Position
   /** Everything that its numbers depend on beside the seed. */
   settings: unknown
   /** First 16 digits of the SHA-256 of the settings as JSON with sorted keys. */
@@ -64,7 +79,7 @@ export interface ExperimentRecord {
   machine: Record<string, string | number>
   /** What is measured. */
   measures: readonly Measure[]
-  /** Axes of the plane of its curves, where it has such. */
+  /** Axes of the plane that it is drawn in, where it has such. */
   plane?: Axes
   /** Rows with results, in the experiment's order. */
   rows: RowRecord[]
@@ -104,6 +119,11 @@ export function emptyRecord(
   }
 }
 
+/** What of a row is known before it is run. */
+function identity({ name, title, position, settings }: Row): Omit<RowRecord, 'seeds' | 'summary'> {
+  return { name, title, ...(position && { position }), settings, configHash: settingsHash(settings) }
+}
+
 /** Adds a result to its row. */
 export function addResult(
   record: ExperimentRecord,
@@ -112,14 +132,7 @@ export function addResult(
   result: SeedResult,
 ): void {
   const found = record.rows.find(({ name }) => name === row.name)
-  const entry = found ?? {
-    name: row.name,
-    title: row.title,
-    settings: row.settings,
-    configHash: settingsHash(row.settings),
-    seeds: [],
-    summary: {},
-  }
+  const entry = found ?? { ...identity(row), seeds: [], summary: {} }
   entry.seeds = [...entry.seeds.filter(({ seed }) => seed !== result.seed), result].sort(
     (a, b) => a.seed - b.seed,
   )
@@ -169,9 +182,11 @@ export async function readRecord(
       `output: ${path} holds ${record.experiment} at scale ${record.scale}, not ${experiment.name} at ${scale}; choose another folder`,
       { path },
     )
-  for (const row of rows) {
-    const known = record.rows.find(({ name }) => name === row.name)
-    if (known === undefined) continue
+  const { command, machine } = record
+  const upToDate = record.rows.map((known) => {
+    const row = rows.find(({ name }) => name === known.name)
+    if (row === undefined) return known
+    const { seeds, summary } = known
     const [then, now] = [settingsHash(completed(known.settings)), settingsHash(row.settings)]
     if (then !== now)
       throw new AmdimError(
@@ -180,14 +195,9 @@ export async function readRecord(
           'choose another folder',
         { path, row: row.name },
       )
-    Object.assign(known, { settings: row.settings, configHash: now })
-  }
-  return {
-    ...record,
-    title: experiment.title,
-    description: experiment.description,
-    measures: experiment.measures,
-  }
+    return { ...identity(row), seeds, summary }
+  })
+  return { ...emptyRecord(experiment, scale), command, machine, rows: upToDate }
 }
 
 /** Settings with the options that there were not yet at their defaults, which is how their rows ran. */

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -44,11 +45,17 @@ export async function runRows(experiment: Experiment, options: ExperimentOptions
   const command = options.command ?? `runExperiment('${name}', ...)`
   const path = join(output, `${name}.json`)
   const known = await readRecord(path, experiment, scale, rows)
-  if (known !== null && !resume)
+  const runFolder = (row: Row, seed: number) => join(output, 'runs', `${name}-${row.name}-seed${seed}`)
+  const jobs = Array.from({ length: seeds }, (_, i) => i + 1).flatMap((seed) =>
+    rows.map((row) => ({ row, seed })),
+  )
+  // An experiment that was stopped within its first row has left nothing but the folder of a run.
+  const begun = known === null ? jobs.map(({ row, seed }) => runFolder(row, seed)).find(existsSync) : path
+  if (begun !== undefined && !resume)
     throw new AmdimError(
       'AMDIM_INVALID_ARGUMENT',
-      `output: ${path} is there already; resume goes on with it, another folder starts anew`,
-      { path },
+      `output: ${begun} is there already; resume goes on with it, another folder starts anew`,
+      { path: begun },
     )
   const needed = new Set(rows.flatMap((row) => row.data))
   if (needed.size > 0) assertPath('data', data)
@@ -58,33 +65,45 @@ export async function runRows(experiment: Experiment, options: ExperimentOptions
   // Table and plot are made anew from what is known, as an interruption may have left them, or an older version.
   if (known !== null) await writeFiles(output, record)
   const origin = await provenance()
-  const jobs = Array.from({ length: seeds }, (_, i) => i + 1).flatMap((seed) =>
-    rows.map((row) => ({ row, seed })),
-  )
+  const { precision = 'auto' } = settings
   for (const [i, { row, seed }] of jobs.entries()) {
     const place = { row: row.name, seed, index: i + 1, total: jobs.length }
     if (resultOf(record, row, seed) !== undefined) {
       onEvent?.({ type: 'row', ...place, state: 'known' })
       continue
     }
+    assertOnePrecision(record, row, precision)
     onEvent?.({ type: 'row', ...place, state: 'started' })
     const began = performance.now()
     const found = await row.run({
       seed,
-      folder: join(output, 'runs', `${name}-${row.name}-seed${seed}`),
+      folder: runFolder(row, seed),
       data: (dataName) => opened.open(dataName),
       settings,
       signal,
       onEvent: (event) => onEvent?.({ type: 'within', row: row.name, seed, event }),
     })
     const minutes = (performance.now() - began) / 60_000
-    const result = { seed, ...found, minutes: Math.max(minutes, found.trainMinutes), ...origin }
+    const total = Math.max(minutes, found.trainMinutes)
+    const result = { seed, ...found, minutes: total, ...origin, command, precision }
     addResult(record, all, row, result)
     Object.assign(record, { command, machine: machine() })
     await writeFiles(output, record)
     onEvent?.({ type: 'result', ...place, result, measures: experiment.measures })
   }
   return record
+}
+
+/** A row's mean over seeds means nothing where some were computed in another precision. */
+function assertOnePrecision(record: ExperimentRecord, row: Row, precision: string): void {
+  const known = record.rows.find(({ name }) => name === row.name)?.seeds ?? []
+  const other = known.find((seed) => seed.precision !== undefined && seed.precision !== precision)
+  if (other !== undefined)
+    throw invalidArgument(
+      'precision',
+      `${other.precision}, as row ${row.name} has under seed ${other.seed}`,
+      precision,
+    )
 }
 
 /** {@link dryRunExperiment} of any experiment. */

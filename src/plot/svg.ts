@@ -49,16 +49,19 @@ export function round(value: number): string {
   return String(Math.round(value * 10) / 10)
 }
 
+/** Share of a step by which values may lie beyond the ends: less than a dot is wide, and not worth a step more. */
+const BEYOND = 0.01
+
 /**
- * Round numbers from at or below `low` to at or above `high`: about `count` steps of 1, 2 or 5 times a power of ten.
+ * Round numbers from about or below `low` to about or above `high`: about `count` steps of 1, 2 or 5 times a power of ten.
  */
 export function ticks(low: number, high: number, count = 5): number[] {
   const span = high - low || Math.abs(high) || 1
   const rough = span / count
   const power = 10 ** Math.floor(Math.log10(rough))
   const step = ([1, 2, 5].find((factor) => factor * power >= rough) ?? 10) * power
-  const first = Math.floor(low / step + 1e-9)
-  const last = Math.ceil((low + span) / step - 1e-9)
+  const first = Math.floor(low / step + BEYOND)
+  const last = Math.ceil((low + span) / step - BEYOND)
   // Multiples are rounded to the step's digits, so that 3 * 0.1 is 0.3.
   const digits = Math.max(0, -Math.floor(Math.log10(step)))
   return Array.from({ length: last - first + 1 }, (_, i) => Number(((first + i) * step).toFixed(digits)))
