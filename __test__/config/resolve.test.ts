@@ -239,6 +239,16 @@ describe('a bad configuration', () => {
       { augment: { crop: { ratio: [2, 1] } } },
       'augment.crop.ratio: expected [low, high] with low <= high',
     ],
+    [
+      'shuffled keys without a queue of them',
+      { method: 'moco', moco: { queueSize: null, shuffleGroups: 4 } },
+      'moco.shuffleGroups: expected 1 with queueSize null, which has no keys to shuffle, got 4',
+    ],
+    [
+      'a penalty on a discriminator that there is not',
+      { method: 'dim', encoder: { kind: 'dim' }, dim: { priorWeight: 0, gradientPenalty: 1 } },
+      'dim.gradientPenalty: expected 0 with priorWeight 0, which has no discriminator, got 1',
+    ],
     ['null for a group', { encoder: null }, 'encoder: expected an object with kind, encoderSize, '],
     ['no object', 'tiny', 'config: expected an object of options, got "tiny"'],
   ]
@@ -247,6 +257,17 @@ describe('a bad configuration', () => {
     const failure = resolveConfig({ config: config as ConfigOverrides })
     await expect(failure).rejects.toMatchObject({ code: 'AMDIM_INVALID_ARGUMENT' })
     await expect(failure).rejects.toThrow(message)
+  })
+
+  it.each([
+    ['method', { method: 'dim', encoder: { kind: 'mlp', encoderSize: 32, inputChannels: 3 } }, 'method: '],
+    ['views', { augment: { views: 'lab', channels: 1, mean: [0.5], std: [0.5] } }, 'augment.views: '],
+  ])('suggests no value that it refuses: %s', async (_, config, start) => {
+    const error = await resolveConfig({ config: config as ConfigOverrides }).catch((reason) => reason)
+    expect(error.message.startsWith(start), error.message).toBe(true)
+    expect(error.message).not.toContain('did you mean')
+    const misspelt = resolveConfig({ config: { method: 'dimm' } as unknown as ConfigOverrides })
+    await expect(misspelt).rejects.toThrow('got "dimm"; did you mean "dim"?')
   })
 
   it('lists every issue in its details', async () => {

@@ -83,6 +83,11 @@ describe('trainClassifiers', () => {
   it('refuses what the task fixes', async () => {
     const options = { model: 'none.safetensors', data: 'none', resume: 'runs/first' }
     await expect(trainClassifiers(options as never)).rejects.toThrow(/resume: .*trainClassifiers/)
+    for (const nothing of [undefined, null, 5])
+      await expect(trainClassifiers(nothing as never)).rejects.toMatchObject({
+        code: 'AMDIM_INVALID_ARGUMENT',
+        message: `options of trainClassifiers: expected an object, got ${nothing}`,
+      })
     await expect(trainClassifiers({ model: 'none.safetensors', data: 'none' })).rejects.toMatchObject({
       code: 'AMDIM_IO',
     })

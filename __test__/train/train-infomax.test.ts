@@ -34,6 +34,16 @@ const METHODS: ['dim' | 'moco' | 'multiview' | 'vib' | 'vae', ConfigOverrides, s
     16,
   ],
   [
+    'multiview',
+    {
+      ...small,
+      encoder: { baseWidth: 4, embeddingDim: 16, blockDepth: 1 },
+      multiview: { units: 8, bound: 'mine', averageRate: 0.1 },
+    },
+    ['views'],
+    16,
+  ],
+  [
     'vib',
     {
       ...small,
@@ -47,6 +57,22 @@ const METHODS: ['dim' | 'moco' | 'multiview' | 'vib' | 'vae', ConfigOverrides, s
 ]
 
 describe('trainInfomax', () => {
+  it.each([
+    ['nothing', undefined, 'options of trainInfomax: expected an object, got undefined'],
+    ['null', null, 'options of trainInfomax: expected an object, got null'],
+    ['a signal that is none', { data: 'nowhere', signal: 5 }, 'signal: expected an AbortSignal, got 5'],
+    ['a method that is none', { data: 'nowhere', method: null }, 'method: expected one of amdim, dim'],
+    [
+      'no object as configuration',
+      { data: 'nowhere', method: 'dim', config: null },
+      'config: expected an object of',
+    ],
+  ])('rejects for %s', async (_, options, message) => {
+    const failure = trainInfomax(options as never)
+    await expect(failure).rejects.toMatchObject({ name: 'AmdimError', code: 'AMDIM_INVALID_ARGUMENT' })
+    await expect(failure).rejects.toThrow(message)
+  })
+
   it.each(METHODS)(
     'trains by %s, resumes exactly, and leaves a model',
     async (method, config, parts, dims) => {
@@ -78,9 +104,34 @@ describe('trainInfomax', () => {
     },
   )
 
+  it.each(['moco', 'multiview', 'dim'] as const)(
+    'has by %s another encoder from other views',
+    async (method) => {
+      const train = await colours(16)
+      const [, base] = METHODS.find(([name]) => name === method) ?? []
+      const weights: Float32Array[] = []
+      for (const views of ['augmented', 'lab', 'patches'] as const) {
+        const config = { ...base, augment: { views } }
+        const options = { method, config, updates: 2, threads: 2, device: 'cpu', logEverySteps: 1 } as const
+        const { model, metrics } = await trainInfomax({ ...options, data: { train, test: null } })
+        expect(Number.isFinite(metrics.step?.loss)).toBe(true)
+        expect(model.config.augment.views).toBe(views)
+        const tensors = await model.tensors()
+        weights.push(Float32Array.from([...tensors.values()].flatMap(({ data }) => [...data])))
+        model.dispose()
+      }
+      for (const [a, b] of [
+        [0, 1],
+        [0, 2],
+        [1, 2],
+      ] as const)
+        expect(weights[a]).not.toEqual(weights[b])
+    },
+  )
+
   it('tells apart by vib what labels tell apart, and says what it needs', async () => {
     const train = await colours(32)
-    const config = { ...METHODS[3]?.[1], optimizer: { learningRate: 1e-2 } } as ConfigOverrides
+    const config = { ...METHODS[4]?.[1], optimizer: { learningRate: 1e-2 } } as ConfigOverrides
     const run = {
       method: 'vib',
       updates: 60,

@@ -1,11 +1,11 @@
 /** How mutual information of samples is estimated by a bound. */
 import { z } from 'zod'
 import { count, field, positive } from './field.js'
-import { CRITICS } from './method-schema.js'
+import { CRITICS, INFORMATION_BOUNDS } from './method-schema.js'
 import { threads } from './run-schema.js'
 
-/** Bounds on mutual information. */
-export const ESTIMATE_BOUNDS = ['info-nce', 'mine', 'dv', 'nwj'] as const
+/** Bounds on mutual information, and Donsker-Varadhan's with another gradient. */
+export const ESTIMATE_BOUNDS = [...INFORMATION_BOUNDS, 'mine'] as const
 
 /** Options of `estimateMutualInformation` and `amdim estimate`, without the samples. */
 export const estimateSchema = z.strictObject({

@@ -1,3 +1,6 @@
+import { invalidArgument } from '../errors.js'
+import type { ConfigOverrides } from './types.js'
+
 /**
  * The base with overrides laid over it, at any depth. Arrays, `null` and run lengths replace what they override;
  * `undefined` overrides nothing. Neither argument is changed.
@@ -11,6 +14,17 @@ export function mergeOverrides(base: unknown, overrides: unknown): unknown {
     if (value !== undefined) merged[key] = key === 'length' ? value : mergeOverrides(base[key], value)
   }
   return merged
+}
+
+/**
+ * What a user gave as `config`, with the options that stand for parts of it laid over it.
+ *
+ * @throws {@link AmdimError} `AMDIM_INVALID_ARGUMENT` for what is no object, which would be replaced as a whole
+ */
+export function withOwnOptions(config: ConfigOverrides | undefined, own: object): ConfigOverrides {
+  if (config !== undefined && !isPlainObject(config))
+    throw invalidArgument('config', 'an object of options', config)
+  return mergeOverrides(config, own) as ConfigOverrides
 }
 
 /** Whether a value is an object made of keys, not an array, class or view. */

@@ -2,22 +2,32 @@
 import { z } from 'zod'
 import { count, field, group, nonNegative, positive } from './field.js'
 
-/** What is maximised over pairs, where a method leaves the choice. */
-export const BOUNDS = ['jsd', 'info-nce', 'dv', 'nwj', 'rkl', 'h2', 'x2', 'gan'] as const
+/** What can be maximised over pairs, and why it does not bound mutual information; null: it does. */
+export const DIVERGENCES = {
+  jsd: 'it bounds the Jensen-Shannon divergence',
+  'info-nce': null,
+  dv: null,
+  nwj: null,
+  rkl: 'it bounds the KL divergence the other way round',
+  h2: 'it bounds the squared Hellinger distance',
+  x2: 'it bounds the chi-squared divergence',
+  gan: 'it bounds the Jensen-Shannon divergence',
+  w1: 'it bounds a Wasserstein distance',
+} as const satisfies Record<string, string | null>
+
+type Divergence = keyof typeof DIVERGENCES
+type InformationBound = { [K in Divergence]: (typeof DIVERGENCES)[K] extends null ? K : never }[Divergence]
+
+const ALL = Object.keys(DIVERGENCES) as Divergence[]
+/** Those that bound mutual information. */
+export const INFORMATION_BOUNDS = ALL.filter((name): name is InformationBound => DIVERGENCES[name] === null)
+/** All but the Wasserstein distance, whose critic needs a limit on its slope. */
+const OF_ANY_CRITIC = ALL.filter((name): name is Exclude<Divergence, 'w1'> => name !== 'w1')
 
 /** What scores pairs. */
 export const CRITICS = ['dot', 'bilinear', 'separable', 'concatenated'] as const
 
-/** Ways to learn. */
-export const METHODS = ['amdim', 'dim', 'moco', 'multiview', 'vib', 'vae'] as const
-
-export const method = field(
-  z.enum(METHODS).default('amdim'),
-  'amdim: the multiscale objective; dim: Deep InfoMax; moco: momentum contrast, or in-batch InfoNCE; multiview: mutual information between the vectors of two views; vib: the deep variational information bottleneck, from labels; vae: autoencoders',
-  'method',
-)
-
-export const dim = group(
+const dim = group(
   {
     globalWeight: field(
       nonNegative().default(0),
@@ -44,7 +54,7 @@ export const dim = group(
       'weight of the coordinate task: where in the picture a location lies',
       'dim-coordinate-weight',
     ),
-    bound: field(z.enum(BOUNDS).default('jsd'), 'what is maximised over pairs', 'dim-bound'),
+    bound: field(z.enum(OF_ANY_CRITIC).default('jsd'), 'what is maximised over pairs', 'dim-bound'),
     critic: field(
       z.enum(CRITICS).default('dot'),
       'what scores pairs of the local objective; dot: the product of two projections',
@@ -64,7 +74,7 @@ export const dim = group(
   'Deep InfoMax (Hjelm et al. 2019, arXiv 1808.06670), where method is dim',
 )
 
-export const moco = group(
+const moco = group(
   {
     queueSize: field(
       count().max(16_777_216).nullable().default(4096),
@@ -86,12 +96,17 @@ export const moco = group(
   'momentum contrast (He et al. 2020, arXiv 1911.05722), where method is moco',
 )
 
-export const multiview = group(
+const multiview = group(
   {
     bound: field(
-      z.enum([...BOUNDS, 'w1']).default('info-nce'),
-      'what is maximised over pairs of vectors; w1: the Wasserstein dependency measure',
+      z.enum([...ALL, 'mine']).default('info-nce'),
+      "what is maximised over pairs of vectors; w1: the Wasserstein dependency measure; mine: Donsker-Varadhan by MINE's gradient",
       'multiview-bound',
+    ),
+    averageRate: field(
+      positive().max(1).default(0.01),
+      'bound mine: share of a new batch in the moving average',
+      'multiview-average-rate',
     ),
     critic: field(z.enum(CRITICS).default('separable'), 'what scores pairs', 'multiview-critic'),
     units: field(count().max(65_536).default(256), "units of the critic's hidden layers", 'multiview-units'),
@@ -109,7 +124,7 @@ export const multiview = group(
   'mutual information between two views (Tschannen et al. 2020, arXiv 1907.13625), where method is multiview',
 )
 
-export const vib = group(
+const vib = group(
   {
     beta: field(
       nonNegative().nullable().default(1e-3),
@@ -125,7 +140,7 @@ export const vib = group(
   'the deep variational information bottleneck (Alemi et al. 2017, arXiv 1612.00410), where method is vib',
 )
 
-export const vae = group(
+const vae = group(
   {
     beta: field(
       nonNegative().nullable().default(1),
@@ -135,4 +150,15 @@ export const vae = group(
     units: field(count().max(65_536).default(512), "units of the decoder's two hidden layers", 'vae-units'),
   },
   'autoencoders (Kingma, Welling 2014, arXiv 1312.6114; beta-VAE: Higgins et al. 2017), where method is vae',
+)
+
+/** The options of each method under its name, beside `amdim`, whose options are the objective's. */
+export const METHOD_OPTIONS = { dim, moco, multiview, vib, vae }
+
+const METHODS = ['amdim', ...(Object.keys(METHOD_OPTIONS) as (keyof typeof METHOD_OPTIONS)[])] as const
+
+export const method = field(
+  z.enum(METHODS).default('amdim'),
+  'amdim: the multiscale objective; dim: Deep InfoMax; moco: momentum contrast, or in-batch InfoNCE; multiview: mutual information between the vectors of two views; vib: the deep variational information bottleneck, from labels; vae: autoencoders',
+  'method',
 )

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { mapSides, termSides } from './encoder-maps.js'
 import { encoder } from './encoder-schema.js'
 import { count, field, group, nonNegative, positive, probability } from './field.js'
-import { dim, method, moco, multiview, vae, vib } from './method-schema.js'
+import { METHOD_OPTIONS, method } from './method-schema.js'
 import { policy } from './policy-schema.js'
 
 const term = z
@@ -22,7 +22,7 @@ const mixture = z.strictObject({
   ),
   entropyWeight: field(nonNegative().default(1), "weight of the posterior's entropy (alpha)"),
   temperature: field(
-    positive().nullable().default(null),
+    positive().max(1e6).nullable().default(null),
     'temperature of the posterior (tau); null: 1 / entropyWeight, the best one there is',
   ),
   stopPosterior: field(
@@ -230,11 +230,7 @@ export const configSchema = z
     encoder,
     method,
     objective,
-    dim,
-    moco,
-    multiview,
-    vib,
-    vae,
+    ...METHOD_OPTIONS,
     optimizer,
     schedule,
     classifiers,
@@ -289,9 +285,12 @@ export const configSchema = z
         'expected another with encoder.kind dim, whose maps are not projected to one width',
       )
     if (config.method === 'dim') {
-      const { globalWeight, localWeight, priorWeight, coordinateWeight, negatives } = config.dim
+      const { globalWeight, localWeight, priorWeight, coordinateWeight, gradientPenalty, negatives } =
+        config.dim
       if (globalWeight + localWeight + priorWeight + coordinateWeight === 0)
         mismatch(['dim', 'localWeight'], 'expected a positive number where the other weights are 0')
+      if (gradientPenalty > 0 && priorWeight === 0)
+        mismatch(['dim', 'gradientPenalty'], 'expected 0 with priorWeight 0, which has no discriminator')
       if (negatives !== null && negatives >= config.batchSize)
         mismatch(['dim', 'negatives'], `expected fewer than batchSize (${config.batchSize})`)
     }
@@ -305,8 +304,13 @@ export const configSchema = z
           'expected true with multiview.confusionWeight, which confuses one',
         )
     }
-    if (config.method === 'moco' && 2 * config.moco.shuffleGroups > config.batchSize)
-      mismatch(['moco', 'shuffleGroups'], 'expected at least 2 pictures of a batch in each group')
+    if (config.method === 'moco') {
+      const { queueSize, shuffleGroups } = config.moco
+      if (queueSize === null && shuffleGroups !== 1)
+        mismatch(['moco', 'shuffleGroups'], 'expected 1 with queueSize null, which has no keys to shuffle')
+      else if (2 * shuffleGroups > config.batchSize)
+        mismatch(['moco', 'shuffleGroups'], 'expected at least 2 pictures of a batch in each group')
+    }
     if (config.method === 'dim' && sides.length < 2)
       mismatch(['method'], `expected another with encoder.kind ${encoder.kind}, which has no local map`)
     if (config.method === 'vib' && !config.classifiers.enabled)
@@ -320,10 +324,10 @@ export const configSchema = z
       mismatch(['objective', 'mixture'], 'expected null where method is not amdim')
     if (mixture !== null && !terms.some((term) => term.startsWith('1->')))
       mismatch(['objective', 'mixture'], 'expected null, or a term 1->N that its features are the sources of')
-    if (mixture !== null && mixture.temperature === null && mixture.entropyWeight === 0)
+    if (mixture !== null && mixture.temperature === null && mixture.entropyWeight < 1e-6)
       mismatch(
         ['objective', 'mixture', 'entropyWeight'],
-        'expected a positive number where temperature is null (1 / entropyWeight)',
+        'expected at least 1e-6 where temperature is null (1 / entropyWeight)',
       )
     if (augment.pixels !== encoder.encoderSize)
       mismatch(['augment', 'pixels'], `expected encoder.encoderSize (${encoder.encoderSize})`)

@@ -48,8 +48,12 @@ function toError(issue: z.core.$ZodIssue, root: SchemaNode, value: unknown, pref
       ? expectation(node)
       : issue.message
   const actual = valueAt(value, issue.path)
-  const advice = node && typeof actual === 'string' ? didYouMean(actual, knownTexts(node)) : ''
-  return invalidArgument(name, expected, actual, advice)
+  return invalidArgument(name, expected, actual, node && nearText(actual, knownTexts(node)))
+}
+
+/** The known text that may be meant. One that is known itself is refused for what stands beside it, not for its spelling. */
+function nearText(actual: unknown, known: readonly string[]): string {
+  return typeof actual !== 'string' || known.includes(actual) ? '' : didYouMean(actual, known)
 }
 
 /** The issue in the form of a union that the value has the keys of, if it has those of one. */

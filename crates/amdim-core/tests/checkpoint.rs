@@ -8,7 +8,7 @@ use std::path::Path;
 use amdim_core::checkpoint::{Checkpoint, Progress, write_aside};
 use amdim_core::critic::CriticKind;
 use amdim_core::encoder::InfomaxEncoder;
-use amdim_core::estimator::Bound;
+use amdim_core::estimator::{Bound, Maximised};
 use amdim_core::executor::ExecutorKind;
 use amdim_core::loss::{ObjectiveConfig, Term};
 use amdim_core::method::{DimConfig, MethodConfig, MocoConfig, MultiviewConfig, VaeConfig, VibConfig};
@@ -142,6 +142,11 @@ fn so_does_one_of_any_method() {
         MethodConfig::Moco(in_batch),
         MethodConfig::Vib(vib),
         MethodConfig::Multiview(MultiviewConfig { units: 4, ..MultiviewConfig::default() }),
+        MethodConfig::Multiview(MultiviewConfig {
+            units: 4,
+            bound: Maximised::MINE,
+            ..MultiviewConfig::default()
+        }),
         MethodConfig::Vae(VaeConfig { beta: Some(2.0), units: 4 }),
     ] {
         let folder = tempfile::tempdir().unwrap();

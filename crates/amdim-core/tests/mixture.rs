@@ -332,6 +332,8 @@ fn what_is_out_of_range_is_refused() {
         (MixtureConfig { entropy_weight: 0.0, temperature: None, ..mixture() }, "entropyWeight"),
         (MixtureConfig { temperature: Some(0.0), ..mixture() }, "temperature"),
         (MixtureConfig { temperature: Some(f64::NAN), ..mixture() }, "temperature"),
+        (MixtureConfig { temperature: Some(1e39), ..mixture() }, "temperature"),
+        (MixtureConfig { entropy_weight: 1e-39, temperature: None, ..mixture() }, "entropyWeight"),
     ] {
         let message = code(bad).unwrap_err();
         assert!(message.contains(&format!("objective.mixture.{name}")), "{message}");

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use amdim_core::critic::{Critic, CriticKind};
 use amdim_core::estimator::mine::Mine;
-use amdim_core::estimator::{Bound, Compat, Scores};
+use amdim_core::estimator::{Bound, Compat, Maximised, Scores};
 use amdim_core::optim::{Adam, AdamConfig};
 use amdim_core::{parameters, tensors};
 use amdim_random::{Purpose, Stream};
@@ -22,8 +22,8 @@ const LAST_SHARE: f64 = 0.25;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EstimateRequest {
-    /// Which bound.
-    pub bound: EstimateBound,
+    /// Which bound, one on mutual information, and by which gradient.
+    pub bound: Maximised,
     /// What scores pairs.
     pub critic: CriticKind,
     /// Units of the critic's hidden layers, at least 1.
@@ -62,30 +62,6 @@ pub enum Batches {
     Consecutive,
 }
 
-/// A bound by which mutual information can be estimated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum EstimateBound {
-    /// Donsker-Varadhan, trained by its own gradient.
-    Dv,
-    /// Nguyen, Wainwright, Jordan.
-    Nwj,
-    /// InfoNCE.
-    InfoNce,
-    /// Donsker-Varadhan, trained by the corrected gradient of MINE.
-    Mine,
-}
-
-impl EstimateBound {
-    fn bound(self) -> Bound {
-        match self {
-            Self::Dv | Self::Mine => Bound::Dv,
-            Self::Nwj => Bound::Nwj,
-            Self::InfoNce => Bound::InfoNce,
-        }
-    }
-}
-
 impl EstimateRequest {
     fn validate(&self, samples: usize) -> Result<()> {
         for (name, value) in [
@@ -95,6 +71,10 @@ impl EstimateRequest {
             ("threads", self.threads),
         ] {
             at_least_one(name, value)?;
+        }
+        if !self.bound.bound().bounds_mutual_information() {
+            let expected = "a bound on mutual information (info-nce, mine, dv, nwj)";
+            return Err(RunError::argument("bound", expected, self.bound.bound()));
         }
         if !(self.validation > 0.0 && self.validation < 1.0) {
             return Err(RunError::argument("validation", "a number between 0 and 1", self.validation));
@@ -248,14 +228,12 @@ impl<'a> Estimation<'a> {
             }
             let rows = order.split_off(order.len() - request.batch_size);
             let value = self.update(&rows, &mut mine)?;
-            if !value.is_finite() {
-                let what = "the bound (a smaller learning rate may help)".into();
-                return Err(amdim_core::Error::NonFinite { what, update }.into());
-            }
+            finite(value, "the bound (a smaller learning rate may help)", update)?;
             sum += value;
             count += 1;
             if update % request.evaluate_every == 0 || update == request.updates {
                 let nats = self.evaluate()?;
+                finite(nats, "the bound on the held-out samples (they may lie far from the others)", update)?;
                 let point = EstimatePoint { update, nats, training_nats: sum / f64::from(count) };
                 (sum, count) = (0.0, 0);
                 progress(&point);
@@ -287,7 +265,7 @@ impl<'a> Estimation<'a> {
         Estimate {
             nats: mean,
             deviation: variance.sqrt(),
-            limit: (self.request.bound == EstimateBound::InfoNce).then(|| (1.0 + negatives).ln()),
+            limit: (self.request.bound.bound() == Bound::InfoNce).then(|| (1.0 + negatives).ln()),
             curve,
             train_size: self.sizes[0],
             validation_size: self.sizes[1],
@@ -304,14 +282,10 @@ impl<'a> Estimation<'a> {
         let taped: Vec<Tensor> = leaves.iter().map(|leaf| leaf.as_tensor().clone()).collect();
         let rows = Tensor::new(rows, &Device::Cpu).map_err(amdim_core::Error::from)?;
         let scores = self.scores(&taped, &rows)?;
-        let (value, moves) = if self.request.bound == EstimateBound::Mine {
-            mine.step(&scores)?
-        } else {
-            let value = self.request.bound.bound().value(&scores, Compat::None)?;
-            (tensors::to_scalar(&value)?, value)
-        };
+        let bound = self.request.bound.step(&scores, mine)?;
+        let value = tensors::to_scalar(&bound)?;
         if !leaves.is_empty() && value.is_finite() {
-            let gradients = moves.neg().and_then(|loss| loss.backward()).map_err(amdim_core::Error::from)?;
+            let gradients = bound.neg().and_then(|loss| loss.backward()).map_err(amdim_core::Error::from)?;
             let gradient = parameters::flat_gradient(&leaves, self.critic.parameters(), &gradients)?;
             let (rate, optimizer) = (self.request.learning_rate, self.request.optimizer());
             self.adam.update(&mut self.values, &gradient, None, rate, &optimizer)?;
@@ -335,7 +309,7 @@ impl<'a> Estimation<'a> {
         for rows in rows.chunks(self.request.batch_size).filter(|rows| rows.len() > 1) {
             let index = Tensor::new(rows, &Device::Cpu).map_err(amdim_core::Error::from)?;
             let scores = self.scores(&views, &index)?;
-            if self.request.bound == EstimateBound::InfoNce {
+            if self.request.bound.bound() == Bound::InfoNce {
                 let value = tensors::to_scalar(&Bound::InfoNce.value(&scores, Compat::None)?)?;
                 sum += value * rows.len() as f64;
                 seen += rows.len();
@@ -344,7 +318,7 @@ impl<'a> Estimation<'a> {
                 negatives.extend(tensors::to_vec(&scores.negatives)?);
             }
         }
-        if self.request.bound == EstimateBound::InfoNce {
+        if self.request.bound.bound() == Bound::InfoNce {
             return Ok(sum / seen.max(1) as f64);
         }
         let column = |values: Vec<f32>, shape: &[usize]| -> Result<Tensor> {
@@ -370,6 +344,13 @@ impl<'a> Estimation<'a> {
     fn others(&self, batch: usize) -> usize {
         self.request.negatives.map_or(batch - 1, |negatives| negatives.min(batch - 1))
     }
+}
+
+fn finite(value: f64, what: &str, update: u64) -> Result<()> {
+    if value.is_finite() {
+        return Ok(());
+    }
+    Err(amdim_core::Error::NonFinite { what: what.into(), update }.into())
 }
 
 /// The samples in another order, each dimension less its mean and by its deviation over the first `trained`.
@@ -406,7 +387,7 @@ fn standardised(name: &str, samples: Samples<'_>, order: &[u32], trained: usize)
 mod tests {
     use super::*;
 
-    fn request(bound: EstimateBound, critic: CriticKind) -> EstimateRequest {
+    fn request(bound: Maximised, critic: CriticKind) -> EstimateRequest {
         EstimateRequest {
             bound,
             critic,
@@ -446,16 +427,16 @@ mod tests {
         let data = gaussian(4000, 1, 0.8);
         let expected = -0.5 * (1.0f64 - 0.64).ln();
         for (bound, critic) in [
-            (EstimateBound::Dv, CriticKind::Separable),
-            (EstimateBound::Nwj, CriticKind::Separable),
-            (EstimateBound::InfoNce, CriticKind::Separable),
-            (EstimateBound::Mine, CriticKind::Concatenated),
+            (Maximised::Bound(Bound::Dv), CriticKind::Separable),
+            (Maximised::Bound(Bound::Nwj), CriticKind::Separable),
+            (Maximised::Bound(Bound::InfoNce), CriticKind::Separable),
+            (Maximised::MINE, CriticKind::Concatenated),
         ] {
             let found = run(&request(bound, critic), &data, 1).unwrap();
             assert!((found.nats - expected).abs() < 0.12, "{bound:?}: {}, {expected} expected", found.nats);
             assert_eq!(found.curve.len(), 20);
             assert_eq!((found.train_size, found.validation_size), (2800, 1200));
-            assert_eq!(found.limit.is_some(), bound == EstimateBound::InfoNce);
+            assert_eq!(found.limit.is_some(), bound == Maximised::Bound(Bound::InfoNce));
         }
     }
 
@@ -463,7 +444,8 @@ mod tests {
     fn independent_variables_have_none() {
         let [x, _] = gaussian(1500, 2, 0.0);
         let y: Vec<f32> = gaussian(1500, 2, 0.0)[1].iter().rev().copied().collect();
-        let found = run(&request(EstimateBound::InfoNce, CriticKind::Bilinear), &[x, y], 2).unwrap();
+        let found =
+            run(&request(Maximised::Bound(Bound::InfoNce), CriticKind::Bilinear), &[x, y], 2).unwrap();
         assert!(found.nats.abs() < 0.05, "{}", found.nats);
     }
 
@@ -482,8 +464,10 @@ mod tests {
                 own * (2.0 * own / (own + other)).ln() / 1000.0
             })
             .sum();
-        let base =
-            EstimateRequest { negatives: Some(1), ..request(EstimateBound::Nwj, CriticKind::Separable) };
+        let base = EstimateRequest {
+            negatives: Some(1),
+            ..request(Maximised::Bound(Bound::Nwj), CriticKind::Separable)
+        };
         let random = run(&base, &data, 1).unwrap().nats;
         let consecutive =
             run(&EstimateRequest { batches: Batches::Consecutive, ..base }, &data, 1).unwrap().nats;
@@ -493,7 +477,8 @@ mod tests {
     #[test]
     fn the_seed_fixes_the_result() {
         let data = gaussian(300, 1, 0.5);
-        let request = EstimateRequest { updates: 40, ..request(EstimateBound::Dv, CriticKind::Separable) };
+        let request =
+            EstimateRequest { updates: 40, ..request(Maximised::Bound(Bound::Dv), CriticKind::Separable) };
         let one = run(&request, &data, 1).unwrap();
         assert_eq!(one, run(&request, &data, 1).unwrap());
         assert_ne!(one, run(&EstimateRequest { seed: 2, ..request }, &data, 1).unwrap());
@@ -502,7 +487,7 @@ mod tests {
     #[test]
     fn what_has_no_estimate_is_refused() {
         let data = gaussian(100, 1, 0.5);
-        let base = request(EstimateBound::Dv, CriticKind::Separable);
+        let base = request(Maximised::Bound(Bound::Dv), CriticKind::Separable);
         let code =
             |request: &EstimateRequest, data: &[Vec<f32>; 2]| run(request, data, 1).unwrap_err().code();
         for bad in [
@@ -517,11 +502,25 @@ mod tests {
         ] {
             assert_eq!(code(&bad, &data), "AMDIM_INVALID_ARGUMENT", "{bad:?}");
         }
+        let other = EstimateRequest { bound: Maximised::Bound(Bound::Jsd), ..base.clone() };
+        assert_eq!(code(&other, &data), "AMDIM_INVALID_ARGUMENT");
         let [x, y] = data;
         assert_eq!(code(&base, &[vec![2.0; 100], y.clone()]), "AMDIM_INVALID_ARGUMENT");
         let mut broken = x.clone();
         broken[40] = f32::NAN;
         assert_eq!(code(&base, &[broken, y.clone()]), "AMDIM_NON_FINITE");
-        assert_eq!(code(&base, &[x[1..].to_vec(), y]), "AMDIM_SHAPE");
+        assert_eq!(code(&base, &[x[1..].to_vec(), y.clone()]), "AMDIM_SHAPE");
+        // The last sample is held out, and so far away that exp of its score is infinite.
+        let [mut far_x, mut far_y] = [x, y];
+        (far_x[99], far_y[99]) = (1e6, 1e6);
+        let far = EstimateRequest {
+            bound: Maximised::Bound(Bound::Nwj),
+            critic: CriticKind::Dot,
+            batches: Batches::Consecutive,
+            batch_size: 16,
+            updates: 1,
+            ..base
+        };
+        assert_eq!(code(&far, &[far_x, far_y]), "AMDIM_NON_FINITE");
     }
 }

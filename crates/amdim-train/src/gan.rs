@@ -22,6 +22,8 @@ use crate::{Result, RunError};
 const REPORT_EVERY: u64 = 100;
 /// Negatives of a sample in the estimate of mutual information.
 const OTHERS: usize = 4;
+/// Samples that are made at once at the end.
+const MADE_AT_ONCE: usize = 4096;
 /// Share of a new batch in the moving average of MINE.
 const AVERAGE_RATE: f64 = 0.01;
 
@@ -198,7 +200,7 @@ impl<'a> Gan<'a> {
         let mut stream = Stream::new(request.seed, Purpose::InitMethod, 0);
         let generator = Mlp::new(&[request.noise + request.code, units, units, d], "generator");
         let discriminator = Mlp::new(&[d, units, units, 1], "discriminator");
-        let critic = Concatenated::new(d, request.code, units);
+        let critic = Concatenated::new(d, request.code, units)?;
         let rows = samples.values.len() / d;
         let [of_generator, of_discriminator, of_critic] =
             [generator.parameters(), discriminator.parameters(), critic.parameters()]
@@ -234,9 +236,21 @@ impl<'a> Gan<'a> {
                 (sums, count) = ([0.0; 3], 0);
             }
         }
-        let inputs = self.inputs(self.request.made)?;
-        let made = self.generator.0.forward(&self.generator.1.constants()?, &inputs)?;
-        Ok(GanResult { samples: tensors::to_vec(&made)?, last })
+        Ok(GanResult { samples: self.make(cancel)?, last })
+    }
+
+    /// What the generator makes at the end, a part after another: their noise may be much larger than they are.
+    fn make(&mut self, cancel: &AtomicBool) -> Result<Vec<f32>> {
+        let constants = self.generator.1.constants()?;
+        let mut samples = vec![];
+        for start in (0..self.request.made).step_by(MADE_AT_ONCE) {
+            if cancel.load(Ordering::Relaxed) {
+                return Err(RunError::Cancelled);
+            }
+            let inputs = self.inputs(MADE_AT_ONCE.min(self.request.made - start))?;
+            samples.extend(tensors::to_vec(&self.generator.0.forward(&constants, &inputs)?)?);
+        }
+        Ok(samples)
     }
 
     /// One update of each network; the losses of discriminator and generator and the mutual information.
@@ -249,16 +263,16 @@ impl<'a> Gan<'a> {
         let (leaves, taped) = self.generator.1.leaves()?;
         let made = self.generator.0.forward(&taped, &inputs)?;
         let judged = self.discriminator.0.forward(&self.discriminator.1.constants()?, &made)?;
-        let fooled = softplus(&judged.neg().map_err(error)?)?.mean_all().map_err(error)?;
+        let fooled = generator_loss(&judged)?;
         let mut gradient = self.generator.1.gradient(&leaves, &fooled)?;
         let mut information = 0.0;
         if self.request.information_weight > 0.0 {
             let (critics, weights) = self.critic.1.leaves()?;
             let targets = codes.unsqueeze(1).and_then(|codes| codes.contiguous()).map_err(error)?;
             let scores = self.critic.0.scores(&weights, &made, &targets, OTHERS)?;
-            let (value, moves) = self.mine.step(&scores)?;
-            information = value;
-            let loss = moves.neg().map_err(error)?;
+            let bound = self.mine.step(&scores)?;
+            information = tensors::to_scalar(&bound)?;
+            let loss = bound.neg().map_err(error)?;
             let gradients = loss.backward().map_err(error)?;
             let of_critic = parameters::flat_gradient(&critics, &self.critic.1.parameters, &gradients)?;
             let own = parameters::flat_gradient(&leaves, &self.generator.1.parameters, &gradients)?;
@@ -273,9 +287,7 @@ impl<'a> Gan<'a> {
         let real = self.samples.index_select(&rows, 0).map_err(error)?;
         let (own, taped) = self.discriminator.1.leaves()?;
         let judge = |rows: &Tensor| self.discriminator.0.forward(&taped, rows);
-        let real = softplus(&judge(&real)?.neg().map_err(error)?)?.mean_all().map_err(error)?;
-        let false_ones = softplus(&judge(&made.detach())?)?.mean_all().map_err(error)?;
-        let told = (real + false_ones).map_err(error)?;
+        let told = discriminator_loss(&judge(&real)?, &judge(&made.detach())?)?;
         let of_discriminator = self.discriminator.1.gradient(&own, &told)?;
         self.discriminator.1.apply(&of_discriminator, &config)?;
         self.generator.1.apply(&gradient, &config)?;
@@ -288,6 +300,16 @@ impl<'a> Gan<'a> {
         let drawn: Vec<f32> = (0..count * width).map(|_| self.stream.normal() as f32).collect();
         Ok(tensors::from_slice(&drawn, &[count, width], DType::F32, &Device::Cpu)?)
     }
+}
+
+/// `mean of softplus(-D)` over scores of made samples, `[]`: small where they are taken for real.
+fn generator_loss(made: &Tensor) -> amdim_core::Result<Tensor> {
+    Ok(softplus(&made.neg()?)?.mean_all()?)
+}
+
+/// `mean of softplus(-D) over real samples + mean of softplus(D) over made ones`, `[]`, of their scores.
+fn discriminator_loss(real: &Tensor, made: &Tensor) -> amdim_core::Result<Tensor> {
+    Ok((softplus(&real.neg()?)?.mean_all()? + softplus(made)?.mean_all()?)?)
 }
 
 /// A gradient that is at most as long as another.
@@ -341,6 +363,44 @@ mod tests {
         }
         assert!(result.last.information > 0.3, "{:?}", result.last);
         assert_eq!(result, train(&GanRequest { threads: 1, ..request() }).unwrap());
+    }
+
+    /// Both losses by the parameters of both networks, in f64.
+    #[test]
+    fn gradients_are_those_of_finite_differences() {
+        let mut stream = Stream::new(5, Purpose::Prior, 8);
+        let networks = [Mlp::new(&[3, 4, 4, 2], "generator"), Mlp::new(&[2, 4, 4, 1], "discriminator")];
+        let sizes = networks.each_ref().map(|network| network.parameters().iter().map(Parameter::len).sum());
+        let mut drawn = |count: usize| (0..count).map(|_| 0.5 * stream.normal()).collect::<Vec<f64>>();
+        let flat = sizes.map(&mut drawn);
+        let [inputs, real] = [3, 2].map(|width| Tensor::from_vec(drawn(5 * width), (5, width), &Device::Cpu));
+        let (inputs, real) = (inputs.unwrap(), real.unwrap());
+        let losses = |flat: &[Tensor; 2]| {
+            let [generator, discriminator] =
+                [0, 1].map(|at| parameters::views(&flat[at], networks[at].parameters()).unwrap());
+            let judge = |rows: &Tensor| networks[1].forward(&discriminator, rows).unwrap();
+            let made = judge(&networks[0].forward(&generator, &inputs).unwrap());
+            [generator_loss(&made).unwrap(), discriminator_loss(&judge(&real), &made).unwrap()]
+        };
+        let tensor = |values: &[f64]| Tensor::new(values, &Device::Cpu).unwrap();
+        let leaves = flat.each_ref().map(|values| Var::from_tensor(&tensor(values)).unwrap());
+        let taped = leaves.each_ref().map(|leaf| leaf.as_tensor().clone());
+        for (which, loss) in losses(&taped).iter().enumerate() {
+            let gradients = loss.backward().unwrap();
+            for (of, leaf) in leaves.iter().enumerate() {
+                let own = gradients.get(leaf).unwrap().to_vec1::<f64>().unwrap();
+                for at in 0..own.len() {
+                    let moved = |by: f64| {
+                        let mut values = flat.clone();
+                        values[of][at] += by;
+                        let loss = &losses(&values.each_ref().map(|values| tensor(values)))[which];
+                        loss.to_scalar::<f64>().unwrap()
+                    };
+                    let slope = (moved(1e-6) - moved(-1e-6)) / 2e-6;
+                    assert!((slope - own[at]).abs() < 1e-7, "{which} {of} {at}: {} not {slope}", own[at]);
+                }
+            }
+        }
     }
 
     #[test]

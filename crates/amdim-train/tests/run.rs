@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 
 use amdim_core::checkpoint::Checkpoint;
 use amdim_data::{DataError, Dataset, Image, MemoryDataset, MemoryPicture, PicturePixels};
+use amdim_train::config::{AmdimConfig, from_json};
 use amdim_train::event::TrainEvent;
 use amdim_train::model::{TrainedModel, inspect};
 use amdim_train::place::Placement;
@@ -284,4 +285,32 @@ fn a_frozen_encoder_stays_while_its_head_learns() {
         Arc::new(amdim_data::ArrayDataset::new(vec![0; 8 * 1024], 8, 32, 32, 1, None).unwrap());
     let unlabelled = TrainData { train: unlabelled, test: None, transform: None };
     assert_eq!(code(run(&continued, unlabelled).0).0, "AMDIM_INVALID_ARGUMENT");
+}
+
+/// Settings of methods stand beside the other options; a name that is neither is refused.
+#[test]
+fn a_configuration_survives_json_and_refuses_what_it_does_not_know() {
+    let mut json = common::request_json()["config"].clone();
+    json["method"] = "moco".into();
+    json["moco"] =
+        serde_json::json!({ "queueSize": 64, "momentum": 0.5, "temperature": 0.1, "shuffleGroups": 2 });
+    let config: AmdimConfig = from_json("config", &json.to_string()).unwrap();
+    assert_eq!(config.methods.moco.queue_size, Some(64));
+    config.validate().unwrap();
+    let written = serde_json::to_value(&config).unwrap();
+    for method in ["dim", "moco", "multiview", "vib", "vae"] {
+        assert!(written[method].is_object(), "{written}");
+    }
+    assert_eq!(from_json::<AmdimConfig>("config", &written.to_string()).unwrap(), config);
+    for bad in ["mocha", "methods"] {
+        let mut other = written.clone();
+        other[bad] = serde_json::json!({});
+        let error = from_json::<AmdimConfig>("config", &other.to_string()).unwrap_err();
+        assert_eq!(error.code(), "AMDIM_INVALID_ARGUMENT");
+        assert!(error.to_string().contains(bad), "{error}");
+    }
+    let mut other = written;
+    other["moco"]["shuffleGroups"] = 3.into();
+    let config: AmdimConfig = from_json("config", &other.to_string()).unwrap();
+    assert_eq!(config.validate().unwrap_err().code(), "AMDIM_INVALID_ARGUMENT");
 }

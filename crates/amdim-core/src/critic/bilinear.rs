@@ -15,12 +15,16 @@ pub struct Bilinear {
 }
 
 impl Bilinear {
-    /// For x of `x` and y of `y` dimensions; parameter `critic.weight`, `[x, y]`, uniform with bound `1 / sqrt(x)`.
-    pub fn new(x: usize, y: usize) -> Self {
+    /// For x of `x` and y of `y` dimensions; parameter `critic.weight`, `[x, y]`, uniform with bound `1 / sqrt(x)`;
+    /// there are no hidden units.
+    ///
+    /// # Errors
+    /// None.
+    pub fn new(x: usize, y: usize, _units: usize) -> Result<Self> {
         let init = Init::Uniform { bound: 1.0 / (x as f32).sqrt() };
         let weight =
             Parameter { name: "critic.weight".into(), shape: vec![x, y], offset: 0, init, used: true };
-        Self { parameters: vec![weight] }
+        Ok(Self { parameters: vec![weight] })
     }
 }
 

@@ -18,8 +18,11 @@ pub struct Concatenated {
 
 impl Concatenated {
     /// For x of `x` and y of `y` dimensions; parameters `critic.*`.
-    pub fn new(x: usize, y: usize, units: usize) -> Self {
-        Self { network: Mlp::new(&[x + y, units, units, 1], "critic"), x }
+    ///
+    /// # Errors
+    /// None.
+    pub fn new(x: usize, y: usize, units: usize) -> Result<Self> {
+        Ok(Self { network: Mlp::new(&[x + y, units, units, 1], "critic"), x })
     }
 }
 

@@ -5,13 +5,27 @@ use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
 
 use super::{Critic, products};
-use crate::Result;
 use crate::estimator::Scores;
+use crate::{Error, Result};
 
 /// The dot product. It has no parameters: what makes x and y does all the work, as in Deep InfoMax ("encode and dot
 /// product") and AMDIM.
 #[derive(Debug, Clone, Copy)]
 pub struct Dot;
+
+impl Dot {
+    /// For x and y of the same number of dimensions; there are no hidden units.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for different numbers.
+    pub fn new(x: usize, y: usize, _units: usize) -> Result<Self> {
+        if x == y {
+            return Ok(Self);
+        }
+        let expected = "vectors of the same number of dimensions with critic dot";
+        Err(Error::argument("critic", expected, format!("{x} and {y}")))
+    }
+}
 
 impl Critic for Dot {
     fn parameters(&self) -> &[Parameter] {

@@ -1,4 +1,5 @@
-//! Critics: what scores pairs of vectors, for any of the [bounds](crate::estimator). One file each.
+//! Critics: what scores pairs of vectors, for any of the [bounds](crate::estimator). One file each; `critics!` below lists
+//! them.
 
 mod bilinear;
 mod concatenated;
@@ -20,51 +21,49 @@ pub use dot::Dot;
 pub(crate) use dot::DotsOfLeaves;
 pub use separable::Separable;
 
-/// A critic by its name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum CriticKind {
-    /// [`Dot`].
-    Dot,
-    /// [`Bilinear`].
-    Bilinear,
-    /// [`Separable`].
-    Separable,
-    /// [`Concatenated`].
-    Concatenated,
-}
+/// Makes [`CriticKind`] of lines `Variant = "name"`, the variant being the critic's type.
+macro_rules! critics {
+    ($($critic:ident = $name:literal,)*) => {
+        /// A critic by its name.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+        pub enum CriticKind {
+            $(
+                #[doc = concat!("[`", stringify!($critic), "`].")]
+                #[serde(rename = $name)]
+                $critic,
+            )*
+        }
 
-impl CriticKind {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Dot, Self::Bilinear, Self::Separable, Self::Concatenated];
+        impl CriticKind {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$critic),*];
 
-    /// A critic of vectors with `x` and `y` dimensions, with `units` units where it has hidden layers.
-    ///
-    /// # Errors
-    /// [`Error::InvalidArgument`] for a dot product of vectors with different dimensions.
-    pub fn build(self, x: usize, y: usize, units: usize) -> Result<Box<dyn Critic>> {
-        Ok(match self {
-            Self::Dot if x != y => {
-                let expected = "vectors of the same number of dimensions with critic dot";
-                return Err(Error::argument("critic", expected, format!("{x} and {y}")));
+            /// A critic of vectors with `x` and `y` dimensions, with `units` units where it has hidden layers.
+            ///
+            /// # Errors
+            /// [`Error::InvalidArgument`] for a dot product of vectors with different dimensions.
+            pub fn build(self, x: usize, y: usize, units: usize) -> Result<Box<dyn Critic>> {
+                Ok(match self {
+                    $(Self::$critic => Box::new($critic::new(x, y, units)?),)*
+                })
             }
-            Self::Dot => Box::new(Dot),
-            Self::Bilinear => Box::new(Bilinear::new(x, y)),
-            Self::Separable => Box::new(Separable::new(x, y, units)),
-            Self::Concatenated => Box::new(Concatenated::new(x, y, units)),
-        })
-    }
+        }
+
+        impl fmt::Display for CriticKind {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(match self {
+                    $(Self::$critic => $name,)*
+                })
+            }
+        }
+    };
 }
 
-impl fmt::Display for CriticKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Dot => "dot",
-            Self::Bilinear => "bilinear",
-            Self::Separable => "separable",
-            Self::Concatenated => "concatenated",
-        })
-    }
+critics! {
+    Dot = "dot",
+    Bilinear = "bilinear",
+    Separable = "separable",
+    Concatenated = "concatenated",
 }
 
 /// Scores pairs of vectors.
@@ -168,7 +167,7 @@ mod tests {
 
     #[test]
     fn scores_are_those_of_the_functions() {
-        for kind in CriticKind::ALL {
+        for &kind in CriticKind::ALL {
             let (critic, flat, x, y) = inputs(kind);
             let (rows, maps) = (x.to_vec2::<f64>().unwrap(), y.to_vec3::<f64>().unwrap());
             let values = parameters_of(critic.as_ref(), &flat);
@@ -194,9 +193,9 @@ mod tests {
     /// Every critic with every bound: gradients by parameters, x and y.
     #[test]
     fn gradients_are_those_of_finite_differences() {
-        for kind in CriticKind::ALL {
+        for &kind in CriticKind::ALL {
             let (critic, flat, x, y) = inputs(kind);
-            for bound in Bound::ALL {
+            for &bound in Bound::ALL {
                 let loss = |leaves: &[Tensor]| {
                     let scores = scores(critic.as_ref(), &leaves[0], &leaves[1], &leaves[2], N - 1);
                     bound.value(&scores, Compat::None).unwrap()

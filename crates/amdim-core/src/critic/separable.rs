@@ -19,14 +19,17 @@ pub struct Separable {
 
 impl Separable {
     /// For x of `x` and y of `y` dimensions; parameters `critic.x.*`, then `critic.y.*`.
-    pub fn new(x: usize, y: usize, units: usize) -> Self {
+    ///
+    /// # Errors
+    /// None.
+    pub fn new(x: usize, y: usize, units: usize) -> Result<Self> {
         let network = |inputs, name| Mlp::new(&[inputs, units, units, units], name);
         let (x, y) = (network(x, "critic.x"), network(y, "critic.y"));
         let mut parameters = x.parameters().to_vec();
         let first = parameters.last().map_or(0, |last| last.offset + last.len());
         parameters
             .extend(y.parameters().iter().map(|own| Parameter { offset: first + own.offset, ..own.clone() }));
-        Self { x, y, parameters }
+        Ok(Self { x, y, parameters })
     }
 }
 

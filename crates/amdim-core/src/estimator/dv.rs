@@ -16,11 +16,14 @@
 
 use candle_core::Tensor;
 
-use super::Scores;
+use super::{Definition, Form, Scores};
 use crate::Result;
 
+pub(super) const DEFINITION: Definition =
+    Definition { bounds_mutual_information: true, form: Form::Whole(|scores, _| value(scores)) };
+
 /// The bound in nats, `[]`, with gradient.
-pub fn value(scores: &Scores) -> Result<Tensor> {
+pub(super) fn value(scores: &Scores) -> Result<Tensor> {
     Ok((scores.positives.mean_all()? - log_mean_exp(&scores.negatives)?)?)
 }
 

@@ -14,15 +14,19 @@
 
 use candle_core::Tensor;
 
+use super::{Compat, Definition, Form};
 use crate::Result;
 use crate::nn::activation::softplus;
 
+pub(super) const DEFINITION: Definition =
+    Definition { bounds_mutual_information: false, form: Form::Means { positive, negative } };
+
 /// What a score of the joint distribution gives, element by element.
-pub fn positive(scores: &Tensor) -> Result<Tensor> {
+pub(super) fn positive(scores: &Tensor, _: Compat) -> Result<Tensor> {
     Ok(softplus(&scores.neg()?)?.neg()?)
 }
 
 /// What a score of the product of the marginals takes away.
-pub fn negative(scores: &Tensor) -> Result<Tensor> {
+pub(super) fn negative(scores: &Tensor, _: Compat) -> Result<Tensor> {
     softplus(scores)
 }

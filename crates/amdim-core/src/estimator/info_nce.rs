@@ -7,11 +7,16 @@
 //! - **Bias.** A bound for any scores and any K, but never above `log(1 + K)`: large where mutual information is.
 //! - **Variance.** Small: each positive is measured against the same sum of negatives, and the value is bounded.
 //! - **Constant.** A function of the source may be added to the scores freely.
+//!
+//! Source: van den Oord, Li, Vinyals 2018, arXiv 1807.03748, equation 4; Poole et al. 2019, arXiv 1905.06922, equation 10.
 
 use candle_core::{D, Tensor};
 
-use super::{Compat, Scores};
+use super::{Compat, Definition, Form, Scores};
 use crate::Result;
+
+pub(super) const DEFINITION: Definition =
+    Definition { bounds_mutual_information: true, form: Form::Whole(value) };
 
 /// Score of a picture's own locations among the negatives of the reference, which masks them so.
 const OWN_SCORE: f64 = -10.0;
@@ -59,7 +64,7 @@ pub fn info_nce(scores: &Tensor) -> Result<InfoNce> {
 }
 
 /// The bound in nats, `log(1 + K) - loss`; with the reference's peculiarities minus its loss.
-pub(super) fn value(scores: &Scores, compat: Compat) -> Result<Tensor> {
+fn value(scores: &Scores, compat: Compat) -> Result<Tensor> {
     Ok(match compat {
         Compat::None => {
             let most = (1.0 + scores.negatives_each() as f64).ln();

@@ -17,17 +17,20 @@ use std::f64::consts::LN_2;
 
 use candle_core::Tensor;
 
-use super::{Compat, gan};
+use super::{Compat, Definition, Form, gan};
 use crate::Result;
 
+pub(super) const DEFINITION: Definition =
+    Definition { bounds_mutual_information: false, form: Form::Means { positive, negative } };
+
 /// What a score of the joint distribution gives, element by element.
-pub fn positive(scores: &Tensor, compat: Compat) -> Result<Tensor> {
-    Ok((gan::positive(scores)? + shift(compat))?)
+fn positive(scores: &Tensor, compat: Compat) -> Result<Tensor> {
+    Ok((gan::positive(scores, compat)? + shift(compat))?)
 }
 
 /// What a score of the product of the marginals takes away.
-pub fn negative(scores: &Tensor, compat: Compat) -> Result<Tensor> {
-    Ok((gan::negative(scores)? - shift(compat))?)
+fn negative(scores: &Tensor, compat: Compat) -> Result<Tensor> {
+    Ok((gan::negative(scores, compat)? - shift(compat))?)
 }
 
 fn shift(compat: Compat) -> f64 {

@@ -1,10 +1,11 @@
 //! Bounds on mutual information and other divergences between a joint distribution and the product of its marginals,
-//! from scores of pairs. One file a bound; each says what it bounds, its bias, variance and constant.
+//! from scores of pairs. One file a bound, which says what it bounds, its bias, variance and constant, and defines it
+//! ([`Definition`]); `bounds!` below lists them.
 
 pub mod dv;
 pub mod gan;
 pub mod h2;
-mod info_nce;
+pub mod info_nce;
 pub mod jsd;
 pub mod mine;
 pub mod nwj;
@@ -23,28 +24,28 @@ use crate::{Error, Result};
 pub use info_nce::{InfoNce, info_nce};
 pub use scores::Scores;
 
-/// A bound by its name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Bound {
-    /// [`dv`].
-    Dv,
-    /// [`nwj`].
-    Nwj,
-    /// [`info_nce`].
-    InfoNce,
-    /// [`jsd`].
-    Jsd,
-    /// [`rkl`].
-    Rkl,
-    /// [`h2`].
-    H2,
-    /// [`x2`].
-    X2,
-    /// [`gan`].
-    Gan,
-    /// [`w1`].
-    W1,
+/// A bound, as its file defines it.
+#[derive(Debug, Clone, Copy)]
+pub struct Definition {
+    /// Whether it bounds mutual information from below; its value is in nats then.
+    pub bounds_mutual_information: bool,
+    /// How scores become a value.
+    pub form: Form,
+}
+
+/// How scores become a value.
+#[derive(Debug, Clone, Copy)]
+pub enum Form {
+    /// The mean of one function of the joint distribution's scores less that of another of the product's, both element by
+    /// element.
+    Means {
+        /// What a score of the joint distribution gives.
+        positive: fn(&Tensor, Compat) -> Result<Tensor>,
+        /// What a score of the product of the marginals takes away.
+        negative: fn(&Tensor, Compat) -> Result<Tensor>,
+    },
+    /// A function of all scores.
+    Whole(fn(&Scores, Compat) -> Result<Tensor>),
 }
 
 /// Whose peculiarities a value has; other than `None` for comparisons with reference values alone.
@@ -58,14 +59,56 @@ pub enum Compat {
     RdevonDim,
 }
 
-impl Bound {
-    /// All of them.
-    pub const ALL: [Self; 9] =
-        [Self::Dv, Self::Nwj, Self::InfoNce, Self::Jsd, Self::Rkl, Self::H2, Self::X2, Self::Gan, Self::W1];
+/// Makes [`Bound`] of lines `Variant = "name" of file`.
+macro_rules! bounds {
+    ($($variant:ident = $name:literal of $file:ident,)*) => {
+        /// A bound by its name.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+        pub enum Bound {
+            $(
+                #[doc = concat!("[`", stringify!($file), "`].")]
+                #[serde(rename = $name)]
+                $variant,
+            )*
+        }
 
+        impl Bound {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// As configurations have it.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)*
+                }
+            }
+
+            /// What its file says.
+            pub fn definition(self) -> Definition {
+                match self {
+                    $(Self::$variant => $file::DEFINITION,)*
+                }
+            }
+        }
+    };
+}
+
+bounds! {
+    Dv = "dv" of dv,
+    Nwj = "nwj" of nwj,
+    InfoNce = "info-nce" of info_nce,
+    Jsd = "jsd" of jsd,
+    Rkl = "rkl" of rkl,
+    H2 = "h2" of h2,
+    X2 = "x2" of x2,
+    Gan = "gan" of gan,
+    W1 = "w1" of w1,
+}
+
+impl Bound {
     /// Whether it bounds mutual information from below.
     pub fn bounds_mutual_information(self) -> bool {
-        matches!(self, Self::Dv | Self::Nwj | Self::InfoNce)
+        self.definition().bounds_mutual_information
     }
 
     /// The bound's value, `[]`, with gradient, in nats where it bounds mutual information; what is maximised.
@@ -73,31 +116,24 @@ impl Bound {
     /// # Errors
     /// Those of tensor operations.
     pub fn value(self, scores: &Scores, compat: Compat) -> Result<Tensor> {
-        match self {
-            Self::Dv => dv::value(scores),
-            Self::InfoNce => info_nce::value(scores, compat),
-            _ => {
-                let joint = self.positive(&scores.positives, compat)?.mean_all()?;
-                let product = self.negative(&scores.negatives, compat)?.mean_all()?;
+        match self.definition().form {
+            Form::Means { positive, negative } => {
+                let joint = positive(&scores.positives, compat)?.mean_all()?;
+                let product = negative(&scores.negatives, compat)?.mean_all()?;
                 Ok((joint - product)?)
             }
+            Form::Whole(value) => value(scores, compat),
         }
     }
 
     /// What scores of the joint distribution give, element by element, where the bound is a difference of two means.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for `dv` and `info-nce`, which are none.
+    /// [`Error::InvalidArgument`] where it is none (`dv`, `info-nce`).
     pub fn positive(self, scores: &Tensor, compat: Compat) -> Result<Tensor> {
-        match self {
-            Self::Nwj => nwj::positive(scores),
-            Self::Jsd => jsd::positive(scores, compat),
-            Self::Rkl => rkl::positive(scores),
-            Self::H2 => h2::positive(scores),
-            Self::X2 => x2::positive(scores, compat),
-            Self::Gan => gan::positive(scores),
-            Self::W1 => w1::positive(scores),
-            Self::Dv | Self::InfoNce => Err(self.no_means()),
+        match self.definition().form {
+            Form::Means { positive, .. } => positive(scores, compat),
+            Form::Whole(_) => Err(self.no_means()),
         }
     }
 
@@ -106,36 +142,68 @@ impl Bound {
     /// # Errors
     /// As [`positive`](Self::positive).
     pub fn negative(self, scores: &Tensor, compat: Compat) -> Result<Tensor> {
-        match self {
-            Self::Nwj => nwj::negative(scores),
-            Self::Jsd => jsd::negative(scores, compat),
-            Self::Rkl => rkl::negative(scores),
-            Self::H2 => h2::negative(scores),
-            Self::X2 => x2::negative(scores, compat),
-            Self::Gan => gan::negative(scores),
-            Self::W1 => w1::negative(scores),
-            Self::Dv | Self::InfoNce => Err(self.no_means()),
+        match self.definition().form {
+            Form::Means { negative, .. } => negative(scores, compat),
+            Form::Whole(_) => Err(self.no_means()),
         }
     }
 
     fn no_means(self) -> Error {
-        Error::argument("bound", "a difference of two means (nwj, jsd, rkl, h2, x2, gan, w1)", self)
+        Error::argument("bound", "a difference of two means", self)
     }
 }
 
 impl fmt::Display for Bound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Dv => "dv",
-            Self::Nwj => "nwj",
-            Self::InfoNce => "info-nce",
-            Self::Jsd => "jsd",
-            Self::Rkl => "rkl",
-            Self::H2 => "h2",
-            Self::X2 => "x2",
-            Self::Gan => "gan",
-            Self::W1 => "w1",
-        })
+        f.write_str(self.name())
+    }
+}
+
+/// What is maximised: a bound, by its own gradient or by that of MINE.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Maximised {
+    /// By its own.
+    Bound(Bound),
+    /// Donsker-Varadhan by MINE's.
+    Corrected(Corrected),
+}
+
+/// The name of [`Maximised::Corrected`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Corrected {
+    /// [`mine`].
+    Mine,
+}
+
+impl Maximised {
+    /// Donsker-Varadhan by the gradient of MINE.
+    pub const MINE: Self = Self::Corrected(Corrected::Mine);
+
+    /// Which bound.
+    pub fn bound(self) -> Bound {
+        match self {
+            Self::Bound(bound) => bound,
+            Self::Corrected(Corrected::Mine) => Bound::Dv,
+        }
+    }
+
+    /// The bound's value, `[]`, with the gradient that raises it; `mine` is moved where it is MINE's.
+    ///
+    /// # Errors
+    /// Those of tensor operations.
+    pub fn step(self, scores: &Scores, mine: &mut mine::Mine) -> Result<Tensor> {
+        match self {
+            Self::Bound(bound) => bound.value(scores, Compat::None),
+            Self::Corrected(Corrected::Mine) => mine.step(scores),
+        }
+    }
+}
+
+impl From<Bound> for Maximised {
+    fn from(bound: Bound) -> Self {
+        Self::Bound(bound)
     }
 }
 
@@ -205,7 +273,7 @@ mod tests {
 
     #[test]
     fn values_are_those_of_the_formulas() {
-        for bound in Bound::ALL {
+        for &bound in Bound::ALL {
             for (others, compat) in
                 [(4, Compat::None), (2, Compat::None), (1, Compat::None), (4, Compat::RdevonDim)]
             {
@@ -222,7 +290,7 @@ mod tests {
 
     #[test]
     fn gradients_are_those_of_finite_differences() {
-        for bound in Bound::ALL {
+        for &bound in Bound::ALL {
             for compat in [Compat::None, Compat::RdevonDim] {
                 let values = matrix(7, 1.0);
                 let leaf = Var::from_tensor(&tensor(&values)).unwrap();
@@ -261,12 +329,26 @@ mod tests {
         let ratio = move |x: f64| m * x - m * m / 2.0;
         let squared = (m * m).exp();
         let hellinger = 2.0 - 2.0 * (-m * m / 8.0).exp();
-        let cases: [(Bound, BestScore, f64); 5] = [
+        // JSD(P, Q), a sum over a fine grid: the entropy of the mixture less that of a normal variable.
+        let density = |x: f64| (-0.5 * x * x).exp() / std::f64::consts::TAU.sqrt();
+        let of_mixture = |step: i32| {
+            let x = f64::from(step) / 1000.0;
+            let p = 0.5 * (density(x - m) + density(x));
+            if p > 0.0 { -p * p.ln() / 1000.0 } else { 0.0 }
+        };
+        let of_normal = 0.5 * (1.0 + std::f64::consts::TAU.ln());
+        let shannon = (-12_000..12_000).map(of_mixture).sum::<f64>() - of_normal;
+        let game = 2.0 * shannon - 2.0 * std::f64::consts::LN_2;
+        let cases: [(Bound, BestScore, f64); 8] = [
             (Bound::Dv, Box::new(move |x| ratio(x) + 3.0), m * m / 2.0),
             (Bound::Nwj, Box::new(move |x| ratio(x) + 1.0), m * m / 2.0),
             (Bound::Rkl, Box::new(ratio), m * m / 2.0),
             (Bound::H2, Box::new(move |x| ratio(x) / 2.0), hellinger),
             (Bound::X2, Box::new(move |x| 2.0 * (ratio(x).exp() - 1.0)), squared - 1.0),
+            (Bound::Gan, Box::new(ratio), game),
+            (Bound::Jsd, Box::new(ratio), game),
+            // Samples moved by m; the identity changes as fast as its argument.
+            (Bound::W1, Box::new(|x| x), m),
         ];
         for (bound, best, expected) in cases {
             let of = |samples: &[f64]| -> Tensor {
@@ -331,10 +413,10 @@ mod tests {
             loss.backward().unwrap().get(&leaf).unwrap().flatten_all().unwrap().to_vec1().unwrap()
         };
         let scores = Scores::of_pairs(&leaf, 4).unwrap();
-        let (found, moves) = mine::Mine::new(1.0).step(&scores).unwrap();
+        let found = mine::Mine::new(1.0).step(&scores).unwrap();
         let exact = dv::value(&scores).unwrap();
-        assert!((found - exact.to_scalar::<f64>().unwrap()).abs() < 1e-12);
-        for (own, expected) in gradient(moves).iter().zip(gradient(exact)) {
+        assert!((found.to_scalar::<f64>().unwrap() - exact.to_scalar::<f64>().unwrap()).abs() < 1e-12);
+        for (own, expected) in gradient(found).iter().zip(gradient(exact)) {
             assert!((own - expected).abs() < 1e-12);
         }
     }
@@ -345,7 +427,9 @@ mod tests {
         let leaves = [1, 2].map(|seed| Var::from_tensor(&tensor(&matrix(seed, 1.0))).unwrap());
         let scores = leaves.each_ref().map(|leaf| Scores::of_pairs(leaf, 4).unwrap());
         mine.step(&scores[0]).unwrap();
-        let (_, moves) = mine.step(&scores[1]).unwrap();
+        let moves = mine.step(&scores[1]).unwrap();
+        let exact = dv::value(&scores[1]).unwrap().to_scalar::<f64>().unwrap();
+        assert!((moves.to_scalar::<f64>().unwrap() - exact).abs() < 1e-12);
         let means = scores
             .each_ref()
             .map(|s| s.negatives.exp().unwrap().mean_all().unwrap().to_scalar::<f64>().unwrap());

@@ -14,14 +14,15 @@
 
 use candle_core::Tensor;
 
+use super::{Compat, Definition, Form};
 use crate::Result;
 
-/// What a score of the joint distribution gives, element by element.
-pub fn positive(scores: &Tensor) -> Result<Tensor> {
-    Ok(scores.clone())
-}
+pub(super) const DEFINITION: Definition = Definition {
+    bounds_mutual_information: true,
+    form: Form::Means { positive: |scores, _| Ok(scores.clone()), negative },
+};
 
 /// What a score of the product of the marginals takes away.
-pub fn negative(scores: &Tensor) -> Result<Tensor> {
+fn negative(scores: &Tensor, _: Compat) -> Result<Tensor> {
     Ok((scores - 1.0)?.exp()?)
 }

@@ -14,14 +14,18 @@
 
 use candle_core::Tensor;
 
+use super::{Compat, Definition, Form};
 use crate::Result;
 
+pub(super) const DEFINITION: Definition =
+    Definition { bounds_mutual_information: false, form: Form::Means { positive, negative } };
+
 /// What a score of the joint distribution gives, element by element.
-pub fn positive(scores: &Tensor) -> Result<Tensor> {
+fn positive(scores: &Tensor, _: Compat) -> Result<Tensor> {
     Ok(scores.neg()?.exp()?.neg()?)
 }
 
 /// What a score of the product of the marginals takes away.
-pub fn negative(scores: &Tensor) -> Result<Tensor> {
+fn negative(scores: &Tensor, _: Compat) -> Result<Tensor> {
     Ok((scores - 1.0)?)
 }

@@ -16,11 +16,14 @@
 
 use candle_core::Tensor;
 
-use super::Compat;
+use super::{Compat, Definition, Form};
 use crate::Result;
 
+pub(super) const DEFINITION: Definition =
+    Definition { bounds_mutual_information: false, form: Form::Means { positive, negative } };
+
 /// What a score of the joint distribution gives, element by element.
-pub fn positive(scores: &Tensor, compat: Compat) -> Result<Tensor> {
+fn positive(scores: &Tensor, compat: Compat) -> Result<Tensor> {
     Ok(match compat {
         Compat::None => scores.clone(),
         Compat::RdevonDim => scores.sqr()?,
@@ -28,7 +31,7 @@ pub fn positive(scores: &Tensor, compat: Compat) -> Result<Tensor> {
 }
 
 /// What a score of the product of the marginals takes away.
-pub fn negative(scores: &Tensor, compat: Compat) -> Result<Tensor> {
+fn negative(scores: &Tensor, compat: Compat) -> Result<Tensor> {
     Ok(match compat {
         Compat::None => ((scores.sqr()? / 4.0)? + scores)?,
         Compat::RdevonDim => ((scores.abs()? + 1.0)?.sqr()? * -0.5)?,

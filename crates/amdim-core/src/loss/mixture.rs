@@ -8,6 +8,8 @@ use crate::encoder::{Features, Scale};
 use crate::estimator::info_nce;
 use crate::{Error, Result};
 
+/// Largest temperature of a posterior: with it, f32 tells scores that differ by a ten-millionth entirely apart.
+const MOST_TEMPERATURE: f64 = 1e6;
 /// The most components of a mixture.
 pub const MOST_COMPONENTS: usize = amdim_cpu::nce::MOST_COMPONENTS;
 
@@ -47,15 +49,16 @@ impl MixtureConfig {
             return wrong("hiddenUnits", "1 to 65536, or null", units as f64);
         }
         let is_positive = |value: f64| value.is_finite() && value > 0.0;
+        let is_temperature = |value: f64| value > 0.0 && value <= MOST_TEMPERATURE;
         if !(self.entropy_weight == 0.0 || is_positive(self.entropy_weight)) {
             return wrong("entropyWeight", "0 or a positive number", self.entropy_weight);
         }
         match self.temperature {
-            Some(temperature) if !is_positive(temperature) => {
-                wrong("temperature", "a positive number, or null", temperature)
+            Some(temperature) if !is_temperature(temperature) => {
+                wrong("temperature", "a positive number up to 1e6, or null", temperature)
             }
-            None if !is_positive(1.0 / self.entropy_weight) => {
-                let expected = "a positive number where temperature is null (1 / entropyWeight)";
+            None if !is_temperature(1.0 / self.entropy_weight) => {
+                let expected = "at least 1e-6 where temperature is null (1 / entropyWeight)";
                 wrong("entropyWeight", expected, self.entropy_weight)
             }
             _ => Ok(()),

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::loss::Loss;
 use super::own::{self, Own};
-use super::{Batch, Carried, Method, Outcome, Start, View};
+use super::{Batch, Carried, Method, Outcome, Settings, Start, View};
 use crate::critic::{Critic, CriticKind, Dot, DotsOfLeaves, check_negatives};
 use crate::encoder::Features;
 use crate::estimator::{Bound, Compat, Scores};
@@ -83,11 +83,20 @@ impl Default for DimConfig {
 }
 
 impl DimConfig {
-    /// Checks the ranges.
-    ///
-    /// # Errors
-    /// [`Error::InvalidArgument`].
-    pub fn validate(&self, batch: usize) -> Result<()> {
+    /// What the method adds to the encoder.
+    pub fn heads(&self) -> InfomaxHeads {
+        InfomaxHeads {
+            units: self.units,
+            local: self.local_weight > 0.0 && self.critic == CriticKind::Dot,
+            whole: self.global_weight > 0.0,
+        }
+    }
+}
+
+impl Settings for DimConfig {
+    type Method = Dim;
+
+    fn validate(&self, batch: usize) -> Result<()> {
         let weights = [
             ("globalWeight", self.global_weight),
             ("localWeight", self.local_weight),
@@ -112,16 +121,7 @@ impl DimConfig {
         check_negatives("dim.negatives", self.negatives, batch)
     }
 
-    /// What the method adds to the encoder.
-    pub fn heads(&self) -> InfomaxHeads {
-        InfomaxHeads {
-            units: self.units,
-            local: self.local_weight > 0.0 && self.critic == CriticKind::Dot,
-            whole: self.global_weight > 0.0,
-        }
-    }
-
-    pub(super) fn build(&self, model: &Model) -> Result<Dim> {
+    fn build(&self, model: &Model) -> Result<Dim> {
         if model.config().infomax.as_ref() != Some(&self.heads()) {
             return Err(Error::argument(
                 "method",
@@ -431,13 +431,12 @@ mod tests {
     /// coordinates' network: the same. By those of the discriminator: its own loss.
     #[test]
     fn gradients_are_those_of_finite_differences() {
-        let kinds = [CriticKind::Dot, CriticKind::Bilinear, CriticKind::Separable, CriticKind::Concatenated];
         for (encoder, executor) in [
             (dim_encoder(), ExecutorKind::Cpu),
             (dim_encoder(), ExecutorKind::Candle),
             (amdim_encoder(), ExecutorKind::Cpu),
         ] {
-            for critic in kinds {
+            for &critic in CriticKind::ALL {
                 let config = DimConfig { critic, negatives: Some(2), ..config() };
                 let mut model = model(encoder.clone(), &config, executor);
                 let mut method = config.build(&model).unwrap();

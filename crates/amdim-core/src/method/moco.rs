@@ -5,7 +5,7 @@ use amdim_random::{Purpose, Stream};
 use candle_core::{D, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::{Batch, Carried, Method, Outcome, Start, View, carried};
+use super::{Batch, Carried, Method, Outcome, Settings, Start, View, carried};
 use crate::estimator::info_nce;
 use crate::model::Model;
 use crate::train_step::{ObjectiveReport, Part, PartReport};
@@ -45,12 +45,10 @@ impl Default for MocoConfig {
     }
 }
 
-impl MocoConfig {
-    /// Checks the ranges.
-    ///
-    /// # Errors
-    /// [`Error::InvalidArgument`].
-    pub fn validate(&self, batch: usize) -> Result<()> {
+impl Settings for MocoConfig {
+    type Method = Moco;
+
+    fn validate(&self, batch: usize) -> Result<()> {
         if self.queue_size == Some(0) {
             return Err(Error::argument("moco.queueSize", "at least 1, or null", 0));
         }
@@ -60,15 +58,15 @@ impl MocoConfig {
         if !(self.temperature.is_finite() && self.temperature > 0.0) {
             return Err(Error::argument("moco.temperature", "a positive number", self.temperature));
         }
-        if self.shuffle_groups == 0 || 2 * self.shuffle_groups > batch {
+        if self.shuffle_groups == 0 || self.shuffle_groups > batch / 2 {
             let expected = "at least 1, with at least 2 pictures of the batch in each";
             return Err(Error::argument("moco.shuffleGroups", expected, self.shuffle_groups));
         }
         Ok(())
     }
 
-    pub(super) fn build(&self) -> Moco {
-        Moco { config: self.clone() }
+    fn build(&self, _model: &Model) -> Result<Moco> {
+        Ok(Moco { config: self.clone() })
     }
 }
 

@@ -1,5 +1,5 @@
 //! Ways to learn an encoder beside AMDIM's own objective, from views and for the information bottleneck from labels: one
-//! file a method.
+//! file a method; `methods!` below lists them.
 //!
 //! A method turns the maps of the views into a loss. Everything else is shared: the executors run the encoder, the
 //! [`Learner`](crate::train_step::Learner) moves it and the method's own parameters by Adam, watches with classifiers,
@@ -35,52 +35,115 @@ pub use vae::VaeConfig;
 pub use vib::VibConfig;
 pub(crate) use view::View;
 
-/// Which method, with its settings.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(tag = "name", rename_all = "camelCase")]
-pub enum MethodConfig {
-    /// The multiscale objective of AMDIM, whose settings are the step's `objective`.
-    #[default]
-    Amdim,
-    /// Deep InfoMax.
-    Dim(DimConfig),
-    /// Momentum contrast.
-    Moco(MocoConfig),
-    /// Mutual information between the vectors of two views.
-    Multiview(MultiviewConfig),
-    /// The deep variational information bottleneck.
-    Vib(VibConfig),
-    /// Autoencoders, variational or not.
-    Vae(VaeConfig),
+/// Settings of a method, as its file defines them.
+trait Settings {
+    /// The method.
+    type Method: Method + 'static;
+
+    /// Checks the ranges for batches of `batch` pictures.
+    fn validate(&self, batch: usize) -> Result<()>;
+
+    /// Whether it draws codes, for which the model needs a head.
+    fn is_stochastic(&self) -> bool {
+        false
+    }
+
+    /// The method, ready for a model; an error for settings that do not fit it.
+    fn build(&self, model: &Model) -> Result<Self::Method>;
 }
 
-impl MethodConfig {
-    /// Whether it draws codes, for which the model needs a head ([`ModelConfig::bottleneck`](crate::model::ModelConfig)).
-    pub fn is_stochastic(&self) -> bool {
-        match self {
-            Self::Vib(config) => config.is_stochastic(),
-            Self::Vae(config) => config.is_stochastic(),
-            Self::Amdim | Self::Dim(_) | Self::Moco(_) | Self::Multiview(_) => false,
+/// Makes [`MethodName`], [`MethodConfig`] and [`MethodOptions`] of lines `field: Variant(Settings)`, the field being the
+/// method's name.
+macro_rules! methods {
+    ($($(#[$doc:meta])* $field:ident: $method:ident($settings:ident),)*) => {
+        /// A way to learn from views.
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        pub enum MethodName {
+            /// The multiscale objective of AMDIM.
+            #[default]
+            Amdim,
+            $($(#[$doc])* $method,)*
         }
-    }
 
-    /// The method, ready for a model; none for AMDIM, which the learner itself knows.
-    ///
-    /// # Errors
-    /// [`Error::InvalidArgument`] for settings out of range or that do not fit the model.
-    pub(crate) fn build(&self, model: &Model) -> Result<Option<Box<dyn Method>>> {
-        Ok(match self {
-            Self::Amdim => {
-                check_equal_widths(model)?;
-                None
+        /// Which method, with its settings.
+        #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+        #[serde(tag = "name", rename_all = "camelCase")]
+        pub enum MethodConfig {
+            /// The multiscale objective of AMDIM, whose settings are the step's `objective`.
+            #[default]
+            Amdim,
+            $($(#[$doc])* $method($settings),)*
+        }
+
+        /// Settings of every method, of which a run has one. Files of the time before a method have none for it.
+        #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+        #[serde(default, rename_all = "camelCase")]
+        pub struct MethodOptions {
+            $($(#[$doc])* pub $field: $settings,)*
+        }
+
+        impl MethodOptions {
+            /// The method of this name with its settings.
+            pub fn of(&self, name: MethodName) -> MethodConfig {
+                match name {
+                    MethodName::Amdim => MethodConfig::Amdim,
+                    $(MethodName::$method => MethodConfig::$method(self.$field.clone()),)*
+                }
             }
-            Self::Dim(config) => Some(Box::new(config.build(model)?)),
-            Self::Moco(config) => Some(Box::new(config.build())),
-            Self::Multiview(config) => Some(Box::new(config.build(model)?)),
-            Self::Vib(config) => Some(Box::new(config.build(model)?)),
-            Self::Vae(config) => Some(Box::new(config.build(model)?)),
-        })
-    }
+        }
+
+        impl MethodConfig {
+            /// Checks the ranges for batches of `batch` pictures; AMDIM's are the objective's to check.
+            ///
+            /// # Errors
+            /// [`Error::InvalidArgument`] that names the first setting out of its range.
+            pub fn validate(&self, batch: usize) -> Result<()> {
+                match self {
+                    Self::Amdim => Ok(()),
+                    $(Self::$method(settings) => settings.validate(batch),)*
+                }
+            }
+
+            /// Whether it draws codes, for which the model needs a head
+            /// ([`ModelConfig::bottleneck`](crate::model::ModelConfig)).
+            pub fn is_stochastic(&self) -> bool {
+                match self {
+                    Self::Amdim => false,
+                    $(Self::$method(settings) => settings.is_stochastic(),)*
+                }
+            }
+
+            /// The method, ready for a model; none for AMDIM, which the learner itself knows.
+            ///
+            /// # Errors
+            /// [`Error::InvalidArgument`] for settings out of range or that do not fit the model.
+            pub(crate) fn build(&self, model: &Model) -> Result<Option<Box<dyn Method>>> {
+                // The batch is not known here; what depends on it is the run's to check.
+                self.validate(usize::MAX)?;
+                Ok(match self {
+                    Self::Amdim => {
+                        check_equal_widths(model)?;
+                        None
+                    }
+                    $(Self::$method(settings) => Some(Box::new(settings.build(model)?)),)*
+                })
+            }
+        }
+    };
+}
+
+methods! {
+    /// Deep InfoMax.
+    dim: Dim(DimConfig),
+    /// Momentum contrast.
+    moco: Moco(MocoConfig),
+    /// Mutual information between the vectors of two views.
+    multiview: Multiview(MultiviewConfig),
+    /// The deep variational information bottleneck, which learns from labels.
+    vib: Vib(VibConfig),
+    /// Autoencoders, variational or not.
+    vae: Vae(VaeConfig),
 }
 
 /// AMDIM's scores are products of the maps themselves.

@@ -6,12 +6,15 @@ use serde::{Deserialize, Serialize};
 
 use super::loss::Loss;
 use super::own::{self, Own};
-use super::{Batch, Carried, Method, Outcome, Start, View};
+use super::{Batch, Carried, Method, Outcome, Settings, Start, View, carried};
 use crate::critic::{Critic, CriticKind, check_negatives};
-use crate::estimator::{Bound, Compat, Scores};
+use crate::estimator::mine::Mine;
+use crate::estimator::{Bound, Maximised, Scores};
 use crate::model::Model;
 use crate::{Error, Result, tensors};
 
+/// Moving average of MINE.
+const LOG_AVERAGE: &str = "logAverage";
 /// Parameters of the critic.
 const CRITIC: &str = "critic";
 /// Largest weight of a critic of the Wasserstein dependency measure, by magnitude.
@@ -25,7 +28,10 @@ const LARGEST_WEIGHT: f64 = 0.05;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MultiviewConfig {
     /// What is maximised over pairs of vectors.
-    pub bound: Bound,
+    pub bound: Maximised,
+    /// MINE: share of a new batch in the moving average, above 0, at most 1. Files of the time before this option mean 0.01.
+    #[serde(default = "usual_rate")]
+    pub average_rate: f64,
     /// What scores them.
     pub critic: CriticKind,
     /// Units of the critic's hidden layers, at least 1.
@@ -42,7 +48,8 @@ impl Default for MultiviewConfig {
     /// What files of the time before this method mean, and the defaults of the schema.
     fn default() -> Self {
         Self {
-            bound: Bound::InfoNce,
+            bound: Bound::InfoNce.into(),
+            average_rate: usual_rate(),
             critic: CriticKind::Separable,
             units: 256,
             negatives: None,
@@ -51,12 +58,14 @@ impl Default for MultiviewConfig {
     }
 }
 
-impl MultiviewConfig {
-    /// Checks the ranges for batches of `batch` pictures.
-    ///
-    /// # Errors
-    /// [`Error::InvalidArgument`].
-    pub fn validate(&self, batch: usize) -> Result<()> {
+fn usual_rate() -> f64 {
+    0.01
+}
+
+impl Settings for MultiviewConfig {
+    type Method = Multiview;
+
+    fn validate(&self, batch: usize) -> Result<()> {
         if !(1..=1 << 16).contains(&self.units) {
             return Err(Error::argument("multiview.units", format!("1 to {}", 1 << 16), self.units));
         }
@@ -64,10 +73,14 @@ impl MultiviewConfig {
             let expected = "0 or a positive number";
             return Err(Error::argument("multiview.confusionWeight", expected, self.confusion_weight));
         }
+        if !(self.average_rate > 0.0 && self.average_rate <= 1.0) {
+            let expected = "a number above 0, at most 1";
+            return Err(Error::argument("multiview.averageRate", expected, self.average_rate));
+        }
         check_negatives("multiview.negatives", self.negatives, batch)
     }
 
-    pub(super) fn build(&self, model: &Model) -> Result<Multiview> {
+    fn build(&self, model: &Model) -> Result<Multiview> {
         if self.confusion_weight > 0.0 && model.classifiers.is_none() {
             let expected = "labels, and classifiers that can learn, beside multiview.confusionWeight";
             return Err(Error::argument("classifiers", expected, "none"));
@@ -100,6 +113,16 @@ pub(super) struct Multiview {
 }
 
 impl Multiview {
+    /// MINE's average as it is carried; another bound reads none.
+    fn mine(&self, state: &Carried) -> Result<Mine> {
+        let mut mine = Mine::new(self.config.average_rate);
+        if self.config.bound == Maximised::MINE {
+            let values = tensors::to_vec(carried(state, LOG_AVERAGE)?)?;
+            mine.log_average = (values[0] > 0.0).then_some(values[1].into());
+        }
+        Ok(mine)
+    }
+
     fn scores(&self, values: &[Tensor], [first, second]: [Tensor; 2]) -> Result<Scores> {
         let others = self.config.negatives.unwrap_or(first.dim(0)?.saturating_sub(1));
         self.critic.scores(values, &first, &second.unsqueeze(1)?, others)
@@ -108,13 +131,16 @@ impl Multiview {
 
 impl Method for Multiview {
     fn start(&self, model: &Model, seed: u64) -> Result<Start> {
+        let mut start = Start::default();
         let parameters = self.critic.parameters();
-        if parameters.is_empty() {
-            return Ok(Start::default());
+        if !parameters.is_empty() {
+            let mut stream = Stream::new(seed, Purpose::InitMethod, 0);
+            start.learnt.push((CRITIC, own::drawn(model, parameters, &mut stream)?));
         }
-        let mut stream = Stream::new(seed, Purpose::InitMethod, 0);
-        let drawn = own::drawn(model, parameters, &mut stream)?;
-        Ok(Start { learnt: vec![(CRITIC, drawn)], kept: vec![] })
+        if self.config.bound == Maximised::MINE {
+            start.kept.push((LOG_AVERAGE, stored(model, None)?));
+        }
+        Ok(start)
     }
 
     fn compute(&mut self, model: &mut Model, batch: &Batch<'_>, state: &Carried) -> Result<Outcome> {
@@ -123,13 +149,14 @@ impl Method for Multiview {
             View::open(model, batch.views[1], batch.chunk_size)?,
         ];
         let mut vectors = [views[0].taped.global()?, views[1].taped.global()?];
-        if self.config.bound == Bound::W1 {
+        if self.config.bound.bound() == Bound::W1 {
             vectors = [unit(&vectors[0])?, unit(&vectors[1])?];
         }
         let has_parameters = !self.critic.parameters().is_empty();
         let own = has_parameters.then(|| Own::open(CRITIC, self.critic.parameters(), state)).transpose()?;
         let scores = self.scores(&own.as_ref().map_or_else(Vec::new, Own::taped), vectors)?;
-        let minus_bound = self.config.bound.value(&scores, Compat::None)?.neg()?;
+        let mut mine = self.mine(state)?;
+        let minus_bound = self.config.bound.step(&scores, &mut mine)?.neg()?;
         let mut loss = Loss::default();
         loss.add("views", 1.0, &minus_bound, Some(top1(&scores)?))?;
         if self.config.confusion_weight > 0.0 {
@@ -141,17 +168,28 @@ impl Method for Multiview {
         let features = views.iter().map(|view| view.features(model)).collect::<Result<Vec<_>>>()?;
         let [first, second] = views;
         let gradient = (first.backward(model, &gradients)? + second.backward(model, &gradients)?)?;
-        Ok(Outcome { features, report, gradient, learnt_gradients, kept: vec![] })
+        let kept = match self.config.bound {
+            Maximised::MINE => vec![(LOG_AVERAGE, stored(model, mine.log_average)?)],
+            Maximised::Bound(_) => vec![],
+        };
+        Ok(Outcome { features, report, gradient, learnt_gradients, kept })
     }
 
     fn after_update(&self, _model: &Model, carried: &mut Carried) -> Result<()> {
-        if self.config.bound == Bound::W1
+        if self.config.bound.bound() == Bound::W1
             && let Some(critic) = carried.get_mut(CRITIC)
         {
             *critic = critic.clamp(-LARGEST_WEIGHT, LARGEST_WEIGHT)?;
         }
         Ok(())
     }
+}
+
+/// MINE's average as it is carried: whether there is one, and its logarithm.
+fn stored(model: &Model, log_average: Option<f64>) -> Result<Tensor> {
+    let placement = model.placement();
+    let values = log_average.map_or([0.0, 0.0], |value| [1.0, value as f32]);
+    tensors::from_slice(&values, &[2], placement.dtype, &placement.device)
 }
 
 /// What the model's linear classifier is told to answer, against what it answers.
@@ -228,10 +266,16 @@ mod tests {
 
     #[test]
     fn gradients_are_those_of_finite_differences_for_every_bound_and_critic() {
-        for bound in Bound::ALL {
-            for critic in CriticKind::ALL {
-                let config =
-                    MultiviewConfig { bound, critic, units: 4, negatives: Some(3), confusion_weight: 0.7 };
+        for &bound in Bound::ALL {
+            for &critic in CriticKind::ALL {
+                let config = MultiviewConfig {
+                    bound: bound.into(),
+                    critic,
+                    units: 4,
+                    negatives: Some(3),
+                    confusion_weight: 0.7,
+                    ..MultiviewConfig::default()
+                };
                 let mut model = classifying();
                 let state: Carried =
                     config.build(&model).unwrap().start(&model, 4).unwrap().learnt.into_iter().collect();
@@ -302,9 +346,35 @@ mod tests {
         assert!((confusion(&mut model) - 3f64.ln()).abs() < 1e-12);
     }
 
+    /// The first batch is its own average, which gives the gradient of Donsker-Varadhan; a later one is divided by what it
+    /// was before, too. The loss is minus the bound either way.
+    #[test]
+    fn mine_carries_its_average_from_update_to_update() {
+        let mut model = model();
+        let of =
+            |bound| MultiviewConfig { bound, units: 4, average_rate: 0.25, ..MultiviewConfig::default() };
+        let mine = of(Maximised::MINE);
+        let start = mine.build(&model).unwrap().start(&model, 4).unwrap();
+        let mut state: Carried = start.learnt.into_iter().chain(start.kept).collect();
+        let plain = compute(&of(Bound::Dv.into()), &mut model, &state);
+        let first = compute(&mine, &mut model, &state);
+        let gradient = |outcome: &Outcome| outcome.gradient.to_vec1::<f64>().unwrap();
+        let near = |a: &Outcome, b: &Outcome| {
+            gradient(a).iter().zip(gradient(b)).all(|(a, b)| (a - b).abs() < 1e-12)
+        };
+        assert!(near(&first, &plain));
+        let (_, average) = &first.kept[0];
+        assert_eq!(average.to_vec1::<f64>().unwrap()[0], 1.0);
+        // As if batches before had had larger scores.
+        state.insert(LOG_AVERAGE, (average + 1.0).unwrap());
+        let later = compute(&mine, &mut model, &state);
+        assert!(!near(&later, &plain));
+        assert!((later.report.total - plain.report.total).abs() < 1e-9);
+    }
+
     #[test]
     fn a_wasserstein_critic_is_cut_after_each_update() {
-        let config = MultiviewConfig { bound: Bound::W1, ..MultiviewConfig::default() };
+        let config = MultiviewConfig { bound: Bound::W1.into(), ..MultiviewConfig::default() };
         let model = model();
         let method = config.build(&model).unwrap();
         let mut carried = Carried::from([(CRITIC, Tensor::new(&[-1.0, 0.01, 7.0], &Device::Cpu).unwrap())]);
@@ -322,6 +392,8 @@ mod tests {
             MultiviewConfig { negatives: Some(8), ..good.clone() },
             MultiviewConfig { confusion_weight: -1.0, ..good.clone() },
             MultiviewConfig { confusion_weight: f64::NAN, ..good.clone() },
+            MultiviewConfig { average_rate: 0.0, ..good.clone() },
+            MultiviewConfig { average_rate: 1.5, ..good.clone() },
         ] {
             assert_eq!(bad.validate(8).unwrap_err().code(), "AMDIM_INVALID_ARGUMENT");
         }

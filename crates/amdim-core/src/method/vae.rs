@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bottleneck::{Code, check_beta, check_model};
 use super::own::{self, Own};
-use super::{Batch, Carried, Method, Outcome, Start, View};
+use super::{Batch, Carried, Method, Outcome, Settings, Start, View};
 use crate::model::Model;
 use crate::nn::Mlp;
 use crate::train_step::{Part, PartReport};
@@ -36,12 +36,10 @@ impl Default for VaeConfig {
     }
 }
 
-impl VaeConfig {
-    /// Checks the ranges.
-    ///
-    /// # Errors
-    /// [`Error::InvalidArgument`].
-    pub fn validate(&self) -> Result<()> {
+impl Settings for VaeConfig {
+    type Method = Vae;
+
+    fn validate(&self, _batch: usize) -> Result<()> {
         check_beta("vae.beta", self.beta)?;
         if !(1..=1 << 16).contains(&self.units) {
             return Err(Error::argument("vae.units", format!("1 to {}", 1 << 16), self.units));
@@ -49,13 +47,11 @@ impl VaeConfig {
         Ok(())
     }
 
-    /// Whether the encoder has a head for the code's spread.
-    pub fn is_stochastic(&self) -> bool {
+    fn is_stochastic(&self) -> bool {
         self.beta.is_some()
     }
 
-    pub(super) fn build(&self, model: &Model) -> Result<Vae> {
-        self.validate()?;
+    fn build(&self, model: &Model) -> Result<Vae> {
         check_model("vae", model, self.is_stochastic())?;
         let (dimensions, pixels) = (model.config().encoder.embedding_dim(), model.encoder().input.len());
         let decoder = Mlp::new(&[dimensions, self.units, self.units, pixels], DECODER);
@@ -185,7 +181,7 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_refused() {
         for bad in [VaeConfig { beta: Some(-1.0), units: 5 }, VaeConfig { beta: None, units: 0 }] {
-            assert_eq!(bad.validate().unwrap_err().code(), "AMDIM_INVALID_ARGUMENT");
+            assert_eq!(bad.validate(2).unwrap_err().code(), "AMDIM_INVALID_ARGUMENT");
         }
         assert!(VaeConfig::default().build(&model(false, ExecutorKind::Cpu)).is_err());
     }

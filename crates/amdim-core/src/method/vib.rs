@@ -5,7 +5,7 @@ use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::bottleneck::{Code, check_beta, check_model};
-use super::{Batch, Carried, Method, Outcome, Start, View};
+use super::{Batch, Carried, Method, Outcome, Settings, Start, View};
 use crate::encoder::Features;
 use crate::model::Model;
 use crate::nn::draw_mask;
@@ -34,12 +34,10 @@ impl Default for VibConfig {
     }
 }
 
-impl VibConfig {
-    /// Checks the ranges.
-    ///
-    /// # Errors
-    /// [`Error::InvalidArgument`].
-    pub fn validate(&self) -> Result<()> {
+impl Settings for VibConfig {
+    type Method = Vib;
+
+    fn validate(&self, _batch: usize) -> Result<()> {
         check_beta("vib.beta", self.beta)?;
         if !(0.0..1.0).contains(&self.dropout) {
             return Err(Error::argument("vib.dropout", "a probability in 0..1 (1 excluded)", self.dropout));
@@ -47,13 +45,11 @@ impl VibConfig {
         Ok(())
     }
 
-    /// Whether the encoder has a head for the code's spread.
-    pub fn is_stochastic(&self) -> bool {
+    fn is_stochastic(&self) -> bool {
         self.beta.is_some()
     }
 
-    pub(super) fn build(&self, model: &Model) -> Result<Vib> {
-        self.validate()?;
+    fn build(&self, model: &Model) -> Result<Vib> {
         check_model("vib", model, self.is_stochastic())?;
         if model.classifiers.is_none() {
             let expected = "labels, and classifiers that can learn, beside method vib";
@@ -226,7 +222,7 @@ mod tests {
             VibConfig { beta: Some(f64::NAN), dropout: 0.0 },
             VibConfig { beta: None, dropout: 1.0 },
         ] {
-            assert_eq!(bad.validate().unwrap_err().code(), "AMDIM_INVALID_ARGUMENT");
+            assert_eq!(bad.validate(2).unwrap_err().code(), "AMDIM_INVALID_ARGUMENT");
         }
         let config = VibConfig::default();
         let other = model(mlp(Activation::Relu), false, ExecutorKind::Cpu);

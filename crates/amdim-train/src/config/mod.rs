@@ -8,7 +8,7 @@ mod request;
 use amdim_core::check_chunk_size;
 use amdim_core::encoder::{EncoderConfig, Scale};
 use amdim_core::loss::{MixtureConfig, ObjectiveConfig};
-use amdim_core::method::{DimConfig, MethodConfig, MocoConfig, MultiviewConfig, VaeConfig, VibConfig};
+use amdim_core::method::{MethodConfig, MethodOptions};
 use amdim_core::model::{MixtureShape, ModelConfig};
 use amdim_core::nn::ClassifierConfig;
 use amdim_core::optim::{AdamConfig, ScheduleConfig};
@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Result, RunError};
 
+pub use amdim_core::method::MethodName;
 pub use export::{ExportFormat, ExportRequest};
 pub use length::Length;
 pub use measure::{Clustering, CompareRequest, DuplicatesRequest, Measure, MeasureRequest};
@@ -39,21 +40,9 @@ pub struct AmdimConfig {
     pub method: MethodName,
     /// The multiscale objective, where `method` is `amdim`.
     pub objective: ObjectiveConfig,
-    /// Deep InfoMax, where that is the method.
-    #[serde(default)]
-    pub dim: DimConfig,
-    /// Momentum contrast, where that is the method.
-    #[serde(default)]
-    pub moco: MocoConfig,
-    /// Mutual information between views, where that is the method.
-    #[serde(default)]
-    pub multiview: MultiviewConfig,
-    /// The deep variational information bottleneck, where that is the method.
-    #[serde(default)]
-    pub vib: VibConfig,
-    /// Autoencoders, where that is the method.
-    #[serde(default)]
-    pub vae: VaeConfig,
+    /// Settings of every method, each under its name; those of `method` count.
+    #[serde(flatten)]
+    pub methods: MethodOptions,
     /// The optimiser.
     pub optimizer: AdamConfig,
     /// The learning-rate schedule.
@@ -92,25 +81,6 @@ pub struct AmdimConfig {
     pub shuffle_buffer: usize,
 }
 
-/// A way to learn from views.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum MethodName {
-    /// AMDIM's multiscale objective.
-    #[default]
-    Amdim,
-    /// Deep InfoMax.
-    Dim,
-    /// Momentum contrast.
-    Moco,
-    /// Mutual information between views.
-    Multiview,
-    /// The deep variational information bottleneck, which learns from labels.
-    Vib,
-    /// Autoencoders.
-    Vae,
-}
-
 fn usual_buffer() -> usize {
     4096
 }
@@ -126,14 +96,10 @@ impl AmdimConfig {
     /// An `AMDIM_INVALID_ARGUMENT` that names the first option out of its range.
     pub fn validate(&self) -> Result<()> {
         let encoder = self.encoder.describe()?;
-        match self.method {
-            MethodName::Amdim => self.objective.validate(&Scale::all_of(&encoder))?,
-            MethodName::Dim => self.dim.validate(self.batch_size)?,
-            MethodName::Moco => self.moco.validate(self.batch_size)?,
-            MethodName::Multiview => self.multiview.validate(self.batch_size)?,
-            MethodName::Vib => self.vib.validate()?,
-            MethodName::Vae => self.vae.validate()?,
+        if self.method == MethodName::Amdim {
+            self.objective.validate(&Scale::all_of(&encoder))?;
         }
+        self.method().validate(self.batch_size)?;
         self.optimizer.validate()?;
         self.schedule.validate()?;
         self.classifiers.validate()?;
@@ -187,14 +153,7 @@ impl AmdimConfig {
 
     /// The method with its settings.
     fn method(&self) -> MethodConfig {
-        match self.method {
-            MethodName::Amdim => MethodConfig::Amdim,
-            MethodName::Dim => MethodConfig::Dim(self.dim.clone()),
-            MethodName::Moco => MethodConfig::Moco(self.moco.clone()),
-            MethodName::Multiview => MethodConfig::Multiview(self.multiview.clone()),
-            MethodName::Vib => MethodConfig::Vib(self.vib.clone()),
-            MethodName::Vae => MethodConfig::Vae(self.vae.clone()),
-        }
+        self.methods.of(self.method)
     }
 
     /// What the shape of a model with classifiers for `classes` classes (0: none) depends on.
@@ -209,7 +168,7 @@ impl AmdimConfig {
             classifiers: self.classifiers.clone(),
             classes,
             mixture: self.objective.mixture.as_ref().filter(|_| self.method == MethodName::Amdim).map(shape),
-            infomax: (self.method == MethodName::Dim && has_heads).then(|| self.dim.heads()),
+            infomax: (self.method == MethodName::Dim && has_heads).then(|| self.methods.dim.heads()),
             bottleneck: has_heads && self.method().is_stochastic(),
         }
     }

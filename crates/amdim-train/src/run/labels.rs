@@ -17,7 +17,8 @@ use crate::{Result, RunError};
 /// # Errors
 /// `AMDIM_DATA` for a supervised run on pictures without labels, or of one class.
 pub(super) fn with_labels(config: &AmdimConfig, train: Arc<dyn Dataset>) -> Result<Arc<dyn Dataset>> {
-    if config.learns_from_labels() && train.classes().len() < 2 {
+    let needs_labels = config.learns_from_labels() || config.encoder_frozen;
+    if needs_labels && train.classes().len() < 2 {
         return Err(RunError::Labels {
             set: "the training pictures",
             problem: format!(
@@ -26,7 +27,6 @@ pub(super) fn with_labels(config: &AmdimConfig, train: Arc<dyn Dataset>) -> Resu
             ),
         });
     }
-    let needs_labels = config.learns_from_labels() || config.encoder_frozen;
     if !needs_labels && config.label_fraction >= 1.0 {
         return Ok(train);
     }
