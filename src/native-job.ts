@@ -1,3 +1,4 @@
+import { invalidArgument } from './errors.js'
 import { type Failure, unwrap } from './native.js'
 
 /** Work of the addon under way. */
@@ -19,6 +20,58 @@ export async function resultOf<T>(started: Work<T> | Failure, signal: AbortSigna
   } finally {
     release()
   }
+}
+
+/** Who listens to work of the addon, and what stops it. */
+export interface Listening<E> {
+  /** Called with each event; what it throws stops the work. */
+  listener: ((event: E) => void) | undefined
+  /** Stops the work too. */
+  signal: AbortSignal | undefined
+}
+
+/**
+ * {@link resultOf} of work that a user's function listens to. A function that throws can't do so across the border to the
+ * addon: what it threw is kept, stops the work and is thrown here.
+ *
+ * @throws what the listener threw; {@link AmdimError} as `resultOf`
+ */
+export async function resultListened<T, E>(
+  start: (onEvent: (event: E) => void) => Work<T> | Failure,
+  { listener, signal }: Listening<E>,
+): Promise<T> {
+  let thrown: { error: unknown } | undefined
+  const stop = new AbortController()
+  const onEvent = (event: E) => {
+    if (thrown !== undefined) return
+    try {
+      listener?.(event)
+    } catch (error) {
+      thrown = { error }
+      stop.abort()
+    }
+  }
+  const signals = signal === undefined ? [stop.signal] : [stop.signal, signal]
+  const outcome = await resultOf(start(onEvent), AbortSignal.any(signals)).then(
+    (result) => () => result,
+    (error: unknown) => () => {
+      throw error
+    },
+  )
+  // Work that was stopped for the listener's sake says no more than that.
+  if (thrown !== undefined) throw (thrown as { error: unknown }).error
+  return outcome()
+}
+
+/** A listener of events that come as JSON. */
+export function ofJson<E>(listener: ((event: E) => void) | undefined): (json: string) => void {
+  return (json) => listener?.(JSON.parse(json) as E)
+}
+
+/** Checks a listener before it is needed. */
+export function assertListener(name: string, listener: unknown): void {
+  if (listener !== undefined && typeof listener !== 'function')
+    throw invalidArgument(name, 'a function', listener)
 }
 
 /** Cancels native work when a signal aborts, also if it already has; returns what stops listening. */

@@ -1,7 +1,8 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { npyHeader, npyValues } from '../../src/cli/npy.js'
 import { AmdimModel } from '../../src/index.js'
 import { temporaryFolder, writePictures } from '../support/folder.js'
 import { type Ended, runProgram } from '../support/run-program.js'
@@ -303,6 +304,24 @@ describe('with a model', () => {
     expect(json).toMatchObject({ code: 0, err: '' })
     const { exact, near, pairs, testSize } = JSON.parse(json.out)
     expect({ pairs: pairs.length, testSize }).toEqual({ pairs: exact + near, testSize: 6 })
+  })
+})
+
+describe('amdim estimate', () => {
+  it('stops on Ctrl-C', async () => {
+    const features = join(temporaryFolder(), 'features.npy')
+    const data = Float32Array.from({ length: 400 }, (_, row) => Math.sin(row))
+    writeFileSync(features, Buffer.concat([npyHeader([400, 1]), npyValues(data)]))
+    let isStopped = false
+    const onOutput = (text: string, kill: (signal: NodeJS.Signals) => void) => {
+      if (isStopped || !text.includes('update 50')) return
+      isStopped = true
+      kill('SIGINT')
+    }
+    const ended = await runProgram(['estimate', features, features, '--updates', '100000000'], { onOutput })
+    expect(ended).toMatchObject({ code: 130, out: '' })
+    expect(ended.err).toContain('stopping after this update')
+    expect(ended.err).toContain('[AMDIM_CANCELLED]')
   })
 })
 

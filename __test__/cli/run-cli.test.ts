@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { npyHeader, npyValues } from '../../src/cli/npy.js'
 import { runCli } from '../../src/cli/run-cli.js'
 import { Terminal } from '../../src/cli/terminal.js'
-import { temporaryFolder, write } from '../support/folder.js'
+import { temporaryFolder, write, writePictures } from '../support/folder.js'
 import { MemoryStream } from '../support/memory-stream.js'
 import { TINY_FLAGS } from '../support/tiny.js'
 
@@ -15,7 +16,7 @@ async function run(...args: string[]) {
 
 const COMMANDS = [
   ...['train', 'embed', 'evaluate', 'measure', 'compare', 'duplicates', 'inspect', 'import', 'export'],
-  ...['augment', 'experiment', 'train-classifiers', 'classify'],
+  ...['augment', 'experiment', 'train-classifiers', 'classify', 'estimate'],
   ...['plan', 'download', 'doctor', 'bench'],
 ]
 
@@ -41,6 +42,30 @@ describe('amdim', () => {
     expect({ code, err }).toEqual({ code: 0, err: '' })
     expect(out).toMatch(new RegExp(`^usage: amdim ${command} .*\\[options\\]`))
     expect(out).toContain('--quiet')
+  })
+
+  it.each(COMMANDS)('has no name for two flags of %s', async (command) => {
+    const { out } = await run(command, '--help')
+    const names = [...out.matchAll(/^ {2}--([a-z][\w.-]*)/gm)].map(([, name]) => name)
+    expect(names.length).toBeGreaterThan(1)
+    expect(names.filter((name, i) => names.indexOf(name) < i)).toEqual([])
+  })
+
+  it('draws as many columns as it is asked for, of the views of the configuration', async () => {
+    const folder = temporaryFolder()
+    writePictures(join(folder, 'pictures'), { perClass: 2 })
+    const sheet = async (...flags: string[]) => {
+      const place = ['--data', join(folder, 'pictures'), '--sheet', join(folder, 'sheet.png')]
+      const { code, out, err } = await run('augment', ...place, '--pictures', '2', '--json', ...flags)
+      expect({ code, err }).toEqual({ code: 0, err: '' })
+      return JSON.parse(out)
+    }
+    const [narrow, wide] = [
+      await sheet('--columns', '2', '--views', 'patches'),
+      await sheet('--columns', '5'),
+    ]
+    expect(wide.width).toBeGreaterThan(narrow.width)
+    expect(narrow.rows).toHaveLength(2)
   })
 
   it('documents every flag of the configuration under train', async () => {
@@ -83,6 +108,8 @@ describe('amdim', () => {
     [['compare', 'a', 'b', '--data', 'x', '--resamples', '9'], 'resamples: expected a whole number >= 100'],
     [['duplicates'], '--data is missing'],
     [['duplicates', '--data', 'x', '--similarity', '2'], 'similarity: expected a number > 0 and <= 1'],
+    [['estimate', 'x.npy'], 'Y is missing'],
+    [['estimate', 'x.npy', 'y.npy', '--bond', 'dv'], 'did you mean --bound?'],
     [['inspect'], 'FILE is missing'],
     [['inspect', 'a', 'b'], 'unexpected argument "b"'],
     [['plan'], 'CONFIG is missing'],
@@ -121,6 +148,75 @@ describe('amdim', () => {
     expect(JSON.parse(json.out)).toMatchObject({ batchSize: 8, updates: 7, epochs: null })
     const missing = await run('plan', join(temporaryFolder(), 'none.yaml'))
     expect(missing).toMatchObject({ code: 1, err: expect.stringContaining('[AMDIM_IO]') })
+  })
+
+  describe('estimate', () => {
+    const QUICK = ['--updates', '100', '--units', '8', '--batch-size', '32', '--learning-rate', '5e-3']
+    /** A file of one value a row. */
+    const features = (value: (row: number) => number, rows = 400) => {
+      const data = Float32Array.from({ length: rows }, (_, row) => value(row))
+      const bytes = Buffer.concat([npyHeader([rows, 1]), npyValues(data)])
+      return write(join(temporaryFolder(), 'features.npy'), bytes)
+    }
+    const pair = () => [features(Math.sin), features((row) => 2 * Math.sin(row))] as const
+
+    it('prints what two files share, and each evaluation to standard error', async () => {
+      const { code, out, err } = await run('estimate', ...pair(), ...QUICK)
+      expect(code, err).toBe(0)
+      expect(out).toMatch(/^information {2}[\d.]+ nats \([\d.]+ bits\)\n/)
+      expect(out).toMatch(/^deviation {4}[\d.]+ nats \([\d.]+ bits\) /m)
+      expect(out).toMatch(/^limit {8}3.4657 nats \(5.0000 bits\) of info-nce/m)
+      expect(out).toMatch(/^critic {7}separable, trained on 300 samples, 100 held out$/m)
+      expect(err.trimEnd().split('\n')).toEqual([
+        expect.stringMatching(/^update 50 {2}[\d.]+ nats held out, [\d.]+ in training$/),
+        expect.stringMatching(/^update 100 /),
+      ])
+    })
+
+    it('takes the options of the schema, and writes JSON alone when quiet', async () => {
+      const options = ['--bound', 'dv', '--critic', 'dot', '--negatives', '4', '--evaluate-every', '25']
+      const args = [...pair(), ...QUICK, ...options, '--json', '--quiet']
+      const { code, out, err } = await run('estimate', ...args)
+      expect({ code, err }).toEqual({ code: 0, err: '' })
+      const found = JSON.parse(out)
+      expect(found).toMatchObject({ bound: 'dv', critic: 'dot', limit: null, trainSize: 300 })
+      expect(found.curve).toHaveLength(4)
+      const again = await run('estimate', ...args, '--threads', '1')
+      expect(JSON.parse(again.out)).toEqual(found)
+    })
+
+    it.each([
+      [
+        () => [features(Math.sin), join(temporaryFolder(), 'none.npy')],
+        1,
+        /^amdim: Y: .*none\.npy cannot be read: .*\[AMDIM_IO\]/,
+      ],
+      [
+        () => [features(Math.sin), features(Math.cos, 399)],
+        1,
+        /^amdim: y: .* as x \(400\), got 399 \[AMDIM_SHAPE\]/,
+      ],
+      [
+        () => [features(Math.sin), write(join(temporaryFolder(), 'y.npy'), 'text')],
+        1,
+        /^amdim: Y: .*\[AMDIM_DATA\]/,
+      ],
+      [() => [features(Math.sin), features(() => Number.NaN)], 1, /\[AMDIM_NON_FINITE\]/],
+      [
+        () => [...pair(), '--bound', 'jsd'],
+        2,
+        /^amdim: bound: .* not mutual information \[AMDIM_INVALID_ARGUMENT\]\nhint: /,
+      ],
+      [
+        () => [...pair(), '--updates', 'many'],
+        2,
+        /^amdim: updates: expected a whole number >= 1, got "many"/,
+      ],
+    ])('refuses bad input %#', async (args, expected, message) => {
+      const { code, out, err } = await run('estimate', ...args())
+      expect({ code, out }).toEqual({ code: expected, out: '' })
+      expect(err).toMatch(message)
+    })
   })
 
   it('fails with 1 when the data is not there', async () => {

@@ -1,6 +1,14 @@
 import { describe, expect, it } from 'vitest'
 import { resolvePlan } from '../../src/evaluate/evaluate.js'
-import { AmdimModel, type EvaluateOptions, evaluate, fromArrays, type PresetName } from '../../src/index.js'
+import {
+  AmdimModel,
+  type EvaluateOptions,
+  evaluate,
+  findDuplicates,
+  fromArrays,
+  measure,
+  type PresetName,
+} from '../../src/index.js'
 import { colours, TINY } from '../support/tiny.js'
 
 describe('resolvePlan', () => {
@@ -48,6 +56,23 @@ describe('resolvePlan', () => {
 })
 
 describe('evaluate', () => {
+  it('ends with what the listener throws, and so do measuring, embedding and the search for duplicates', async () => {
+    using train = await colours(40)
+    using model = await AmdimModel.create({ config: TINY, device: 'cpu', threads: 2 })
+    const onProgress = () => {
+      throw new RangeError('enough')
+    }
+    for (const work of [
+      () => evaluate('rawPixels', { train, test: train, knn: { k: 5 }, onProgress }),
+      () => measure(model, { data: train, onProgress }),
+      () => findDuplicates({ train, test: train, onProgress }),
+      () => model.embed(train, { batchSize: 4, onProgress }),
+    ])
+      await expect(work()).rejects.toThrow(new RangeError('enough'))
+    const listener = { onProgress: 5 as never }
+    await expect(model.embed(train, listener)).rejects.toMatchObject({ code: 'AMDIM_INVALID_ARGUMENT' })
+  })
+
   it('tells two colours apart by their raw pixels', async () => {
     using train = await colours(40)
     using test = await colours(10)

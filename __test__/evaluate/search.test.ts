@@ -39,6 +39,8 @@ describe('searchNeighbours', () => {
     [features([[1, 0, 0]]), base, {}, 'AMDIM_SHAPE'],
     [{ data: new Float32Array(3), shape: [2, 2] }, base, {}, 'AMDIM_SHAPE'],
     [{ data: new Float32Array(0), shape: [0, 2] }, base, {}, 'AMDIM_SHAPE'],
+    [{ data: new Float32Array(4), shape: [2, -1, -2] }, base, {}, 'AMDIM_SHAPE'],
+    [{ data: new Float32Array(3), shape: [2, 1.5] }, base, {}, 'AMDIM_SHAPE'],
     [features([[Number.NaN, 0]]), base, {}, 'AMDIM_NON_FINITE'],
     [features([[1, 0]]), base, { k: 0 }, 'AMDIM_INVALID_ARGUMENT'],
     [features([[1, 0]]), base, { neighbours: 3 }, 'AMDIM_INVALID_ARGUMENT'],

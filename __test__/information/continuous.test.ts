@@ -8,6 +8,7 @@ import {
   knnMutualInformation,
   linearGaussianInformation,
 } from '../../src/information/index.js'
+import { finiteInUnit } from '../../src/information/unit.js'
 
 /** Samples of two normal variables of one dimension with this correlation. */
 function gaussian(count: number, rho: number) {
@@ -54,6 +55,59 @@ describe('estimators of continuous samples', () => {
     expect((await kdeInformation(far)).labels).toBeNull()
   })
 
+  it('give a point mass, of a constant or of one sample, an entropy of 0', async () => {
+    const constant = { data: new Float32Array(1500).fill(3), shape: [1500, 1] }
+    const one = { data: Float32Array.of(3), shape: [1, 1] }
+    expect(await binnedEntropy(constant)).toBe(0)
+    expect(await binnedEntropy(one)).toBe(0)
+    expect(await binnedMutualInformation(x, constant)).toBe(0)
+    expect(await binnedMutualInformation(constant, constant)).toBe(0)
+    expect(await binnedMutualInformation(one, one)).toBe(0)
+  })
+
+  it('find too much by neighbours where samples repeat, as the documents say', async () => {
+    const coin = (mask: number) => ({
+      data: Float32Array.from({ length: 400 }, (_, i) => (i & mask ? 1 : 0)),
+      shape: [400, 1],
+    })
+    expect(await knnMutualInformation(coin(1), coin(2))).toBeGreaterThan(8)
+    expect(await binnedMutualInformation(coin(1), coin(2), { bins: 2 })).toBeCloseTo(0, 12)
+  })
+
+  it.each([
+    ['noiseVariance', Number.NaN, 'a finite number above 0, got NaN'],
+    ['noiseVariance', Number.POSITIVE_INFINITY, 'a finite number above 0, got Infinity'],
+    ['noiseVariance', 'a', 'a finite number above 0, got "a"'],
+    ['noiseVariance', null, 'a finite number above 0, got null'],
+    ['bins', null, 'a whole number, got null'],
+    ['k', null, 'a whole number, got null'],
+    ['seed', null, 'a whole number, got null'],
+    ['ensemble', Number.NaN, 'a whole number, got NaN'],
+    ['projections', -1, 'a whole number, got -1'],
+    ['threads', 1025, 'a whole number >= 1 and <= 1024, got 1025'],
+    ['threads', 0, 'a whole number >= 1 and <= 1024, got 0'],
+    ['threads', null, 'a whole number >= 1 and <= 1024, got null'],
+    ['signal', 5, 'an AbortSignal, got 5'],
+  ])('name the option that they refuse: %s of %s', async (name, value, expected) => {
+    const options = { [name]: value }
+    const functions: Record<string, () => Promise<unknown>> = {
+      noiseVariance: () => kdeInformation(x, null, options),
+      k: () => knnMutualInformation(x, y, options),
+      bins: () => binnedMutualInformation(x, y, options),
+    }
+    const attempt = functions[name] ?? (() => edgeMutualInformation(x, y, options))
+    await expect(attempt()).rejects.toMatchObject({
+      code: 'AMDIM_INVALID_ARGUMENT',
+      message: `${name}: expected ${expected}`,
+    })
+  })
+
+  it('refuse null for options, and a shape with negative sides', async () => {
+    await expect(kdeEntropy(x, null as never)).rejects.toMatchObject({ code: 'AMDIM_INVALID_ARGUMENT' })
+    const shape = [750, -1, -2]
+    await expect(binnedEntropy({ data: x.data, shape })).rejects.toMatchObject({ code: 'AMDIM_SHAPE' })
+  })
+
   it.each([
     ['too few bins', () => binnedEntropy(x, { bins: 1 }), 'AMDIM_INVALID_ARGUMENT'],
     ['no variance', () => kdeEntropy(x, { noiseVariance: 0 }), 'AMDIM_INVALID_ARGUMENT'],
@@ -83,12 +137,45 @@ describe('estimators of continuous samples', () => {
   })
 })
 
+describe('finiteInUnit', () => {
+  it('refuses what JSON has for infinity, and counts with numbers', () => {
+    expect(finiteInUnit('kdeEntropy', Math.LN2, 'bits')).toBe(1)
+    for (const value of [null, undefined, Number.NaN])
+      expect(() => finiteInUnit('kdeEntropy', value)).toThrow(
+        expect.objectContaining({
+          code: 'AMDIM_NON_FINITE',
+          message: expect.stringMatching(/^kdeEntropy: expected a finite result, got none; /),
+        }),
+      )
+  })
+})
+
 describe('linearGaussianInformation', () => {
   it('is that of a noisy line', () => {
     // One output of variance 4 under noise of variance 1: log(5) / 2.
     const one = { weights: [[2]], covariance: [[1]], noiseVariance: 1 }
     expect(linearGaussianInformation(one)).toBeCloseTo(Math.log(5) / 2, 9)
     expect(linearGaussianInformation(one, 'bits')).toBeCloseTo(Math.log2(5) / 2, 9)
+  })
+
+  it('takes inputs of any scale that share all they have', () => {
+    for (const variance of [1e-6, 1, 1e6]) {
+      const covariance = [
+        [variance, variance],
+        [variance, variance],
+      ]
+      const found = linearGaussianInformation({ weights: [[1, 0]], covariance, noiseVariance: variance })
+      expect(found).toBeCloseTo(Math.log(2) / 2, 9)
+    }
+  })
+
+  it.each([
+    ['weights', { weights: [[1e200]], covariance: [[1]], noiseVariance: 1 }],
+    ['noise', { weights: [[1]], covariance: [[1]], noiseVariance: 1e-320 }],
+  ])('refuses a ratio that no number holds: %s', (_, network) => {
+    expect(() => linearGaussianInformation(network)).toThrow(
+      expect.objectContaining({ code: 'AMDIM_NON_FINITE' }),
+    )
   })
 
   it('prefers redundancy in much noise and diversity in little (Linsker 1988)', () => {
@@ -139,8 +226,11 @@ describe('linearGaussianInformation', () => {
         noiseVariance: 1,
       },
     ],
+    ['nothing', undefined],
+    ['null', null],
+    ['a number', 5],
   ])('refuses %s', (_, network) => {
-    expect(() => linearGaussianInformation(network)).toThrow(
+    expect(() => linearGaussianInformation(network as never)).toThrow(
       expect.objectContaining({ code: 'AMDIM_INVALID_ARGUMENT' }),
     )
   })

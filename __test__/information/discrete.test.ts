@@ -3,6 +3,7 @@ import {
   conditionalEntropy,
   conditionalMutualInformation,
   crossEntropy,
+  type DiscreteSamples,
   distributionOf,
   entropy,
   jointDistributionOf,
@@ -80,6 +81,22 @@ describe.each([1, 2, 3, 4])('properties, table %i', (seed) => {
     expect(jointEntropy(joint)).toBeCloseTo(entropy(y) + conditionalEntropy(transposed(joint)), 12)
     expect(mutualInformation(joint)).toBeCloseTo(entropy(y) - conditionalEntropy(joint), 12)
     expect(crossEntropy(x, [0.2, 0.3, 0.5])).toBeCloseTo(entropy(x) + relativeEntropy(x, [0.2, 0.3, 0.5]), 12)
+  })
+
+  it('the chain rule of mutual information: I(X; Y, Z) = I(X; Z) + I(X; Y | Z)', () => {
+    // Samples of three dependent variables, as often as a random table says.
+    const counts = joint
+      .flat()
+      .flatMap((p, i) => [Math.ceil(60 * p), Math.ceil(90 * p * Math.abs(Math.sin(i)))])
+    const of = counts.flatMap((count, i) => new Array<number>(count).fill(i))
+    const [x, y, z] = [of.map((i) => i >> 3), of.map((i) => (i >> 1) & 3), of.map((i) => i & 1)]
+    const shared = (a: DiscreteSamples, b: DiscreteSamples) => mutualInformation(jointDistributionOf(a, b))
+    const pairs = y.map((value, i) => `${value} ${z[i]}`)
+    const given = conditionalMutualInformation(x, y, z)
+    expect(given).toBeGreaterThan(1e-3)
+    expect(shared(x, z)).toBeGreaterThan(1e-4)
+    expect(shared(x, pairs)).toBeCloseTo(shared(x, z) + given, 12)
+    expect(shared(x, pairs)).toBeCloseTo(shared(x, y) + conditionalMutualInformation(x, z, y), 12)
   })
 
   it('mutual information is symmetric, not negative, and a relative entropy', () => {

@@ -67,6 +67,25 @@ describe('estimateMutualInformation', () => {
     ['a batch of one', { batchSize: 1 }, 'AMDIM_INVALID_ARGUMENT', 'batchSize'],
     ['a batch larger than the samples', { batchSize: 5000 }, 'AMDIM_INVALID_ARGUMENT', 'batchSize'],
     ['an unknown critic', { critic: 'cubic' }, 'AMDIM_INVALID_ARGUMENT', 'critic'],
+    [
+      'null for options',
+      null,
+      'AMDIM_INVALID_ARGUMENT',
+      'options of estimateMutualInformation: expected an obj',
+    ],
+    [
+      'a signal that is none',
+      { signal: 5 },
+      'AMDIM_INVALID_ARGUMENT',
+      'signal: expected an AbortSignal, got 5',
+    ],
+    [
+      'a listener that is none',
+      { onEvaluation: 5 },
+      'AMDIM_INVALID_ARGUMENT',
+      'onEvaluation: expected a function',
+    ],
+    ['too many threads', { threads: 1025 }, 'AMDIM_INVALID_ARGUMENT', 'threads: expected a whole number'],
   ])('refuses %s', async (_, options, code, name) => {
     const { x, y } = pairs()
     await expect(estimateMutualInformation(x, y, options as object)).rejects.toMatchObject({
@@ -85,6 +104,35 @@ describe('estimateMutualInformation', () => {
     })
     const broken = { data: y.data.slice().fill(Number.NaN, 3, 4), shape: y.shape }
     await expect(estimateMutualInformation(x, broken)).rejects.toMatchObject({ code: 'AMDIM_NON_FINITE' })
+  })
+
+  it.each([[[COUNT / 2, -1, -2]], [[COUNT / 1.5, 1.5]], [[-COUNT, -1]], [[Number.NaN]], [['1500', 1]]])(
+    'refuses the shape %j',
+    async (shape) => {
+      const { x, y } = pairs()
+      await expect(
+        estimateMutualInformation({ data: x.data, shape: shape as number[] }, y),
+      ).rejects.toMatchObject({
+        code: 'AMDIM_SHAPE',
+        message: expect.stringMatching(/^x: expected a shape of whole numbers, got \[/),
+      })
+    },
+  )
+
+  it('ends with what the listener throws', async () => {
+    const { x, y } = pairs()
+    const thrown = new RangeError('enough')
+    let calls = 0
+    const onEvaluation = () => {
+      calls++
+      throw thrown
+    }
+    const options = { ...QUICK, updates: 1_000_000, onEvaluation }
+    await expect(estimateMutualInformation(x, y, options)).rejects.toBe(thrown)
+    expect(calls).toBe(1)
+    // At the last evaluation there is nothing left to stop.
+    const last = { ...QUICK, updates: 50, onEvaluation }
+    await expect(estimateMutualInformation(x, y, last)).rejects.toBe(thrown)
   })
 
   it('stops when it is told to', async () => {

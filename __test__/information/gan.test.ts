@@ -34,6 +34,15 @@ describe('trainGan', () => {
     })
     // biome-ignore lint/suspicious/noExplicitAny: wrong on purpose
     await expect(trainGan(samples, { wieght: 1 } as any)).rejects.toThrow(/wieght/)
+    for (const options of [null, { signal: 5 }, { onProgress: 5 }])
+      await expect(trainGan(samples, options as never)).rejects.toMatchObject({
+        code: 'AMDIM_INVALID_ARGUMENT',
+      })
+    const thrown = new RangeError('enough')
+    const onProgress = () => {
+      throw thrown
+    }
+    await expect(trainGan(samples, { ...small, onProgress })).rejects.toBe(thrown)
   })
 })
 

@@ -28,6 +28,10 @@ const COMMANDS: Record<string, { summary: string; load: () => Promise<{ command:
     summary: 'find test pictures that are in the training set',
     load: () => import('./commands/duplicates.js'),
   },
+  estimate: {
+    summary: 'estimate the mutual information of two files of features',
+    load: () => import('./commands/estimate.js'),
+  },
   inspect: { summary: 'show what a model file holds', load: () => import('./commands/inspect.js') },
   experiment: {
     summary: 'run a table of the paper: trainings and evaluations under several seeds',

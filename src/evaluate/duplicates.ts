@@ -4,7 +4,7 @@ import { type DatasetInput, OpenedDatasets } from '../data/open-dataset.js'
 import { invalidArgument } from '../errors.js'
 import type { SkippedPicture } from '../model/embedding.js'
 import { addon } from '../native.js'
-import { resultOf } from '../native-job.js'
+import { assertListener, ofJson, resultListened } from '../native-job.js'
 import type { EvaluateProgress } from './evaluate.js'
 
 /** Options of {@link findDuplicates}. */
@@ -19,7 +19,7 @@ export interface DuplicateOptions extends Partial<DuplicatesPlan> {
   test?: DatasetInput
   /** Stops the work; it then rejects with `AMDIM_CANCELLED`. */
   signal?: AbortSignal
-  /** Called now and then with what is being done and how far it is. */
+  /** Called now and then with what is being done and how far it is; what it throws ends the work, which rejects with that. */
   onProgress?: (progress: EvaluateProgress) => void
 }
 
@@ -86,6 +86,7 @@ export async function findDuplicates(options: DuplicateOptions): Promise<Duplica
   ])
   const own = ['train', 'test', 'signal', 'onProgress']
   assertKnownKeys(options, [...own, ...Object.keys(duplicatesSchema.shape)], 'findDuplicates')
+  assertListener('onProgress', onProgress)
   const request = JSON.stringify(validate(duplicatesSchema, settings))
   const opened = new OpenedDatasets()
   try {
@@ -94,9 +95,11 @@ export async function findDuplicates(options: DuplicateOptions): Promise<Duplica
     const check = given === null ? learn.test : (given.test ?? given.train)
     if (check === null)
       throw invalidArgument('test', 'a data set', test, 'the path given as train has no test split')
-    const onEvent = (event: string) => onProgress?.(JSON.parse(event) as EvaluateProgress)
-    const started = addon().startDuplicates(request, learn.train.native, check.native, onEvent)
-    return JSON.parse(await resultOf(started, signal)) as DuplicateReport
+    const report = await resultListened<string, string>(
+      (onEvent) => addon().startDuplicates(request, learn.train.native, check.native, onEvent),
+      { listener: ofJson(onProgress), signal },
+    )
+    return JSON.parse(report) as DuplicateReport
   } finally {
     opened.dispose()
   }

@@ -8,7 +8,7 @@ import { type DatasetInput, OpenedDatasets } from '../data/open-dataset.js'
 import { AmdimError, invalidArgument } from '../errors.js'
 import { AmdimModel } from '../model/amdim-model.js'
 import { addon } from '../native.js'
-import { resultOf } from '../native-job.js'
+import { assertListener, ofJson, resultListened } from '../native-job.js'
 import type { EvaluationReport } from './report.js'
 
 /** A head on frozen features: multinomial logistic regression, an MLP, or k nearest neighbours. */
@@ -101,7 +101,7 @@ export interface EvaluateOptions {
   predictions?: boolean
   /** Stops the evaluation; it then rejects with `AMDIM_CANCELLED`. */
   signal?: AbortSignal
-  /** Called now and then with what is being done and how far it is. */
+  /** Called now and then with what is being done and how far it is; what it throws ends the work, which rejects with that. */
   onProgress?: (progress: EvaluateProgress) => void
 }
 
@@ -235,8 +235,11 @@ async function run(
   test: Dataset,
   { signal, onProgress }: EvaluateOptions,
 ): Promise<EvaluationReport> {
+  assertListener('onProgress', onProgress)
   const native = model === 'rawPixels' ? null : model.native
-  const onEvent = (event: string) => onProgress?.(JSON.parse(event) as EvaluateProgress)
-  const started = addon().startEvaluation(native, request, train.native, test.native, onEvent)
-  return JSON.parse(await resultOf(started, signal)) as EvaluationReport
+  const report = await resultListened<string, string>(
+    (onEvent) => addon().startEvaluation(native, request, train.native, test.native, onEvent),
+    { listener: ofJson(onProgress), signal },
+  )
+  return JSON.parse(report) as EvaluationReport
 }

@@ -5,7 +5,7 @@ import { type DatasetInput, OpenedDatasets } from '../data/open-dataset.js'
 import { AmdimError, invalidArgument } from '../errors.js'
 import { AmdimModel } from '../model/amdim-model.js'
 import { addon } from '../native.js'
-import { resultOf } from '../native-job.js'
+import { assertListener, ofJson, resultListened } from '../native-job.js'
 import { type EvaluateProgress, testTransform } from './evaluate.js'
 import type { MeasureReport } from './measure-report.js'
 
@@ -82,7 +82,7 @@ export interface MeasureOptions {
   maxPictures?: number | null
   /** Stops the work; it then rejects with `AMDIM_CANCELLED`. */
   signal?: AbortSignal
-  /** Called now and then with what is being done and how far it is. */
+  /** Called now and then with what is being done and how far it is; what it throws ends the work, which rejects with that. */
   onProgress?: (progress: EvaluateProgress) => void
 }
 
@@ -108,6 +108,7 @@ export async function measure(
 ): Promise<MeasureReport> {
   if (model !== 'rawPixels' && !(model instanceof AmdimModel))
     throw invalidArgument('model', "an AmdimModel or 'rawPixels'", model)
+  assertListener('onProgress', options.onProgress)
   const request = await resolveMeasures(options)
   const augment = await testTransform(model, options)
   const opened = new OpenedDatasets()
@@ -119,10 +120,12 @@ export async function measure(
     if (needsLabels(request)) assertLabelled('data', data)
     if (gallery !== null) assertLabelled('gallery', gallery)
     const native = model === 'rawPixels' ? null : model.native
-    const onEvent = (event: string) => options.onProgress?.(JSON.parse(event) as EvaluateProgress)
     const text = JSON.stringify({ ...request, augment })
-    const started = addon().startMeasure(native, text, data.native, gallery?.native ?? null, onEvent)
-    return JSON.parse(await resultOf(started, options.signal)) as MeasureReport
+    const report = await resultListened<string, string>(
+      (onEvent) => addon().startMeasure(native, text, data.native, gallery?.native ?? null, onEvent),
+      { listener: ofJson(options.onProgress), signal: options.signal },
+    )
+    return JSON.parse(report) as MeasureReport
   } finally {
     opened.dispose()
   }

@@ -1,5 +1,5 @@
 import { assertKnownKeys } from '../config/validate-keys.js'
-import { AmdimError, invalidArgument } from '../errors.js'
+import { AmdimError, describeValue, invalidArgument } from '../errors.js'
 import { addon, unwrap } from '../native.js'
 
 /** Features of pictures: an `Embedding`, or values with their shape. */
@@ -68,11 +68,24 @@ export async function searchNeighbours(
   return { k: nearest, ...found }
 }
 
-/** Values a row, checked against the shape. */
+/**
+ * Values a row, checked against the shape.
+ *
+ * @throws {@link AmdimError} `AMDIM_INVALID_ARGUMENT` for what are no features, `AMDIM_SHAPE` for a shape that is none or
+ *   of another number of values
+ */
 export function dimensionOf(name: string, features: Features): number {
   if (!(features?.data instanceof Float32Array) || !Array.isArray(features.shape))
     throw invalidArgument(name, 'an Embedding or { data: Float32Array, shape }', features)
-  const [count = 0, ...rest] = features.shape as readonly number[]
+  const shape: readonly number[] = features.shape
+  // Two negative sides would multiply to as many values as there are.
+  if (!shape.every((side) => Number.isSafeInteger(side) && side >= 0))
+    throw new AmdimError(
+      'AMDIM_SHAPE',
+      `${name}: expected a shape of whole numbers, got ${describeValue(shape)}; it is [samples, ...], and its product the number of values`,
+      { name, expected: 'whole numbers', actual: describeValue(shape) },
+    )
+  const [count = 0, ...rest] = shape
   const dimension = rest.reduce((product, n) => product * n, 1)
   if (count < 1 || count * dimension !== features.data.length)
     throw new AmdimError(

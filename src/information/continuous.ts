@@ -1,10 +1,12 @@
 import { availableParallelism } from 'node:os'
 import { assertKnownKeys } from '../config/validate-keys.js'
+import { assertSignal } from '../config/validate-signal.js'
 import { AmdimError, invalidArgument } from '../errors.js'
 import { dimensionOf, type Features } from '../evaluate/search.js'
 import { addon } from '../native.js'
 import { resultOf } from '../native-job.js'
-import { inUnit, type Unit } from './unit.js'
+import { finiteInUnit, inUnit, type Unit } from './unit.js'
+import { assertVariance } from './variance.js'
 
 /** Options that all estimators of continuous samples take. */
 export interface SampleOptions {
@@ -15,7 +17,7 @@ export interface SampleOptions {
    */
   unit?: Unit
   /**
-   * Threads of the computation. The result does not depend on it.
+   * Threads of the computation, 1 to 1024. The result does not depend on it.
    *
    * @default one a core
    */
@@ -65,13 +67,13 @@ export interface KnnInformationOptions extends SampleOptions {
 /** Options of {@link edgeMutualInformation}. */
 export interface EdgeInformationOptions extends SampleOptions {
   /**
-   * Estimates with bins of different width that are combined, at least 3.
+   * Estimates with bins of different width that are combined, 3 to 1024.
    *
    * @default 20
    */
   ensemble?: number
   /**
-   * Most dimensions of a variable, at least 1; one that has more is projected on so many random directions.
+   * Most dimensions of a variable, 1 to 1024; one that has more is projected on so many random directions.
    *
    * @default 2
    */
@@ -92,30 +94,34 @@ export interface LayerInformation {
   labels: InformationBounds | null
 }
 
-/** What the addon answers, in nats. */
+type AnsweredBounds = [lower: number | null, upper: number | null]
+
+/** What the addon answers, in nats; `null` in bounds stands for a number that is not finite. */
 interface Answer {
   value: number | null
-  bounds: [number, number] | null
-  labelBounds: [number, number] | null
+  bounds: AnsweredBounds | null
+  labelBounds: AnsweredBounds | null
 }
 
 /**
  * Entropy of samples whose dimensions are cut into bins; rows in the same bins count as one value. At most the logarithm of
- * the number of rows, which it reaches in many dimensions.
+ * the number of rows, which it reaches in many dimensions. A variable that does not vary, or of a single sample, is a
+ * point mass: its entropy is 0.
  *
- * @param x - `[samples, ...]`
+ * @param x - `[samples, ...]`, at least 1
  * @throws {@link AmdimError} `AMDIM_INVALID_ARGUMENT` for fewer than 2 bins, `AMDIM_NON_FINITE` for NaN
  */
 export async function binnedEntropy(x: Features, options: BinningOptions = {}): Promise<number> {
   const { bins = 30, ...rest } = known(options, ['bins'], 'binnedEntropy')
-  return value(await ask({ name: 'binnedEntropy', bins }, { x }, rest), rest)
+  return value('binnedEntropy', await ask({ name: 'binnedEntropy', bins }, { x }, rest), rest)
 }
 
 /**
  * Mutual information of two variables whose dimensions are cut into bins, by the frequencies of the bins. It is too large
- * where there are few samples a bin.
+ * where there are few samples a bin. A variable that does not vary, or of a single sample, is a point mass, which shares
+ * nothing: 0.
  *
- * @param x - `[samples, ...]`
+ * @param x - `[samples, ...]`, at least 1
  * @param y - as many samples
  * @throws {@link AmdimError} as {@link binnedEntropy}; `AMDIM_SHAPE` for different numbers of samples
  */
@@ -125,7 +131,8 @@ export async function binnedMutualInformation(
   options: BinningOptions = {},
 ): Promise<number> {
   const { bins = 30, ...rest } = known(options, ['bins'], 'binnedMutualInformation')
-  return value(await ask({ name: 'binnedInformation', bins }, { x, y }, rest), rest)
+  const question = { name: 'binnedInformation', bins }
+  return value('binnedMutualInformation', await ask(question, { x, y }, rest), rest)
 }
 
 /**
@@ -138,7 +145,7 @@ export async function binnedMutualInformation(
 export async function kdeEntropy(x: Features, options: KdeOptions = {}): Promise<InformationBounds> {
   const { noiseVariance = 0.1, ...rest } = known(options, ['noiseVariance'], 'kdeEntropy')
   const { bounds } = await ask({ name: 'kdeEntropy', noiseVariance }, { x }, rest)
-  return boundsIn(bounds ?? [Number.NaN, Number.NaN], rest.unit)
+  return boundsIn('kdeEntropy', bounds, rest.unit)
 }
 
 /**
@@ -158,14 +165,18 @@ export async function kdeInformation(
   const question = { name: 'kdeInformation', noiseVariance }
   const { bounds, labelBounds } = await ask(question, { x: activations, labels }, rest)
   return {
-    input: boundsIn(bounds ?? [Number.NaN, Number.NaN], rest.unit),
-    labels: labelBounds && boundsIn(labelBounds, rest.unit),
+    input: boundsIn('kdeInformation', bounds, rest.unit),
+    labels: labelBounds && boundsIn('kdeInformation', labelBounds, rest.unit),
   }
 }
 
 /**
  * Mutual information of two continuous variables by the distances of k-th nearest neighbours (Kraskov, Stoegbauer,
  * Grassberger 2004, algorithm 1). All pairs are compared, so time grows with the square of the samples.
+ *
+ * Samples that repeat are not continuous: with more than `k` equal ones, as of a discrete variable, the k-th neighbour is
+ * at distance 0, no neighbour is nearer, and the estimate is too large. Use {@link mutualInformation} or
+ * {@link binnedMutualInformation} for discrete variables.
  *
  * @param x - `[samples, ...]`, more than `k`
  * @param y - as many samples
@@ -187,7 +198,7 @@ export async function knnMutualInformation(
   options: KnnInformationOptions = {},
 ): Promise<number> {
   const { k = 3, ...rest } = known(options, ['k'], 'knnMutualInformation')
-  return value(await ask({ name: 'knnInformation', k }, { x, y }, rest), rest)
+  return value('knnMutualInformation', await ask({ name: 'knnInformation', k }, { x, y }, rest), rest)
 }
 
 /**
@@ -208,12 +219,13 @@ export async function edgeMutualInformation(
   const own = ['ensemble', 'projections', 'seed']
   const { ensemble = 20, projections = 2, seed = 1, ...rest } = known(options, own, 'edgeMutualInformation')
   const question = { name: 'edgeInformation', ensemble, projections, seed }
-  return value(await ask(question, { x, y }, rest), rest)
+  return value('edgeMutualInformation', await ask(question, { x, y }, rest), rest)
 }
 
 function known<T extends SampleOptions>(options: T, own: readonly string[], name: string): T {
   assertKnownKeys(options, ['unit', 'threads', 'signal', ...own], name)
   inUnit(0, options.unit)
+  assertSignal(options.signal)
   return options
 }
 
@@ -226,17 +238,20 @@ interface Variables {
 /** A question as the addon takes it: its name and its options. */
 type Question = { name: string; noiseVariance?: number } & Partial<Record<(typeof WHOLE)[number], number>>
 
-/** Options that are whole numbers. */
+/** Options that are whole numbers; the addon knows their ranges. */
 const WHOLE = ['bins', 'k', 'ensemble', 'projections', 'seed'] as const
+
+/** Most threads that are worth asking for. */
+const MOST_THREADS = 1024
 
 async function ask(
   question: Question,
   { x, y, labels = null }: Variables,
-  { threads = availableParallelism(), signal }: SampleOptions,
+  { threads = Math.min(availableParallelism(), MOST_THREADS), signal }: SampleOptions,
 ): Promise<Answer> {
-  const counts = WHOLE.map((name) => [name, question[name] ?? 1] as const)
-  for (const [name, count] of [['threads', threads] as const, ...counts])
-    if (!Number.isSafeInteger(count) || count < 0) throw invalidArgument(name, 'a whole number', count)
+  if (!Number.isSafeInteger(threads) || threads < 1 || threads > MOST_THREADS)
+    throw invalidArgument('threads', `a whole number >= 1 and <= ${MOST_THREADS}`, threads)
+  assertQuestion(question)
   const dimensions = [dimensionOf('x', x), y === undefined ? 0 : dimensionOf('y', y)]
   if (y !== undefined && x.shape[0] !== y.shape[0])
     throw new AmdimError(
@@ -250,15 +265,25 @@ async function ask(
   return JSON.parse(await resultOf(started, signal)) as Answer
 }
 
+function assertQuestion(question: Question): void {
+  if ('noiseVariance' in question) assertVariance('noiseVariance', question.noiseVariance)
+  for (const name of WHOLE) {
+    const count: unknown = question[name]
+    if (name in question && !(Number.isSafeInteger(count) && (count as number) >= 0))
+      throw invalidArgument(name, 'a whole number', count)
+  }
+}
+
 function wholeLabel(label: number, i: number): number {
   if (Number.isInteger(label) && label >= 0 && label < 2 ** 32) return label
   throw invalidArgument(`labels[${i}]`, 'a whole number of 0 or more', label)
 }
 
-function value(answer: Answer, { unit }: SampleOptions): number {
-  return inUnit(answer.value ?? Number.NaN, unit)
+function value(name: string, answer: Answer, { unit }: SampleOptions): number {
+  return finiteInUnit(name, answer.value, unit)
 }
 
-function boundsIn([lower, upper]: [number, number], unit: Unit | undefined): InformationBounds {
-  return { lower: inUnit(lower, unit), upper: inUnit(upper, unit) }
+function boundsIn(name: string, bounds: AnsweredBounds | null, unit: Unit | undefined): InformationBounds {
+  const [lower, upper] = [0, 1].map((place) => finiteInUnit(name, bounds?.[place], unit)) as [number, number]
+  return { lower, upper }
 }

@@ -1,9 +1,10 @@
 import type { EstimatePlan } from '../config/types.js'
 import { assertKnownKeys } from '../config/validate-keys.js'
+import { assertSignal } from '../config/validate-signal.js'
 import { AmdimError, invalidArgument } from '../errors.js'
 import { dimensionOf, type Features } from '../evaluate/search.js'
 import { addon } from '../native.js'
-import { resultOf } from '../native-job.js'
+import { assertListener, ofJson, resultListened } from '../native-job.js'
 
 /** One evaluation of {@link estimateMutualInformation}. */
 export interface EstimatePoint {
@@ -37,20 +38,10 @@ export interface MutualInformationEstimate {
 
 /** Options of {@link estimateMutualInformation}; `jsonSchema('estimate')` lists them with ranges and defaults. */
 export interface EstimateOptions extends Partial<EstimatePlan> {
-  /** Called with each evaluation. */
+  /** Called with each evaluation. What it throws ends the work, which then rejects with that. */
   onEvaluation?: (point: EstimatePoint) => void
   /** Stops the work; it then rejects with `AMDIM_CANCELLED`. */
   signal?: AbortSignal
-}
-
-/** Divergences by which an encoder can be trained, but which are not in units of mutual information. */
-const NO_BOUNDS: Readonly<Record<string, string>> = {
-  jsd: 'it bounds the Jensen-Shannon divergence',
-  gan: 'it bounds the Jensen-Shannon divergence',
-  rkl: 'it bounds the KL divergence the other way round',
-  h2: 'it bounds the squared Hellinger distance',
-  x2: 'it bounds the chi-squared divergence',
-  w1: 'it bounds a Wasserstein distance',
 }
 
 /** Negatives of a sample where the critic costs a pass for every pair. */
@@ -64,7 +55,7 @@ const FEW_NEGATIVES = 8
  * @param y - samples of the other; those of the same number belong together
  * @throws {@link AmdimError} `AMDIM_INVALID_ARGUMENT` for a bad option, a divergence that does not bound mutual
  *   information, too few samples, a variable that does not vary; `AMDIM_SHAPE` for different numbers of samples;
- *   `AMDIM_NON_FINITE` for NaN, or a critic that diverged; `AMDIM_CANCELLED`
+ *   `AMDIM_NON_FINITE` for NaN, or a critic that diverged; `AMDIM_CANCELLED`; what `onEvaluation` throws
  * @example
  * ```ts
  * import { estimateMutualInformation } from 'amdim';
@@ -82,8 +73,7 @@ export async function estimateMutualInformation(
   y: Features,
   options: EstimateOptions = {},
 ): Promise<MutualInformationEstimate> {
-  const { onEvaluation, signal, ...settings } = options
-  const request = await resolveEstimate(settings)
+  const { request, onEvaluation, signal } = await resolveEstimate(options)
   const dimensions = [dimensionOf('x', x), dimensionOf('y', y)]
   if (x.shape[0] !== y.shape[0])
     throw new AmdimError(
@@ -91,33 +81,37 @@ export async function estimateMutualInformation(
       `y: expected as many samples as x (${x.shape[0]}), got ${y.shape[0]}`,
       { name: 'y', expected: x.shape[0], actual: y.shape[0] },
     )
-  const onEvent = (event: string) => onEvaluation?.(JSON.parse(event) as EstimatePoint)
-  const started = addon().startEstimate(JSON.stringify(request), x.data, y.data, dimensions, onEvent)
-  const found = JSON.parse(await resultOf(started, signal))
-  return { ...found, bound: request.bound, critic: request.critic }
+  const text = JSON.stringify(request)
+  const found = await resultListened<string, string>(
+    (onEvent) => addon().startEstimate(text, x.data, y.data, dimensions, onEvent),
+    { listener: ofJson(onEvaluation), signal },
+  )
+  return { ...JSON.parse(found), bound: request.bound, critic: request.critic }
 }
 
-/** The options with every default filled in. */
-async function resolveEstimate(settings: Partial<EstimatePlan>): Promise<EstimatePlan> {
-  const [{ validate }, { estimateSchema }] = await Promise.all([
+/** The options, checked, as the addon takes them, with every default filled in. */
+async function resolveEstimate(options: EstimateOptions) {
+  const [{ validate }, { ESTIMATE_BOUNDS, estimateSchema }, { DIVERGENCES }] = await Promise.all([
     import('../config/validate.js'),
     import('../config/estimate-schema.js'),
+    import('../config/method-schema.js'),
   ])
-  assertKnownKeys(
-    settings,
-    [...Object.keys(estimateSchema.shape), 'onEvaluation', 'signal'],
-    'estimateMutualInformation',
-  )
-  const bound: unknown = settings.bound
-  if (typeof bound === 'string' && Object.hasOwn(NO_BOUNDS, bound))
+  const known = [...Object.keys(estimateSchema.shape), 'onEvaluation', 'signal']
+  assertKnownKeys(options, known, 'estimateMutualInformation')
+  const { onEvaluation, signal, ...settings } = options
+  assertListener('onEvaluation', onEvaluation)
+  assertSignal(signal)
+  const why = Object.entries(DIVERGENCES).find(([name]) => name === settings.bound)?.[1] ?? null
+  if (why !== null)
     throw invalidArgument(
       'bound',
-      'a bound on mutual information (info-nce, mine, dv, nwj)',
-      bound,
-      `${NO_BOUNDS[bound]}, not mutual information`,
+      `a bound on mutual information (${ESTIMATE_BOUNDS.join(', ')})`,
+      settings.bound,
+      `${why}, not mutual information`,
     )
-  const request = validate(estimateSchema, settings)
-  const { critic, batchSize, negatives } = request
-  if (critic !== 'concatenated' || negatives !== null) return request
-  return { ...request, negatives: Math.min(FEW_NEGATIVES, batchSize - 1) }
+  const plan = validate(estimateSchema, settings)
+  const { critic, batchSize } = plan
+  const few = critic === 'concatenated' ? Math.min(FEW_NEGATIVES, batchSize - 1) : null
+  const request: EstimatePlan = { ...plan, negatives: plan.negatives ?? few }
+  return { request, onEvaluation, signal }
 }

@@ -1,12 +1,13 @@
 import type { GanPlan } from '../config/types.js'
 import { assertKnownKeys } from '../config/validate-keys.js'
+import { assertSignal } from '../config/validate-signal.js'
 import { dimensionOf, type Features } from '../evaluate/search.js'
 import { addon } from '../native.js'
-import { resultOf } from '../native-job.js'
+import { assertListener, ofJson, resultListened } from '../native-job.js'
 
 /** Options of {@link trainGan}; `jsonSchema('gan')` has their ranges and defaults. */
 export interface GanOptions extends Partial<GanPlan> {
-  /** Called every 100 updates. */
+  /** Called every 100 updates. What it throws ends the work, which then rejects with that. */
   onProgress?: (progress: GanProgress) => void
   /** Stops the work; it then rejects with `AMDIM_CANCELLED`. */
   signal?: AbortSignal
@@ -47,20 +48,25 @@ export interface GanOutcome {
  *
  * @param samples - `[samples, ...]`, best of mean 0 and deviation about 1
  * @throws {@link AmdimError} `AMDIM_INVALID_ARGUMENT` for a bad option or fewer samples than a batch,
- *   `AMDIM_NON_FINITE` for NaN, or networks that diverged; `AMDIM_CANCELLED`
+ *   `AMDIM_NON_FINITE` for NaN, or networks that diverged; `AMDIM_CANCELLED`; what `onProgress` throws
  * @see Belghazi et al. 2018, arXiv 1801.04062, section 5.1
  */
 export async function trainGan(samples: Features, options: GanOptions = {}): Promise<GanOutcome> {
-  const { onProgress, signal, ...settings } = options
   const [{ validate }, { ganSchema }] = await Promise.all([
     import('../config/validate.js'),
     import('../config/gan-schema.js'),
   ])
-  assertKnownKeys(settings, [...Object.keys(ganSchema.shape), 'onProgress', 'signal'], 'trainGan')
+  assertKnownKeys(options, [...Object.keys(ganSchema.shape), 'onProgress', 'signal'], 'trainGan')
+  const { onProgress, signal, ...settings } = options
+  assertListener('onProgress', onProgress)
+  assertSignal(signal)
   const request = validate(ganSchema, settings)
   const dimensions = dimensionOf('samples', samples)
-  const onEvent = (event: string) => onProgress?.(JSON.parse(event) as GanProgress)
-  const started = addon().startGan(JSON.stringify(request), samples.data, dimensions, onEvent)
-  const { samples: made, last } = JSON.parse(await resultOf(started, signal))
+  const text = JSON.stringify(request)
+  const outcome = await resultListened<string, string>(
+    (onEvent) => addon().startGan(text, samples.data, dimensions, onEvent),
+    { listener: ofJson(onProgress), signal },
+  )
+  const { samples: made, last } = JSON.parse(outcome)
   return { samples: { data: Float32Array.from(made), shape: [request.made, dimensions] }, last }
 }

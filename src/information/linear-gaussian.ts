@@ -1,5 +1,7 @@
-import { invalidArgument } from '../errors.js'
+import { isPlainObject } from '../config/merge.js'
+import { AmdimError, invalidArgument } from '../errors.js'
 import { inUnit, type Unit } from './unit.js'
+import { assertVariance } from './variance.js'
 
 /** A matrix as an array of rows. */
 export type Matrix = readonly (readonly number[])[]
@@ -20,7 +22,8 @@ export interface LinearGaussianNetwork {
  * Two outputs of weights of length 1 show Linsker's finding: where there is much noise they tell most by both having the
  * direction of largest variance (redundancy averages noise out), where there is little by different directions.
  *
- * @throws {@link AmdimError} `AMDIM_INVALID_ARGUMENT` for matrices that do not fit, a covariance that is none, or no noise
+ * @throws {@link AmdimError} `AMDIM_INVALID_ARGUMENT` for what is no network, matrices that do not fit, a covariance that
+ *   is none, or no noise; `AMDIM_NON_FINITE` for a ratio of signal to noise that no number can hold
  *
  * Source: Linsker 1988, "Self-organization in a perceptual network", IEEE Computer 21(3).
  *
@@ -39,21 +42,29 @@ export interface LinearGaussianNetwork {
  * ```
  */
 export function linearGaussianInformation(network: LinearGaussianNetwork, unit?: Unit): number {
+  if (!isPlainObject(network))
+    throw invalidArgument('network', 'an object with weights, covariance and noiseVariance', network)
   const { weights, covariance, noiseVariance } = network
   const inputs = covariance?.length ?? 0
   assertMatrix('covariance', covariance, inputs)
   assertMatrix('weights', weights, inputs)
-  if (!(noiseVariance > 0 && Number.isFinite(noiseVariance)))
-    throw invalidArgument('noiseVariance', 'a number above 0', noiseVariance)
+  assertVariance('noiseVariance', noiseVariance)
   for (const [i, row] of covariance.entries())
     for (const [j, value] of row.entries())
       if (Math.abs(value - at(covariance, j, i)) > 1e-9 * (1 + Math.abs(value)))
         throw invalidArgument('covariance', 'a symmetric matrix', `[${i}][${j}] other than [${j}][${i}]`)
-  if (logDeterminant(covariance.map((row, i) => row.map((v, j) => v + (i === j ? 1e-12 : 0)))) === null)
+  // A direction without variance is allowed, and rounding may make it a little less than none.
+  const rounding = 1e-12 * (1 + Math.max(...covariance.map((row, i) => Math.abs(row[i] ?? 0))))
+  if (logDeterminant(covariance.map((row, i) => row.map((v, j) => v + (i === j ? rounding : 0)))) === null)
     throw invalidArgument('covariance', 'a positive matrix (no direction of negative variance)', 'another')
   const signal = multiply(multiply(weights, covariance), transposed(weights))
   const ratio = signal.map((row, i) => row.map((value, j) => value / noiseVariance + (i === j ? 1 : 0)))
   const nats = (logDeterminant(ratio) ?? Number.NaN) / 2
+  if (!Number.isFinite(nats))
+    throw new AmdimError(
+      'AMDIM_NON_FINITE',
+      'network: the ratio of signal to noise is beyond what a number can hold; scale weights or noiseVariance',
+    )
   return inUnit(nats, unit)
 }
 

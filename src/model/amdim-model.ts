@@ -16,7 +16,7 @@ import {
   type NativeModel,
   unwrap,
 } from '../native.js'
-import { resultOf } from '../native-job.js'
+import { assertListener, resultListened, resultOf } from '../native-job.js'
 import { Classification } from './classification.js'
 import type { EncoderDescription, ModelTensor } from './description.js'
 import { Embedding, type SkippedPicture } from './embedding.js'
@@ -99,7 +99,7 @@ export interface EmbedOptions {
   onBadImage?: 'error' | 'skip'
   /** Stops the work after the current batch. */
   signal?: AbortSignal
-  /** Called now and then with the number of pictures done, and of all. */
+  /** Called now and then with the number of pictures done, and of all; what it throws ends the work, which rejects with that. */
   onProgress?: (done: number, total: number) => void
 }
 
@@ -420,7 +420,11 @@ async function runOnPictures(
   begin: (report: Report) => NativeEmbedding | Failure,
   { signal, onProgress }: Pick<EmbedOptions, 'signal' | 'onProgress'>,
 ): Promise<NativeEmbeddingResult> {
-  return resultOf(begin(onProgress ? (done) => onProgress(done, dataset.length) : null), signal)
+  assertListener('onProgress', onProgress)
+  // The addon sends nothing where nobody listens.
+  if (onProgress === undefined) return resultOf(begin(null), signal)
+  const listener = (done: number) => onProgress(done, dataset.length)
+  return resultListened(begin, { listener, signal })
 }
 
 function toEmbedding({ data, shape, labels, names, skipped }: NativeEmbeddingResult): Embedding {

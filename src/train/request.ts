@@ -1,12 +1,13 @@
 import { stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { mergeOverrides } from '../config/merge.js'
+import { withOwnOptions } from '../config/merge.js'
 import { usualPreset } from '../config/presets.js'
 import { resolveResumed, resolveSources } from '../config/resolve.js'
 import { runSchema } from '../config/run-schema.js'
 import type { AmdimConfig, ConfigOverrides, RunSettings } from '../config/types.js'
 import { schemaNode, validate } from '../config/validate.js'
 import { assertKnownKeys } from '../config/validate-keys.js'
+import { assertSignal } from '../config/validate-signal.js'
 import { assertPath } from '../data/arguments.js'
 import { AmdimError, invalidArgument } from '../errors.js'
 import { inspect } from '../model/inspect.js'
@@ -68,8 +69,7 @@ function checkNames(options: TrainOptions): void {
     )
   if (transform !== undefined && typeof transform !== 'function')
     throw invalidArgument('transform', 'a function of a picture', transform)
-  if (signal !== undefined && !(signal instanceof AbortSignal))
-    throw invalidArgument('signal', 'an AbortSignal', signal)
+  assertSignal(signal)
 }
 
 function conflict(a: string, b: string, why: string): AmdimError {
@@ -92,7 +92,7 @@ type ConfigOptions = Pick<
 /**
  * The configuration's overrides, with those that have an option of their own.
  *
- * @throws {@link AmdimError} `AMDIM_INVALID_ARGUMENT` for two lengths
+ * @throws {@link AmdimError} `AMDIM_INVALID_ARGUMENT` for two lengths, or a configuration that is no object
  */
 export function overridesOf(options: ConfigOptions): ConfigOverrides | undefined {
   const lengths = (['epochs', 'updates', 'minutes'] as const).filter((name) => options[name] !== undefined)
@@ -103,7 +103,7 @@ export function overridesOf(options: ConfigOptions): ConfigOverrides | undefined
     ...(options.seed !== undefined && { seed: options.seed }),
     ...(options.freezeEncoder !== undefined && { encoderFrozen: options.freezeEncoder }),
   }
-  return mergeOverrides(options.config, own) as ConfigOverrides
+  return withOwnOptions(options.config, own)
 }
 
 async function resolveRunConfig(

@@ -1,3 +1,4 @@
+import { isPlainObject } from '../config/merge.js'
 import { findPreset } from '../config/presets.js'
 import type { PresetName, RunSettings } from '../config/types.js'
 import { assertPath } from '../data/arguments.js'
@@ -86,6 +87,7 @@ export function trainClassifiers(options: TrainClassifiersOptions): TrainingRun 
 
 /** The run that the classifier task is. */
 function toRun(options: TrainClassifiersOptions): TrainOptions {
+  if (!isPlainObject(options)) throw invalidArgument('options of trainClassifiers', 'an object', options)
   const { model, preset = 'tiny', epochs, labelFraction, batchSize, learningRate = 2e-4, ...rest } = options
   assertPath('model', model)
   for (const name of FIXED)

@@ -1,8 +1,9 @@
-import { mergeOverrides } from '../config/merge.js'
-import type { AmdimConfig, ConfigOverrides } from '../config/types.js'
+import { isPlainObject, withOwnOptions } from '../config/merge.js'
+import type { AmdimConfig } from '../config/types.js'
+import { invalidArgument } from '../errors.js'
 import type { TrainOptions } from './options.js'
-import { trainAmdim } from './train-amdim.js'
-import type { TrainingRun } from './training-run.js'
+import { executeRun } from './train-amdim.js'
+import { TrainingRun } from './training-run.js'
 
 /** A way to learn an encoder. */
 export type Method = AmdimConfig['method']
@@ -40,7 +41,14 @@ export interface InfomaxOptions extends TrainOptions {
  * });
  * ```
  */
-export function trainInfomax({ method, ...options }: InfomaxOptions): TrainingRun {
-  if (method === undefined) return trainAmdim(options)
-  return trainAmdim({ ...options, config: mergeOverrides(options.config, { method }) as ConfigOverrides })
+export function trainInfomax(options: InfomaxOptions): TrainingRun {
+  return new TrainingRun(async (emit, cancellation) => executeRun(toRun(options), emit, cancellation))
+}
+
+/** The run that these options mean. */
+function toRun(options: InfomaxOptions): TrainOptions {
+  if (!isPlainObject(options)) throw invalidArgument('options of trainInfomax', 'an object', options)
+  const { method, ...rest } = options
+  if (method === undefined) return rest
+  return { ...rest, config: withOwnOptions(rest.config, { method }) }
 }

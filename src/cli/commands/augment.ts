@@ -34,7 +34,7 @@ export const command: Command = {
   notes: [
     'examples:',
     '  amdim augment --data photos --sheet sheet.png',
-    '  amdim augment --data photos --sheet sheet.png --policy fast-autoaugment-cifar10 --views 12',
+    '  amdim augment --data photos --sheet sheet.png --policy fast-autoaugment-cifar10 --columns 12',
   ],
   async run(line, terminal) {
     const options = await toOptions(line)

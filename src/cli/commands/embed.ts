@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { type Embedding, type EmbedOptions, type Layer, writeParquet } from '../../index.js'
 import { writeFileWhole } from '../../write-file.js'
 import { isOn, textOf } from '../arguments.js'
@@ -40,7 +41,7 @@ export const command: Command = {
   positionals: MODEL_AND_PICTURES,
   description:
     'Writes features of pictures: a data set, or any number of picture files. Without --out, --json and\n' +
-    '--posterior-maps the .npy file goes to standard output.',
+    '--posterior-maps the .npy file goes to standard output, or to features.npy where that is a terminal.',
   async groups() {
     return [{ title: 'options', flags: [...FLAGS, ...COMMON_FLAGS] }]
   },
@@ -82,6 +83,9 @@ function embedOptions(line: CommandLine): EmbedOptions {
   }
 }
 
+/** Where features go that are asked for on a terminal without a name. */
+const DEFAULT_OUT = 'features.npy'
+
 type Writer = (embedding: Embedding) => Promise<void>
 
 /** Chosen before the work, so that a mistake costs no time. */
@@ -104,8 +108,15 @@ function chooseWriter(line: CommandLine, terminal: Terminal): Writer {
       for (const text of jsonLines(embedding, '')) terminal.out(text)
     }
   if (textOf(line, 'posterior-maps') !== undefined) return async () => {}
-  if (process.stdout.isTTY)
-    throw new UsageError('a .npy file is no text for a terminal', 'use --out features.npy, --json, or a pipe')
+  if (process.stdout.isTTY) {
+    // Features are no text for a terminal; nobody asked for this name, so nothing of it is written over.
+    if (existsSync(DEFAULT_OUT))
+      throw new UsageError(
+        `${DEFAULT_OUT} is there already`,
+        'name a file with --out, or use --json, or a pipe',
+      )
+    return (embedding) => writeNpy(DEFAULT_OUT, embedding, terminal)
+  }
   return async ({ data, shape }) => {
     await terminal.outBytes(npyHeader(shape))
     await terminal.outBytes(npyValues(data))

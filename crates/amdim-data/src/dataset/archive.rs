@@ -60,5 +60,7 @@ pub(crate) fn for_each_entry(path: &Path, mut visit: impl FnMut(&mut Entry) -> R
 }
 
 fn damaged(place: &str, error: &io::Error) -> DataError {
+    // The reader's message may quote bytes of the file, which are no text for a terminal.
+    let error = error.to_string().escape_debug().to_string();
     DataError::format(place, format!("cannot be read as a .tar or .tar.gz archive, or is cut off: {error}"))
 }

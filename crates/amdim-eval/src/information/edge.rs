@@ -13,15 +13,17 @@ use crate::stop::{Stop, check};
 const WIDTH: f64 = 2.5;
 /// How much wider the widest bins of the ensemble are than the narrowest.
 const SPAN: f64 = 3.0;
+/// Most members of an ensemble and most projections: more cost memory and tell nothing.
+const MOST: usize = 1024;
 /// How often the width is fitted to what was found.
 const ROUNDS: u64 = 4;
 
 /// How [`edge_mutual_information`] estimates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Edge {
-    /// Estimates with bins of different width that are combined, at least 3.
+    /// Estimates with bins of different width that are combined, 3 to 1024.
     pub ensemble: usize,
-    /// Most dimensions of a variable, at least 1; one that has more is projected on so many random directions.
+    /// Most dimensions of a variable, 1 to 1024; one that has more is projected on so many random directions.
     pub projections: usize,
     /// Seed of the shifts and directions.
     pub seed: u64,
@@ -40,7 +42,7 @@ pub struct Edge {
 /// directions is not seen, so that the value is then rather a lower bound. It can be slightly below 0.
 ///
 /// # Errors
-/// [`EvalError::InvalidArgument`] for an ensemble below 3, no projections, fewer than 2 samples, or a variable that does
+/// [`EvalError::InvalidArgument`] for an ensemble or a number of projections out of range, fewer than 2 samples, or a variable that does
 /// not vary; [`EvalError::Shape`] for different numbers of rows; [`EvalError::Cancelled`].
 ///
 /// # Source
@@ -49,9 +51,11 @@ pub struct Edge {
 /// `e^d`, which need far more samples).
 pub fn edge_mutual_information(x: Features<'_>, y: Features<'_>, edge: Edge, stop: Stop<'_>) -> Result<f64> {
     check_rows(x, y)?;
-    for (name, value, least) in [("ensemble", edge.ensemble, 3), ("projections", edge.projections, 1)] {
-        if value < least {
-            let (expected, actual) = (format!("at least {least}"), value.to_string());
+    for (name, value, range) in
+        [("ensemble", edge.ensemble, 3..=MOST), ("projections", edge.projections, 1..=MOST)]
+    {
+        if !range.contains(&value) {
+            let (expected, actual) = (format!("{} to {MOST}", range.start()), value.to_string());
             return Err(EvalError::InvalidArgument { name, expected, actual });
         }
     }
@@ -212,7 +216,9 @@ mod tests {
         let x = [1.0, 2.0, 3.0];
         let code = |x: &[f32], y: &[f32], edge| information(x, y, 1, edge).unwrap_err().code();
         assert_eq!(code(&x, &x, Edge { ensemble: 2, ..EDGE }), "AMDIM_INVALID_ARGUMENT");
+        assert_eq!(code(&x, &x, Edge { ensemble: 1 << 40, ..EDGE }), "AMDIM_INVALID_ARGUMENT");
         assert_eq!(code(&x, &x, Edge { projections: 0, ..EDGE }), "AMDIM_INVALID_ARGUMENT");
+        assert_eq!(code(&x, &x, Edge { projections: 1 << 40, ..EDGE }), "AMDIM_INVALID_ARGUMENT");
         assert_eq!(code(&x, &[2.0; 3], EDGE), "AMDIM_INVALID_ARGUMENT");
         assert_eq!(code(&x, &x[1..], EDGE), "AMDIM_SHAPE");
     }

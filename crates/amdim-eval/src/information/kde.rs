@@ -73,7 +73,7 @@ fn noise_entropy(x: Features<'_>, variance: f64) -> Result<f64> {
     if x.rows() < 2 {
         return Err(EvalError::EmptySet { what: "pairs of samples" });
     }
-    Ok(x.dim() as f64 / 2.0 * (2.0 * PI * E * variance).ln())
+    Ok(x.dim() as f64 / 2.0 * ((2.0 * PI * E).ln() + variance.ln()))
 }
 
 /// How much more entropy than the noise the mixture has, by both distances; with labels that of the mixture of each
@@ -139,6 +139,14 @@ mod tests {
         }
         let (input, output) = kde_information(view(&[2.0; 8], 1), Some(&labels), 0.1, never()).unwrap();
         assert!(input.upper.abs() < 1e-12 && output.unwrap().upper.abs() < 1e-12);
+    }
+
+    /// The noise is all there is, and its variance times a constant would be infinite.
+    #[test]
+    fn the_largest_noise_has_a_finite_entropy() {
+        let Bounds { lower, upper } = kde_entropy(view(&[1.0, 2.0], 1), 1e308, never()).unwrap();
+        let expected = 0.5 * ((2.0 * PI * E).ln() + 1e308f64.ln());
+        assert!((lower - expected).abs() < 1e-9 && (upper - expected).abs() < 1e-9, "{lower} {upper}");
     }
 
     #[test]

@@ -37,19 +37,20 @@ pub fn knn_mutual_information(x: Features<'_>, y: Features<'_>, k: usize, stop: 
     check_varies("y", y)?;
     let terms = by_row(rows, stop, |i| {
         let others = || (0..rows).filter(|&j| j != i);
-        let distances: Vec<(f32, f32)> = others()
+        let distances: Vec<(f64, f64)> = others()
             .map(|j| (largest_difference(x.row(i), x.row(j)), largest_difference(y.row(i), y.row(j))))
             .collect();
-        let mut joint: Vec<f32> = distances.iter().map(|(x, y)| x.max(*y)).collect();
-        let (_, &mut nearest, _) = joint.select_nth_unstable_by(k - 1, f32::total_cmp);
-        let nearer = |of: fn(&(f32, f32)) -> f32| distances.iter().filter(|pair| of(pair) < nearest).count();
+        let mut joint: Vec<f64> = distances.iter().map(|(x, y)| x.max(*y)).collect();
+        let (_, &mut nearest, _) = joint.select_nth_unstable_by(k - 1, f64::total_cmp);
+        let nearer = |of: fn(&(f64, f64)) -> f64| distances.iter().filter(|pair| of(pair) < nearest).count();
         digamma(nearer(|pair| pair.0) as f64 + 1.0) + digamma(nearer(|pair| pair.1) as f64 + 1.0)
     })?;
     Ok(digamma(k as f64) + digamma(rows as f64) - terms.iter().sum::<f64>() / rows as f64)
 }
 
-fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
-    a.iter().zip(b).fold(0.0, |largest, (a, b)| largest.max((a - b).abs()))
+/// In f64, where differences of any two values are finite.
+fn largest_difference(a: &[f32], b: &[f32]) -> f64 {
+    a.iter().zip(b).fold(0.0, |largest, (a, b)| largest.max((f64::from(*a) - f64::from(*b)).abs()))
 }
 
 #[cfg(test)]
@@ -84,6 +85,9 @@ mod tests {
         let same: Vec<f32> = y.iter().map(|v| 4.0 * v).collect();
         assert!((information(&scaled, &same, 1, 3).unwrap() - plain).abs() < 1e-12);
         assert!((information(&y, &x, 1, 3).unwrap() - plain).abs() < 1e-12);
+        // Differences of the largest values are above what f32 can hold.
+        let huge: Vec<f32> = x.iter().map(|v| v * 2f32.powi(125)).collect();
+        assert!((information(&huge, &y, 1, 3).unwrap() - information(&x, &y, 1, 3).unwrap()).abs() < 0.2);
     }
 
     #[test]
