@@ -66,7 +66,7 @@ macro_rules! bounds {
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
         pub enum Bound {
             $(
-                #[doc = concat!("[`", stringify!($file), "`].")]
+                #[doc = concat!("[`", stringify!($file), "`](mod@", stringify!($file), ").")]
                 #[serde(rename = $name)]
                 $variant,
             )*

@@ -91,7 +91,7 @@ pub struct MixtureNce {
 /// InfoNCE whose sources are k mixture features a picture, of which each location of the other view chooses.
 ///
 /// With `s_j(i, l)` the log-softmax of component j of picture i against its positive at location l and its own
-/// negatives, all locations of all other pictures ([`info_nce`]):
+/// negatives, all locations of all other pictures ([`info_nce()`]):
 ///
 /// ```text
 /// q_j = exp(temperature * s_j) / sum over m of exp(temperature * s_m)
@@ -107,7 +107,7 @@ pub struct MixtureNce {
 /// - scores: `[batch, components, batch, locations]` (source picture, component, target picture, location)
 ///
 /// # Errors
-/// As [`info_nce`].
+/// As [`info_nce()`].
 ///
 /// # Source
 /// Bachman, Hjelm, Buchwalter 2019, arXiv 1906.00910, section 3.5, equations 8 and 9.
