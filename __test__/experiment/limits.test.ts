@@ -28,6 +28,20 @@ describe('normals', () => {
 })
 
 describe('the experiments of the family', () => {
+  // Those of encoders as large as the paper's take a gigabyte and ten seconds each.
+  it.each([
+    ['vib', 'deterministic'],
+    ['negatives', 'info-nce-1'],
+    ['mine', '20d-0.5'],
+    ['limits', 'conv-nwj-bilinear'],
+  ] as const)('make a step at the scale of the paper: %s', async (name, row) => {
+    const at = async (scale: 'tiny' | 'paper') =>
+      (await dryRunExperiment(name, { scale, rows: [row], threads: 2, device: 'cpu' }))[0]
+    const [small, large] = [await at('tiny'), await at('paper')]
+    expect(Number.isFinite(large?.loss)).toBe(true)
+    expect(large?.parameters).toBeGreaterThan(small?.parameters ?? Number.NaN)
+  })
+
   it.each(['vib', 'information-plane', 'limits', 'mine-gan', 'negatives', 'moco', 'deep-infomax'] as const)(
     'make a step of every row of %s',
     async (name) => {
