@@ -45,7 +45,7 @@ describe('expectation', () => {
     ['optimizer.beta1', 'a number >= 0 and < 1'],
     ['optimizer.gradientClip', 'a number > 0, or null'],
     ['encoder.batchNorm', 'true or false'],
-    ['augment.std', 'a list, each a number > 0'],
+    ['augment.std', 'a list of at least 1, each a number > 0'],
     ['augment.crop.scale', '2 values, each a number > 0'],
     ['augment.crop', 'an object with scale, ratio, or null'],
   ])('%s takes %s', async (path, text) => {

@@ -12,6 +12,7 @@ export interface SchemaNode {
   anyOf?: SchemaNode[]
   items?: SchemaNode | false
   prefixItems?: SchemaNode[]
+  minItems?: number
   minimum?: number
   maximum?: number
   exclusiveMinimum?: number
@@ -90,7 +91,8 @@ function withoutNull(node: SchemaNode): string {
 
 function listExpectation(node: SchemaNode): string {
   const item = node.prefixItems?.[0] ?? (node.items || {})
-  return `${node.prefixItems ? `${node.prefixItems.length} values` : 'a list'}, each ${withoutNull(item)}`
+  const list = node.minItems ? `a list of at least ${node.minItems}` : 'a list'
+  return `${node.prefixItems ? `${node.prefixItems.length} values` : list}, each ${withoutNull(item)}`
 }
 
 function bounds(node: SchemaNode): string {
