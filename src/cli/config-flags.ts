@@ -1,17 +1,9 @@
 import { extname } from 'node:path'
-import type { SchemaNode } from '../config/json-schema.js'
 import { mergeOverrides } from '../config/merge.js'
-import {
-  type ConfigOverrides,
-  jsonSchema,
-  loadConfig,
-  loadPolicy,
-  PRESETS,
-  type PresetName,
-} from '../index.js'
+import { type ConfigOverrides, loadConfig, loadPolicy, PRESETS, type PresetName } from '../index.js'
 import { presetOf, textOf } from './arguments.js'
 import type { CommandLine, Flag } from './flags.js'
-import { flagsOf, optionsFrom, type SchemaFlag } from './schema-flags.js'
+import { flagsOfSchema, optionsFrom, type SchemaFlag } from './schema-flags.js'
 
 // Options that commands have flags of their own for.
 const OMITTED = ['length', 'encoderFrozen']
@@ -50,7 +42,7 @@ export async function sourceFrom(
 
 /** A flag for each option of the configuration. */
 export async function configFlags(): Promise<SchemaFlag[]> {
-  const flags = flagsOf((await jsonSchema('config')) as SchemaNode, OMITTED)
+  const flags = await flagsOfSchema('config', OMITTED)
   return flags.map((flag) => (isPolicy(flag) ? { ...flag, value: 'NAME|FILE.json|none' } : flag))
 }
 

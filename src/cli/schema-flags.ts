@@ -6,12 +6,18 @@ import {
   type SchemaNode,
   typesOf,
 } from '../config/json-schema.js'
+import { jsonSchema, type SchemaName } from '../index.js'
 import type { CommandLine, Flag } from './flags.js'
 
 /** A flag that sets an option of a schema. */
 export interface SchemaFlag extends Flag {
   path: string[]
   node: SchemaNode
+}
+
+/** {@link flagsOf} the schema of this name. */
+export async function flagsOfSchema(name: SchemaName, omit?: readonly string[]): Promise<SchemaFlag[]> {
+  return flagsOf((await jsonSchema(name)) as SchemaNode, omit)
 }
 
 /**

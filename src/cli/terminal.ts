@@ -55,6 +55,12 @@ export class Terminal {
     this.#hasStatus = true
   }
 
+  /** How far work is: the line at the bottom where there is one, else a line each time. */
+  progress(line: string, status = line): void {
+    if (this.isInteractive) this.status(status)
+    else this.note(line)
+  }
+
   /** Removes the status line. */
   clearStatus(): void {
     if (this.#hasStatus) this.#err.write('\r\u001b[2K')

@@ -18,9 +18,8 @@ export class TrainProgress {
       this.#chance = event.chanceLevel
       for (const line of startLines(event)) terminal.note(line)
     } else if (event.type === 'step') {
-      if (terminal.isInteractive)
-        terminal.status(`${bar(event.progress, 20)} ${stepLine(event, this.#chance)}`)
-      else terminal.note(stepLine(event, this.#chance))
+      const line = stepLine(event, this.#chance)
+      terminal.progress(line, `${bar(event.progress, 20)} ${line}`)
     } else {
       const line = otherLine(event)
       if (line !== undefined) terminal.note(line)

@@ -22,9 +22,17 @@ export function mergeOverrides(base: unknown, overrides: unknown): unknown {
  * @throws {@link AmdimError} `AMDIM_INVALID_ARGUMENT` for what is no object, which would be replaced as a whole
  */
 export function withOwnOptions(config: ConfigOverrides | undefined, own: object): ConfigOverrides {
-  if (config !== undefined && !isPlainObject(config))
-    throw invalidArgument('config', 'an object of options', config)
+  if (config !== undefined) assertOverrides(config)
   return mergeOverrides(config, own) as ConfigOverrides
+}
+
+/**
+ * Checks that what a user gave as `config` is an object.
+ *
+ * @throws {@link AmdimError} `AMDIM_INVALID_ARGUMENT`
+ */
+export function assertOverrides(config: unknown): void {
+  if (!isPlainObject(config)) throw invalidArgument('config', 'an object of options', config)
 }
 
 /** Whether a value is an object made of keys, not an array, class or view. */

@@ -1,7 +1,7 @@
-import { AmdimError, invalidArgument } from '../errors.js'
+import { AmdimError } from '../errors.js'
 import { usualTerms } from './encoder-maps.js'
 import { withKindDefaults } from './encoder-schema.js'
-import { isPlainObject, mergeOverrides } from './merge.js'
+import { assertOverrides, isPlainObject, mergeOverrides } from './merge.js'
 import { findPreset, usualPreset } from './presets.js'
 import { configSchema } from './schema.js'
 import type { AmdimConfig, ConfigOverrides, EncoderConfig, PresetName } from './types.js'
@@ -20,7 +20,7 @@ export interface ConfigSources {
  * @throws {@link AmdimError} `AMDIM_INVALID_ARGUMENT` for an unknown preset or option, or a value out of range
  */
 export function resolveSources({ preset, base, overrides = {} }: ConfigSources): AmdimConfig {
-  if (!isPlainObject(overrides)) throw invalidArgument('config', 'an object of options', overrides)
+  assertOverrides(overrides)
   const start = mergeOverrides(
     configSchema.parse({}),
     base ?? findPreset(preset ?? usualPreset(overrides.method)).config,

@@ -1,8 +1,8 @@
 import type { ConfigOverrides, PresetName } from '../config/types.js'
 import { assertKnownKeys } from '../config/validate-keys.js'
+import { assertSignal } from '../config/validate-signal.js'
 import { assertPath } from '../data/arguments.js'
 import { type DatasetInput, OpenedDatasets } from '../data/open-dataset.js'
-import { invalidArgument } from '../errors.js'
 import type { SkippedPicture } from '../model/embedding.js'
 import { addon } from '../native.js'
 import { resultOf } from '../native-job.js'
@@ -143,8 +143,7 @@ async function resolveSheet(options: AugmentSheetOptions) {
   assertKnownKeys(options, [...own, ...Object.keys(sheetSchema.shape)], 'augmentSheet')
   const { data: _data, output, preset, config, signal, ...rest } = options
   assertPath('output', output)
-  if (signal !== undefined && !(signal instanceof AbortSignal))
-    throw invalidArgument('signal', 'an AbortSignal', signal)
+  assertSignal(signal)
   const { augment, seed } = resolveSources({ preset, overrides: config })
   const settings = validate(sheetSchema, rest)
   const scale = settings.scale ?? Math.max(1, Math.floor(USUAL_SIDE / augment.pixels))

@@ -1,7 +1,7 @@
 import { findPreset } from '../config/presets.js'
 import type { ConfigOverrides, PresetName, RunSettings } from '../config/types.js'
 import { assertKnownKeys } from '../config/validate-keys.js'
-import { invalidArgument } from '../errors.js'
+import { assertSignal } from '../config/validate-signal.js'
 import { addon } from '../native.js'
 import { resultOf } from '../native-job.js'
 
@@ -153,8 +153,7 @@ async function resolvePlan(options: PlanOptions) {
   const own = ['preset', 'config', 'epochs', 'updates', 'minutes', 'freezeEncoder', 'signal']
   assertKnownKeys(options, [...own, ...Object.keys(planSchema.shape)], 'plan')
   const { preset = 'tiny', config, epochs, updates, minutes, freezeEncoder, signal, ...settings } = options
-  if (signal !== undefined && !(signal instanceof AbortSignal))
-    throw invalidArgument('signal', 'an AbortSignal', signal)
+  assertSignal(signal)
   const parts = { config, epochs, updates, minutes, freezeEncoder }
   const given = Object.fromEntries(Object.entries(parts).filter(([, value]) => value !== undefined))
   const request = validate(planSchema, settings)

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { assertKnownKeys } from '../config/validate-keys.js'
+import { assertSignal } from '../config/validate-signal.js'
 import { assertPath } from '../data/arguments.js'
 import { invalidArgument } from '../errors.js'
 import { type DownloadName, findEntry } from './catalogue.js'
@@ -81,8 +82,7 @@ export async function download(
   assertPath('out', out)
   const isCount = Number.isInteger(retries) && retries >= 0 && retries <= 100
   if (!isCount) throw invalidArgument('retries', 'a whole number from 0 to 100', retries)
-  if (signal !== undefined && !(signal instanceof AbortSignal))
-    throw invalidArgument('signal', 'an AbortSignal', signal)
+  assertSignal(signal)
   // Loaded when used, so that importing the package stays quick.
   const { transfer } = await import('./transfer.js')
   const base = mirror === undefined ? entry.base : mirrorBase(mirror)

@@ -72,10 +72,16 @@ function shared(scale: ExperimentScale): ConfigOverrides {
   }
 }
 
+/** An encoder, and the pictures that it learns from. */
+interface On {
+  data: keyof typeof PICTURES
+  kind: EncoderName
+}
+
 /** A row: an encoder on a data set, and what else it changes. */
 function halvesRow(
   scale: ExperimentScale,
-  { data, kind }: { data: keyof typeof PICTURES; kind: EncoderName },
+  { data, kind }: On,
   name: string,
   title: string,
   multiview: NonNullable<ConfigOverrides['multiview']>,
@@ -94,11 +100,7 @@ function halvesRow(
 }
 
 /** Critics and bounds with one of the encoders. */
-function criticRows(
-  scale: ExperimentScale,
-  on: Parameters<typeof halvesRow>[1],
-  critics: readonly (typeof CRITICS)[number][],
-) {
+function criticRows(scale: ExperimentScale, on: On, critics: readonly (typeof CRITICS)[number][]) {
   return BOUNDS.flatMap((bound) =>
     critics.map(({ critic, title }) =>
       halvesRow(scale, on, `${bound.bound}-${critic}`, `${bound.title}, ${title}`, {

@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { assertKnownKeys } from '../config/validate-keys.js'
+import { assertSignal } from '../config/validate-signal.js'
 import { assertPath } from '../data/arguments.js'
 import { AmdimError, invalidArgument } from '../errors.js'
 import { didYouMean } from '../suggest.js'
@@ -133,7 +134,7 @@ export async function dryRunRows(
 async function common(experiment: Experiment, options: CommonOptions) {
   const { scale = 'tiny', rows: wanted, signal = new AbortController().signal } = options
   if (!SCALES.includes(scale)) throw invalidArgument('scale', SCALES.join(' or '), scale)
-  if (!(signal instanceof AbortSignal)) throw invalidArgument('signal', 'an AbortSignal', signal)
+  assertSignal(signal)
   const settings = Object.fromEntries(
     SETTING_KEYS.flatMap((key) => (options[key] === undefined ? [] : [[key, options[key]]])),
   ) as ExperimentSettings

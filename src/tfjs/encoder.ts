@@ -59,7 +59,7 @@ export async function encoderToLayersModel(
     throw invalidArgument('outputs', `a list of some of ${names.join(', ')}, each once`, outputs)
   for (const output of outputs) assertOneOf('outputs', output, names)
   const { views } = model.config.augment
-  if (views === 'lab' || views === 'halves')
+  if (views !== 'augmented' && views !== 'patches')
     throw invalidArgument(
       'model',
       'an encoder that takes pictures as they are (views augmented or patches)',

@@ -1,6 +1,6 @@
-import { isPlainObject } from '../config/merge.js'
 import { findPreset } from '../config/presets.js'
 import type { PresetName, RunSettings } from '../config/types.js'
+import { assertOptions } from '../config/validate-keys.js'
 import { assertPath } from '../data/arguments.js'
 import { invalidArgument } from '../errors.js'
 import type { TrainOptions } from './options.js'
@@ -87,7 +87,7 @@ export function trainClassifiers(options: TrainClassifiersOptions): TrainingRun 
 
 /** The run that the classifier task is. */
 function toRun(options: TrainClassifiersOptions): TrainOptions {
-  if (!isPlainObject(options)) throw invalidArgument('options of trainClassifiers', 'an object', options)
+  assertOptions(options, 'trainClassifiers')
   const { model, preset = 'tiny', epochs, labelFraction, batchSize, learningRate = 2e-4, ...rest } = options
   assertPath('model', model)
   for (const name of FIXED)

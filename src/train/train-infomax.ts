@@ -1,6 +1,6 @@
-import { isPlainObject, withOwnOptions } from '../config/merge.js'
+import { withOwnOptions } from '../config/merge.js'
 import type { AmdimConfig } from '../config/types.js'
-import { invalidArgument } from '../errors.js'
+import { assertOptions } from '../config/validate-keys.js'
 import type { TrainOptions } from './options.js'
 import { executeRun } from './train-amdim.js'
 import { TrainingRun } from './training-run.js'
@@ -47,7 +47,7 @@ export function trainInfomax(options: InfomaxOptions): TrainingRun {
 
 /** The run that these options mean. */
 function toRun(options: InfomaxOptions): TrainOptions {
-  if (!isPlainObject(options)) throw invalidArgument('options of trainInfomax', 'an object', options)
+  assertOptions(options, 'trainInfomax')
   const { method, ...rest } = options
   if (method === undefined) return rest
   return { ...rest, config: withOwnOptions(rest.config, { method }) }

@@ -31,7 +31,7 @@ use crate::train_step::{
     CLASSIFIERS, ClassifierReport, ENCODER, Learns, ObjectiveReport, Part, PartReport, StepConfig,
     StepReport, mean, no_labels,
 };
-use crate::{Error, Result, tensors};
+use crate::{Error, Result, check_finite, tensors};
 
 /// Views of a picture.
 const VIEWS: usize = 2;
@@ -687,8 +687,4 @@ fn objective_report(objective: &ObjectiveConfig, report: &NceReport) -> Objectiv
                 .map(|(_, report)| report.entropy),
         ),
     }
-}
-
-fn check_finite(what: &str, value: f64, update: u64) -> Result<()> {
-    if value.is_finite() { Ok(()) } else { Err(Error::NonFinite { what: what.into(), update }) }
 }

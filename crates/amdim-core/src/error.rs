@@ -109,6 +109,11 @@ impl Error {
     }
 }
 
+/// [`Error::NonFinite`] unless the value is finite.
+pub fn check_finite(what: &str, value: f64, update: u64) -> Result<()> {
+    if value.is_finite() { Ok(()) } else { Err(Error::NonFinite { what: what.into(), update }) }
+}
+
 impl From<candle_core::Error> for Error {
     fn from(error: candle_core::Error) -> Self {
         let message = error.to_string();

@@ -51,4 +51,4 @@ pub mod train_state;
 pub mod train_step;
 
 pub use chunks::check_chunk_size;
-pub use error::{Error, Result};
+pub use error::{Error, Result, check_finite};

@@ -19,7 +19,7 @@ use crate::optim::{Adam, AdamConfig, clip_factor, norm};
 use crate::parameters::{Used, ranges_behind};
 use crate::step_memory::StepMemory;
 use crate::train_state::TrainState;
-use crate::{Error, Result, tensors};
+use crate::{Error, Result, check_finite, tensors};
 
 /// Name of the encoder's group of parameters in the optimiser.
 pub(crate) const ENCODER: &str = "encoder";
@@ -609,11 +609,7 @@ impl Learner {
     }
 
     fn check_finite(&self, what: &str, value: f64) -> Result<()> {
-        if value.is_finite() {
-            Ok(())
-        } else {
-            Err(Error::NonFinite { what: what.into(), update: self.update })
-        }
+        check_finite(what, value, self.update)
     }
 }
 

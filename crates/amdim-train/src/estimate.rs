@@ -6,7 +6,7 @@ use amdim_core::critic::{Critic, CriticKind};
 use amdim_core::estimator::mine::Mine;
 use amdim_core::estimator::{Bound, Compat, Maximised, Scores};
 use amdim_core::optim::{Adam, AdamConfig};
-use amdim_core::{parameters, tensors};
+use amdim_core::{check_finite, parameters, tensors};
 use amdim_random::{Purpose, Stream};
 use candle_core::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
@@ -73,7 +73,9 @@ impl EstimateRequest {
             at_least_one(name, value)?;
         }
         if !self.bound.bound().bounds_mutual_information() {
-            let expected = "a bound on mutual information (info-nce, mine, dv, nwj)";
+            let names = Bound::ALL.iter().filter(|bound| bound.bounds_mutual_information());
+            let names = names.map(|bound| bound.name()).collect::<Vec<_>>().join(", ");
+            let expected = format!("a bound on mutual information ({names}, mine)");
             return Err(RunError::argument("bound", expected, self.bound.bound()));
         }
         if !(self.validation > 0.0 && self.validation < 1.0) {
@@ -228,12 +230,16 @@ impl<'a> Estimation<'a> {
             }
             let rows = order.split_off(order.len() - request.batch_size);
             let value = self.update(&rows, &mut mine)?;
-            finite(value, "the bound (a smaller learning rate may help)", update)?;
+            check_finite("the bound (a smaller learning rate may help)", value, update)?;
             sum += value;
             count += 1;
             if update % request.evaluate_every == 0 || update == request.updates {
                 let nats = self.evaluate()?;
-                finite(nats, "the bound on the held-out samples (they may lie far from the others)", update)?;
+                check_finite(
+                    "the bound on the held-out samples (they may lie far from the others)",
+                    nats,
+                    update,
+                )?;
                 let point = EstimatePoint { update, nats, training_nats: sum / f64::from(count) };
                 (sum, count) = (0.0, 0);
                 progress(&point);
@@ -344,13 +350,6 @@ impl<'a> Estimation<'a> {
     fn others(&self, batch: usize) -> usize {
         self.request.negatives.map_or(batch - 1, |negatives| negatives.min(batch - 1))
     }
-}
-
-fn finite(value: f64, what: &str, update: u64) -> Result<()> {
-    if value.is_finite() {
-        return Ok(());
-    }
-    Err(amdim_core::Error::NonFinite { what: what.into(), update }.into())
 }
 
 /// The samples in another order, each dimension less its mean and by its deviation over the first `trained`.

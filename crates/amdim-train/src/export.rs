@@ -53,7 +53,7 @@ pub fn export(model: &TrainedModel, request: &ExportRequest) -> Result<Exported>
         ));
     }
     let views = model.record.config.augment.views;
-    if request.normalise && matches!(views, Views::Lab | Views::Halves) {
+    if request.normalise && !matches!(views, Views::Augmented | Views::Patches) {
         let expected =
             "false for an encoder of lightness and colour or of halves: only embed makes its input";
         return Err(RunError::argument("normalise", expected, true));

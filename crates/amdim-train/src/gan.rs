@@ -7,7 +7,7 @@ use amdim_core::estimator::mine::Mine;
 use amdim_core::nn::Mlp;
 use amdim_core::nn::activation::softplus;
 use amdim_core::optim::{Adam, AdamConfig};
-use amdim_core::{parameters, tensors};
+use amdim_core::{check_finite, parameters, tensors};
 use amdim_network::Parameter;
 use amdim_random::{Purpose, Stream};
 use candle_core::{DType, Device, Tensor, Var};
@@ -223,9 +223,8 @@ impl<'a> Gan<'a> {
                 return Err(RunError::Cancelled);
             }
             let values = self.update()?;
-            if values.iter().any(|value| !value.is_finite()) {
-                let what = "a loss (a smaller learning rate may help)".into();
-                return Err(amdim_core::Error::NonFinite { what, update }.into());
+            for value in values {
+                check_finite("a loss (a smaller learning rate may help)", value, update)?;
             }
             sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
             count += 1;

@@ -1,11 +1,10 @@
-import type { SchemaNode } from '../../config/json-schema.js'
-import { type AugmentSheetOptions, augmentSheet, jsonSchema } from '../../index.js'
+import { type AugmentSheetOptions, augmentSheet } from '../../index.js'
 import { isOn, requiredText } from '../arguments.js'
 import { type Command, EXIT } from '../command.js'
 import { configFlags, SOURCE_FLAGS, sourceFrom } from '../config-flags.js'
 import { COMMON_FLAGS, type CommandLine, type Flag } from '../flags.js'
 import { Interrupt } from '../interrupt.js'
-import { flagsOf, optionsFrom } from '../schema-flags.js'
+import { flagsOfSchema, optionsFrom } from '../schema-flags.js'
 
 const FLAGS: Flag[] = [
   { name: 'data', value: 'PATH', description: 'pictures: folder, archive, or CIFAR, STL-10, MNIST files' },
@@ -15,7 +14,7 @@ const FLAGS: Flag[] = [
 ]
 
 async function sheetFlags() {
-  return flagsOf((await jsonSchema('sheet')) as SchemaNode)
+  return flagsOfSchema('sheet')
 }
 
 /** `amdim augment`. */

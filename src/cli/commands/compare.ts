@@ -1,4 +1,3 @@
-import type { SchemaNode } from '../../config/json-schema.js'
 import { resolveCompare } from '../../evaluate/compare.js'
 import { resolvePlan } from '../../evaluate/evaluate.js'
 import {
@@ -6,7 +5,6 @@ import {
   type CompareOptions,
   compareModels,
   type EvaluateOptions,
-  jsonSchema,
   type ModelComparison,
 } from '../../index.js'
 import { isOn, pathPair, presetOf, requiredText, textOf } from '../arguments.js'
@@ -15,7 +13,7 @@ import { COMMON_FLAGS, type Flag } from '../flags.js'
 import { bar, grouped, percent, table } from '../format.js'
 import { Interrupt } from '../interrupt.js'
 import { PLACE_FLAGS, placeOf } from '../place.js'
-import { flagsOf, optionsFrom } from '../schema-flags.js'
+import { flagsOfSchema, optionsFrom } from '../schema-flags.js'
 import { HEAD_DATA_FLAGS, planOf } from './evaluate.js'
 
 const FLAGS: Flag[] = [
@@ -27,8 +25,8 @@ const FLAGS: Flag[] = [
 
 async function schemaFlags() {
   return {
-    tests: flagsOf((await jsonSchema('compare')) as SchemaNode),
-    heads: flagsOf((await jsonSchema('evaluate')) as SchemaNode, ['predictions']),
+    tests: await flagsOfSchema('compare'),
+    heads: await flagsOfSchema('evaluate', ['predictions']),
   }
 }
 

@@ -1,11 +1,10 @@
-import type { SchemaNode } from '../../config/json-schema.js'
-import { type DuplicateOptions, type DuplicateReport, findDuplicates, jsonSchema } from '../../index.js'
+import { type DuplicateOptions, type DuplicateReport, findDuplicates } from '../../index.js'
 import { isOn, pathPair, requiredText, textOf } from '../arguments.js'
 import { type Command, EXIT } from '../command.js'
 import { COMMON_FLAGS, type Flag } from '../flags.js'
 import { bar, grouped, percent, table } from '../format.js'
 import { Interrupt } from '../interrupt.js'
-import { flagsOf, optionsFrom } from '../schema-flags.js'
+import { flagsOfSchema, optionsFrom } from '../schema-flags.js'
 
 /** Pairs that are printed; `--json` has all. */
 const SHOWN = 20
@@ -16,7 +15,7 @@ const FLAGS: Flag[] = [
   { name: 'json', description: 'one JSON object with every pair on standard output' },
 ]
 
-const schemaFlags = async () => flagsOf((await jsonSchema('duplicates')) as SchemaNode)
+const schemaFlags = async () => flagsOfSchema('duplicates')
 
 /** `amdim duplicates`. */
 export const command: Command = {

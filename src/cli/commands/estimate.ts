@@ -1,9 +1,7 @@
-import type { SchemaNode } from '../../config/json-schema.js'
 import {
   type EstimateOptions,
   type EstimatePoint,
   estimateMutualInformation,
-  jsonSchema,
   type MutualInformationEstimate,
 } from '../../index.js'
 import { isOn } from '../arguments.js'
@@ -12,13 +10,13 @@ import { COMMON_FLAGS, type Flag } from '../flags.js'
 import { grouped } from '../format.js'
 import { Interrupt } from '../interrupt.js'
 import { readNpy } from '../npy.js'
-import { flagsOf, optionsFrom } from '../schema-flags.js'
+import { flagsOfSchema, optionsFrom } from '../schema-flags.js'
 
 const FLAGS: Flag[] = [
   { name: 'json', description: 'one JSON object on standard output, with all evaluations' },
 ]
 
-const schemaFlags = async () => flagsOf((await jsonSchema('estimate')) as SchemaNode)
+const schemaFlags = async () => flagsOfSchema('estimate')
 
 /** `amdim estimate`. */
 export const command: Command = {
@@ -48,10 +46,7 @@ export const command: Command = {
     const found = await estimateMutualInformation(first, second, {
       ...options,
       signal: interrupt.signal,
-      onEvaluation: (point) => {
-        if (terminal.isInteractive) terminal.status(pointLine(point))
-        else terminal.note(pointLine(point))
-      },
+      onEvaluation: (point) => terminal.progress(pointLine(point)),
     }).finally(() => terminal.clearStatus())
     if (isOn(line, 'json')) terminal.out(JSON.stringify(found))
     else for (const text of describe(found)) terminal.out(text)

@@ -1,10 +1,8 @@
-import type { SchemaNode } from '../../config/json-schema.js'
 import {
   AmdimModel,
   type EvaluateOptions,
   type EvaluationReport,
   evaluate,
-  jsonSchema,
   type ModelOptions,
   PRESETS,
 } from '../../index.js'
@@ -15,7 +13,7 @@ import { bar, grouped, percent } from '../format.js'
 import { Interrupt } from '../interrupt.js'
 import { PLACE_FLAGS, placeOf } from '../place.js'
 import { accuracyTable, classTable } from '../report-table.js'
-import { flagsOf, optionsFrom } from '../schema-flags.js'
+import { flagsOfSchema, optionsFrom } from '../schema-flags.js'
 import type { Terminal } from '../terminal.js'
 
 /** Flags that say which pictures heads are fitted and tested on. */
@@ -42,7 +40,7 @@ const FLAGS: Flag[] = [
   ...PLACE_FLAGS,
 ]
 
-const schemaFlags = async () => flagsOf((await jsonSchema('evaluate')) as SchemaNode)
+const schemaFlags = async () => flagsOfSchema('evaluate')
 
 /** `amdim evaluate`. */
 export const command: Command = {

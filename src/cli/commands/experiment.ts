@@ -1,4 +1,3 @@
-import type { SchemaNode } from '../../config/json-schema.js'
 import { meanAndSpread } from '../../experiment/markdown-table.js'
 import {
   type DryRunResult,
@@ -10,7 +9,6 @@ import {
   type ExperimentScale,
   type ExperimentSettings,
   experimentRows,
-  jsonSchema,
   runExperiment,
 } from '../../index.js'
 import { given, isOn, numberOf, requiredText, textOf } from '../arguments.js'
@@ -18,7 +16,7 @@ import { type Command, EXIT } from '../command.js'
 import { COMMON_FLAGS, type CommandLine, type Flag } from '../flags.js'
 import { duration, grouped, percent, table } from '../format.js'
 import { Interrupt } from '../interrupt.js'
-import { flagsOf, optionsFrom } from '../schema-flags.js'
+import { flagsOfSchema, optionsFrom } from '../schema-flags.js'
 import type { Terminal } from '../terminal.js'
 import { TrainProgress } from '../train-progress.js'
 
@@ -54,7 +52,7 @@ const FLAGS: Flag[] = [
 const OMITTED = ['prefetch', 'onBadImage', 'logEverySteps', 'onlineEvaluateEpochs']
 
 async function settingFlags() {
-  return flagsOf((await jsonSchema('run')) as SchemaNode, OMITTED)
+  return flagsOfSchema('run', OMITTED)
 }
 
 /** Whether any row needs a data set. */

@@ -1,7 +1,5 @@
-import type { SchemaNode } from '../../config/json-schema.js'
 import {
   type Criterion,
-  jsonSchema,
   type MeasureReport,
   type Selection,
   type SelectOptions,
@@ -13,7 +11,7 @@ import { COMMON_FLAGS, type Flag } from '../flags.js'
 import { bar, grouped, percent, table } from '../format.js'
 import { Interrupt } from '../interrupt.js'
 import { PLACE_FLAGS, placeOf } from '../place.js'
-import { flagsOf, optionsFrom } from '../schema-flags.js'
+import { flagsOfSchema, optionsFrom } from '../schema-flags.js'
 
 const FLAGS: Flag[] = [
   { name: 'data', value: 'PATH', description: 'pictures to measure on; the test split, where there are two' },
@@ -33,7 +31,7 @@ const FLAGS: Flag[] = [
   ...PLACE_FLAGS,
 ]
 
-const schemaFlags = async () => flagsOf((await jsonSchema('measure')) as SchemaNode)
+const schemaFlags = async () => flagsOfSchema('measure')
 
 /** `amdim measure`. */
 export const command: Command = {

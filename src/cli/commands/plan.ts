@@ -1,10 +1,8 @@
 import { extname } from 'node:path'
-import type { SchemaNode } from '../../config/json-schema.js'
 import { mergeOverrides } from '../../config/merge.js'
 import {
   type ConfigFile,
   type ConfigOverrides,
-  jsonSchema,
   loadConfig,
   type PlannedMemory,
   type PlanOptions,
@@ -20,7 +18,7 @@ import { configFlags, configFrom } from '../config-flags.js'
 import { COMMON_FLAGS, type CommandLine, type Flag } from '../flags.js'
 import { bytes, duration, grouped, table } from '../format.js'
 import { Interrupt } from '../interrupt.js'
-import { flagsOf, optionsFrom } from '../schema-flags.js'
+import { flagsOfSchema, optionsFrom } from '../schema-flags.js'
 import { UsageError } from '../usage-error.js'
 
 /** Seconds of timing after which the reader is told that it takes longer than usual. */
@@ -36,7 +34,7 @@ const FLAGS: Flag[] = [
 
 async function schemaFlags() {
   return {
-    plan: flagsOf((await jsonSchema('plan')) as SchemaNode),
+    plan: await flagsOfSchema('plan'),
     config: await configFlags(),
   }
 }

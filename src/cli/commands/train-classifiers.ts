@@ -1,16 +1,9 @@
-import type { SchemaNode } from '../../config/json-schema.js'
-import {
-  jsonSchema,
-  PRESETS,
-  type RunSettings,
-  type TrainClassifiersOptions,
-  trainClassifiers,
-} from '../../index.js'
+import { PRESETS, type RunSettings, type TrainClassifiersOptions, trainClassifiers } from '../../index.js'
 import { given, numberOf, pathPair, presetOf, requiredText, textOf } from '../arguments.js'
 import type { Command } from '../command.js'
 import { COMMON_FLAGS, type CommandLine, type Flag } from '../flags.js'
 import { followRun } from '../follow-run.js'
-import { flagsOf, optionsFrom } from '../schema-flags.js'
+import { flagsOfSchema, optionsFrom } from '../schema-flags.js'
 
 const FLAGS: Flag[] = [
   { name: 'data', value: 'PATH', description: 'training pictures with labels, of this or another data set' },
@@ -35,7 +28,7 @@ const FLAGS: Flag[] = [
 ]
 
 async function settingFlags() {
-  return flagsOf((await jsonSchema('run')) as SchemaNode)
+  return flagsOfSchema('run')
 }
 
 /** `amdim train-classifiers`. */

@@ -1,11 +1,10 @@
-import type { SchemaNode } from '../../config/json-schema.js'
-import { jsonSchema, PRESETS, type RunSettings, type TrainOptions, trainAmdim } from '../../index.js'
+import { PRESETS, type RunSettings, type TrainOptions, trainAmdim } from '../../index.js'
 import { given, isOn, numberOf, pathPair, requiredText, textOf } from '../arguments.js'
 import type { Command } from '../command.js'
 import { configFlags, SOURCE_FLAGS, sourceFrom } from '../config-flags.js'
 import { COMMON_FLAGS, type CommandLine, type Flag } from '../flags.js'
 import { followRun } from '../follow-run.js'
-import { flagsOf, optionsFrom } from '../schema-flags.js'
+import { flagsOfSchema, optionsFrom } from '../schema-flags.js'
 
 const FLAGS: Flag[] = [
   {
@@ -33,7 +32,7 @@ const FLAGS: Flag[] = [
 async function schemaFlags() {
   return {
     config: await configFlags(),
-    run: flagsOf((await jsonSchema('run')) as SchemaNode),
+    run: await flagsOfSchema('run'),
   }
 }
 

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use amdim_core::model::Model;
 use amdim_core::nn::{Classifiers, Mode};
 use amdim_core::optim::Adam;
-use amdim_core::{Error as CoreError, tensors};
+use amdim_core::{check_finite, tensors};
 use amdim_data::dataset::Subset;
 use amdim_data::{AugmentConfig, Loader, LoaderOptions, load_eval_batch};
 use amdim_random::{Purpose, Stream};
@@ -113,10 +113,7 @@ impl Heads {
     fn update(&mut self, features: &Tensor, labels: &[i64], rate: f64) -> Result<()> {
         let mode = Mode::Train { seed: self.seed, update: self.updates };
         let pass = self.classifiers.pass(features, labels, mode)?;
-        if !(pass.linear.loss + pass.mlp.loss).is_finite() {
-            let what = "the loss of the heads".into();
-            return Err(CoreError::NonFinite { what, update: self.updates }.into());
-        }
+        check_finite("the loss of the heads", pass.linear.loss + pass.mlp.loss, self.updates)?;
         let optimizer = self.settings.optimizer();
         self.adam.update(&mut self.classifiers.values, &pass.gradient, None, rate, &optimizer)?;
         self.updates += 1;
