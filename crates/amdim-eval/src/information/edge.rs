@@ -42,8 +42,8 @@ pub struct Edge {
 /// directions is not seen, so that the value is then rather a lower bound. It can be slightly below 0.
 ///
 /// # Errors
-/// [`EvalError::InvalidArgument`] for an ensemble or a number of projections out of range, fewer than 2 samples, or a variable that does
-/// not vary; [`EvalError::Shape`] for different numbers of rows; [`EvalError::Cancelled`].
+/// [`EvalError::InvalidArgument`] for an ensemble or a number of projections out of range, fewer than 2 samples, or a
+/// variable that does not vary; [`EvalError::Shape`] for different numbers of rows; [`EvalError::Cancelled`].
 ///
 /// # Source
 /// Noshad, Zeng, Hero 2019, "Scalable mutual information estimation using dependence graphs", arXiv 1801.09125. Differs in
