@@ -3,10 +3,12 @@
 //! Pictures are gray. A side below 32 pixels is padded with black to 32, half on each side (the odd pixel after), so
 //! that 28x28 gets 2 pixels around it and fits the smallest encoder.
 
+use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use super::archive::open_maybe_gzip;
+use flate2::read::MultiGzDecoder;
+
 use super::records::{Bytes, Records};
 use super::{Dataset, check_index, numbered_classes};
 use crate::error::{DataError, Result};
@@ -59,7 +61,8 @@ fn read(path: &Path) -> Result<Bytes> {
         return Ok(plain);
     }
     let mut bytes = Vec::new();
-    open_maybe_gzip(path)?.read_to_end(&mut bytes).map_err(|error| {
+    let file = File::open(path).map_err(|error| DataError::io(path.display(), error))?;
+    MultiGzDecoder::new(file).read_to_end(&mut bytes).map_err(|error| {
         DataError::format(path.display(), format!("damaged or cut off gzip file: {error}"))
     })?;
     Ok(Bytes::Memory(bytes))

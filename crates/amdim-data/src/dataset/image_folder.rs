@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use super::archive::for_each_entry;
 use super::files::decode_file;
+use super::records::Bytes;
 use super::source::FolderLabels;
 use super::{Dataset, check_index};
 use crate::decode::{ChoosePart, Limits, Part, Wanted, decode_part};
@@ -20,7 +21,8 @@ use crate::image::Image;
 
 const EXTENSIONS: [&str; 6] = ["jpg", "jpeg", "png", "gif", "bmp", "webp"];
 
-/// An opened image folder. Of a directory only the paths are held, of an archive the encoded pictures.
+/// An opened image folder. Of a directory and of a plain archive only the paths are held, of a compressed archive the
+/// encoded pictures too.
 #[derive(Debug)]
 pub struct ImageFolder {
     pictures: Pictures,
@@ -85,8 +87,9 @@ impl Pictures {
 #[derive(Debug)]
 enum Store {
     Directory(PathBuf),
-    /// All encoded pictures, and where each lies, in the order in which they were found.
-    Archive(Vec<u8>, Vec<Range<usize>>),
+    /// The archive, or the encoded pictures of a compressed one, and where each lies, in the order in which they were
+    /// found.
+    Archive(Bytes, Vec<Range<u64>>),
 }
 
 /// What was found, before it is put in order.
@@ -161,7 +164,8 @@ fn list(folder: &Path, prefix: &str, found: &mut Found) -> Result<()> {
 
 fn read_archive(path: &Path, subfolder: Option<&str>, limits: &Limits) -> Result<(Found, Store)> {
     let mut found = Found::default();
-    let (mut bytes, mut ranges) = (Vec::new(), Vec::new());
+    let (mut unpacked, mut ranges) = (Vec::new(), Vec::new());
+    let mut is_plain = false;
     for_each_entry(path, |entry| {
         let below = match subfolder {
             Some(folder) => entry.path.strip_prefix(folder).and_then(|rest| rest.strip_prefix('/')),
@@ -183,13 +187,20 @@ fn read_archive(path: &Path, subfolder: Option<&str>, limits: &Limits) -> Result
             return Ok(());
         }
         limits.check_bytes(entry.size).map_err(|error| error.with_picture(&below))?;
-        let start = bytes.len();
-        entry.read_to(&mut bytes)?;
+        let start = if let Some(position) = entry.position {
+            is_plain = true;
+            position
+        } else {
+            let start = unpacked.len();
+            entry.read_to(&mut unpacked)?;
+            start as u64
+        };
         found.pictures.push(&below);
-        ranges.push(start..bytes.len());
+        ranges.push(start..start + entry.size);
         Ok(())
     })?;
-    bytes.shrink_to_fit();
+    unpacked.shrink_to_fit();
+    let bytes = if is_plain { Bytes::open(path)? } else { Bytes::Memory(unpacked) };
     Ok((found, Store::Archive(bytes, ranges)))
 }
 
@@ -259,9 +270,10 @@ impl Dataset for ImageFolder {
         let picture = &self.pictures.entries[index];
         let path = self.pictures.path(picture);
         let decoded = match &self.store {
-            Store::Archive(bytes, ranges) => {
-                decode_part(&bytes[ranges[picture.found as usize].clone()], &self.limits, choose)
-            }
+            Store::Archive(bytes, ranges) => bytes
+                .range(&ranges[picture.found as usize])
+                .map_err(|error| DataError::io(path, error))
+                .and_then(|bytes| decode_part(&bytes, &self.limits, choose)),
             Store::Directory(root) => decode_file(&root.join(path), &self.limits, choose),
         };
         decoded.map_err(|error| error.with_picture(path))
@@ -383,6 +395,14 @@ mod tests {
         let whole = fs::read(&path).unwrap();
         fs::write(&path, &whole[..whole.len() * 2 / 3]).unwrap();
         assert_eq!(open(&path, None, FolderLabels::Auto).unwrap_err().code(), "AMDIM_DATA");
+        let plain = archive(folder.path(), "a.tar");
+        let whole = fs::read(&plain).unwrap();
+        // Within the mark of the end, after every entry, in every header and in every file.
+        for bytes in (1..whole.len() - 512).step_by(100).chain((1..whole.len() - 512).step_by(512)) {
+            fs::write(&plain, &whole[..bytes]).unwrap();
+            let error = open(&plain, None, FolderLabels::Auto).unwrap_err();
+            assert_eq!(error.code(), "AMDIM_DATA", "{bytes}: {error}");
+        }
         fs::write(&path, b"this is a text file, not an archive").unwrap();
         assert_eq!(open(&path, None, FolderLabels::Auto).unwrap_err().code(), "AMDIM_DATA");
         write(folder.path(), "train/cat/text.png", b"a text file");

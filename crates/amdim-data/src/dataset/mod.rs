@@ -13,6 +13,7 @@ pub mod stream;
 pub mod subset;
 
 mod archive;
+mod block_reader;
 mod records;
 
 pub use array::ArrayDataset;

@@ -1,18 +1,24 @@
 //! Binary files of records of one length, in memory or read from disk when asked.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 
 use super::archive::for_each_entry;
 use crate::error::{DataError, Result};
 
+/// The first bytes of a gzip file.
+pub(super) const GZIP: [u8; 2] = [0x1F, 0x8B];
+
 /// Bytes that can be read at any position by any thread.
 #[derive(Debug)]
 pub(crate) enum Bytes {
     Memory(Vec<u8>),
-    File(File, u64),
+    /// Those of a file in this range.
+    File(File, Range<u64>),
 }
 
 impl Bytes {
@@ -20,32 +26,49 @@ impl Bytes {
         let io_error = |error| DataError::io(path.display(), error);
         let file = File::open(path).map_err(io_error)?;
         let len = file.metadata().map_err(io_error)?.len();
-        Ok(Self::File(file, len))
+        Ok(Self::File(file, 0..len))
+    }
+
+    /// Those of the file at `path` in a range within it.
+    fn open_range(path: &Path, range: Range<u64>) -> Result<Self> {
+        let file = File::open(path).map_err(|error| DataError::io(path.display(), error))?;
+        Ok(Self::File(file, range))
     }
 
     pub(crate) fn len(&self) -> u64 {
         match self {
             Self::Memory(bytes) => bytes.len() as u64,
-            Self::File(_, len) => *len,
+            Self::File(_, range) => range.end - range.start,
         }
     }
 
     /// Whether the first bytes are those of a gzip file.
     pub(crate) fn starts_with_gzip(&self) -> bool {
         let mut start = [0; 2];
-        self.read_at(0, &mut start).is_ok() && start == [0x1F, 0x8B]
+        self.read_at(0, &mut start).is_ok() && start == GZIP
     }
 
     pub(crate) fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        if offset.saturating_add(buffer.len() as u64) > self.len() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
         match self {
             Self::Memory(bytes) => {
-                let start = offset as usize;
-                let source = bytes.get(start..start + buffer.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
-                buffer.copy_from_slice(source);
+                buffer.copy_from_slice(&bytes[offset as usize..][..buffer.len()]);
                 Ok(())
             }
-            Self::File(file, _) => read_file_at(file, offset, buffer),
+            Self::File(file, range) => read_file_at(file, range.start + offset, buffer),
         }
+    }
+
+    /// A range of them, which is within them.
+    pub(crate) fn range(&self, range: &Range<u64>) -> io::Result<Cow<'_, [u8]>> {
+        if let Self::Memory(bytes) = self {
+            return Ok(Cow::Borrowed(&bytes[range.start as usize..range.end as usize]));
+        }
+        let mut bytes = vec![0; (range.end - range.start) as usize];
+        self.read_at(range.start, &mut bytes)?;
+        Ok(Cow::Owned(bytes))
     }
 
     /// All of it.
@@ -145,7 +168,7 @@ impl Records {
 
 /// Finds the files called `names` in a directory, in a folder just below it, or in an archive (at any depth).
 ///
-/// Files of a directory are opened, those of an archive read into memory. A name that is not found is left out.
+/// Files of a directory and of a plain archive are opened, those of a compressed one read into memory. A name that is not found is left out.
 pub(crate) fn find_members(path: &Path, names: &[&str]) -> Result<HashMap<String, Bytes>> {
     let metadata = fs::metadata(path).map_err(|error| DataError::io(path.display(), error))?;
     if metadata.is_dir() { find_in_directory(path, names) } else { find_in_archive(path, names) }
@@ -175,9 +198,14 @@ fn find_in_archive(path: &Path, names: &[&str]) -> Result<HashMap<String, Bytes>
     for_each_entry(path, |entry| {
         let name = entry.path.rsplit('/').next().unwrap_or_default().to_owned();
         if !entry.is_directory && names.contains(&name.as_str()) {
-            let mut bytes = Vec::new();
-            entry.read_to(&mut bytes)?;
-            found.insert(name, Bytes::Memory(bytes));
+            let bytes = if let Some(position) = entry.position {
+                Bytes::open_range(path, position..position + entry.size)?
+            } else {
+                let mut bytes = Vec::new();
+                entry.read_to(&mut bytes)?;
+                Bytes::Memory(bytes)
+            };
+            found.insert(name, bytes);
         }
         Ok(())
     })?;

@@ -4,7 +4,6 @@
 //! training they are read in the order in which they are stored and shuffled in a bounded buffer (`window.rs`); for
 //! everything else one by one, which costs little as long as they are asked for in order.
 
-mod block_reader;
 mod labels;
 mod order;
 mod parquet_columns;

@@ -12,14 +12,13 @@ use std::sync::Arc;
 use serde_json::Value;
 use tar::{Archive, Entry, EntryType};
 
-use super::block_reader::BlockReader;
 use super::labels::{LabelGatherer, StoredLabel};
 use super::{PieceReader, Pieces, ShardLabels};
+use crate::dataset::archive::{BLOCK, check_end, path_of};
+use crate::dataset::block_reader::BlockReader;
 use crate::dataset::image_folder::{is_hidden, is_picture_name};
 use crate::decode::Limits;
 use crate::error::{DataError, Result};
-
-const BLOCK: u64 = 512;
 
 /// Most bytes of a file that holds a label.
 const MOST_LABEL_BYTES: u64 = 1 << 20;
@@ -95,14 +94,12 @@ impl<'a> Scan<'a> {
     fn new(path: &Path, labels: ShardLabels, found: &'a mut ScannedTar) -> Result<Self> {
         let place = path.display().to_string();
         let mut reader = BlockReader::open(path)?;
-        let mut start = [0; 2];
-        if reader.read_exact(&mut start).is_ok() && start == [0x1F, 0x8B] {
+        if reader.starts_with_gzip() {
             return Err(DataError::format(
                 place,
                 "is compressed; shards are read in place: unpack it to .tar",
             ));
         }
-        reader.go_to(0);
         let len = reader.len();
         let archive = Archive::new(reader);
         Ok(Self { place, path: path.to_owned(), archive, len, labels, found, entries: vec![] })
@@ -128,24 +125,8 @@ impl<'a> Scan<'a> {
             }
         }
         self.close(sample)?;
-        self.check_end(archive.into_inner(), end)?;
+        check_end(&mut archive.into_inner(), end, &self.place)?;
         Ok(Shard { path: self.path, entries: self.entries })
-    }
-
-    /// The end of an archive is a block of zeros; without one, files may be missing.
-    fn check_end(&self, mut reader: BlockReader, end: u64) -> Result<()> {
-        let mut block = [0; BLOCK as usize];
-        reader.go_to(end);
-        match reader.read_exact(&mut block) {
-            Ok(()) if block.iter().all(|&byte| byte == 0) => Ok(()),
-            _ => Err(DataError::format(
-                &self.place,
-                format!(
-                    "is cut off: expected the mark of the end at byte {end}, the file has {} bytes; fetch it again",
-                    self.len
-                ),
-            )),
-        }
     }
 
     fn visit(&mut self, entry: &mut Entry<'_, BlockReader>, begin: u64, sample: &mut Sample) -> Result<()> {
@@ -263,12 +244,6 @@ fn damaged(place: &str, begin: u64, error: &io::Error) -> DataError {
 /// A number where it is one, else a name.
 fn label_of_text(text: &str) -> StoredLabel {
     text.parse().map_or_else(|_| StoredLabel::Name(text.to_owned()), StoredLabel::Number)
-}
-
-/// An entry's path with `/` between folders and without a leading `./`.
-fn path_of(entry: &Entry<'_, BlockReader>) -> String {
-    let raw = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-    raw.split('/').filter(|part| !part.is_empty() && *part != ".").collect::<Vec<_>>().join("/")
 }
 
 impl Pieces for TarShards {

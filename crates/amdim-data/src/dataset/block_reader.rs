@@ -4,14 +4,14 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use crate::dataset::records::read_file_at;
+use super::records::{GZIP, read_file_at};
 use crate::error::{DataError, Result};
 
 /// Bytes of a block: eight headers of an archive of small pictures.
 const BLOCK: u64 = 4096;
 
 /// A file with one block in memory. Seeking inside the block costs nothing, and large reads go past it.
-pub(super) struct BlockReader {
+pub(crate) struct BlockReader {
     file: File,
     len: u64,
     position: u64,
@@ -21,7 +21,7 @@ pub(super) struct BlockReader {
 
 impl BlockReader {
     /// Opens the file at `path`, at its start.
-    pub(super) fn open(path: &Path) -> Result<Self> {
+    pub(crate) fn open(path: &Path) -> Result<Self> {
         let io_error = |error| DataError::io(path.display(), error);
         let file = File::open(path).map_err(io_error)?;
         let metadata = file.metadata().map_err(io_error)?;
@@ -32,12 +32,21 @@ impl BlockReader {
     }
 
     /// Bytes of the file.
-    pub(super) fn len(&self) -> u64 {
+    pub(crate) fn len(&self) -> u64 {
         self.len
     }
 
+    /// Whether the first bytes are those of a gzip file; goes to the start.
+    pub(crate) fn starts_with_gzip(&mut self) -> bool {
+        let mut start = [0; 2];
+        self.go_to(0);
+        let is_gzip = self.read_exact(&mut start).is_ok() && start == GZIP;
+        self.go_to(0);
+        is_gzip
+    }
+
     /// Goes to a position.
-    pub(super) fn go_to(&mut self, position: u64) {
+    pub(crate) fn go_to(&mut self, position: u64) {
         self.position = position;
     }
 }
