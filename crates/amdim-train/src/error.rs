@@ -57,6 +57,14 @@ pub enum RunError {
         /// The checkpoint in the way.
         path: PathBuf,
     },
+    /// Another run writes to the run folder now.
+    #[error(
+        "{path}: another run is writing to this folder; wait for its end or stop it, or choose another folder"
+    )]
+    RunFolderBusy {
+        /// The file that it has locked.
+        path: PathBuf,
+    },
     /// Labels or classes are missing or don't fit each other.
     #[error("{set}: {problem}")]
     Labels {
@@ -99,9 +107,10 @@ impl RunError {
             Self::Core(error) => error.code(),
             Self::Data(error) => error.code(),
             Self::Eval(error) => error.code(),
-            Self::InvalidArgument { .. } | Self::ResumeMismatch { .. } | Self::RunFolderTaken { .. } => {
-                "AMDIM_INVALID_ARGUMENT"
-            }
+            Self::InvalidArgument { .. }
+            | Self::ResumeMismatch { .. }
+            | Self::RunFolderTaken { .. }
+            | Self::RunFolderBusy { .. } => "AMDIM_INVALID_ARGUMENT",
             Self::Labels { .. } => "AMDIM_DATA",
             Self::Checkpoint { .. } => "AMDIM_CHECKPOINT",
             Self::Io { .. } => "AMDIM_IO",
@@ -130,6 +139,7 @@ impl RunError {
             Self::Core(CoreError::Checkpoint { path, .. } | CoreError::Io { path, .. })
             | Self::Checkpoint { path, .. }
             | Self::RunFolderTaken { path }
+            | Self::RunFolderBusy { path }
             | Self::Io { path, .. } => json!({ "path": path }),
             Self::Core(CoreError::NonFinite { what, update }) => json!({ "name": what, "update": update }),
             Self::Core(CoreError::Device { requested, .. }) => json!({ "requested": requested }),

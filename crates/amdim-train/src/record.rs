@@ -4,6 +4,8 @@ use std::path::Path;
 
 use amdim_core::checkpoint::Checkpoint;
 use amdim_core::executor::Precision;
+use amdim_data::Dataset;
+use amdim_data::dataset::checksum;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -63,6 +65,20 @@ pub struct DataRecord {
     pub pictures: usize,
     /// Names of the classes; empty without labels.
     pub classes: Vec<String>,
+    /// [`amdim_data::dataset::checksum`] in 8 hexadecimal digits; none in files of versions that had none.
+    #[serde(default)]
+    pub checksum: Option<String>,
+}
+
+impl DataRecord {
+    /// Of the pictures that a run learns from.
+    pub fn new(train: &dyn Dataset) -> Self {
+        Self {
+            pictures: train.len(),
+            classes: train.classes().to_vec(),
+            checksum: Some(format!("{:08x}", checksum(train))),
+        }
+    }
 }
 
 impl RunRecord {
@@ -117,10 +133,15 @@ impl RunRecord {
     /// # Errors
     /// [`RunError::ResumeMismatch`] names the first key that differs.
     pub fn check_resumed_by(&self, other: &Self) -> Result<()> {
+        let has_checksum = self.data.as_ref().is_some_and(|data| data.checksum.is_some());
         let comparable = |record: &Self| -> Result<Value> {
             let config = AmdimConfig { length: self.config.length, ..record.config.clone() };
+            let mut data = record.data.clone();
+            if let Some(data) = data.as_mut().filter(|_| !has_checksum) {
+                data.checksum = None;
+            }
             let mut value = serde_json::to_value(config).map_err(RunError::internal)?;
-            value["data"] = serde_json::to_value(&record.data).map_err(RunError::internal)?;
+            value["data"] = serde_json::to_value(data).map_err(RunError::internal)?;
             Ok(value)
         };
         first_difference(&comparable(self)?, &comparable(other)?, "")

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 
 use amdim_core::checkpoint::Checkpoint;
 use amdim_train::event::TrainEvent;
+use amdim_train::run::TrainData;
 use common::{code, data, request, run, run_until};
 use serde_json::{Value, json};
 
@@ -129,11 +130,12 @@ fn another_configuration_or_other_pictures_are_refused() {
         assert_eq!(code, "AMDIM_INVALID_ARGUMENT");
         assert!(message.starts_with(&format!("{key}:")), "{message}");
     }
-    let mut other = data();
-    other.train = common::halves(20, 1);
-    let (code, message) = code(run(&resumed(&[]), other).0);
-    assert_eq!(code, "AMDIM_INVALID_ARGUMENT");
-    assert!(message.starts_with("data.pictures:"), "{message}");
+    // More pictures, and other ones of the same number and classes.
+    for (train, key) in [(common::halves(20, 1), "data.pictures"), (common::halves(18, 7), "data.checksum")] {
+        let (code, message) = code(run(&resumed(&[]), TrainData { train, ..data() }).0);
+        assert_eq!(code, "AMDIM_INVALID_ARGUMENT");
+        assert!(message.starts_with(&format!("{key}:")), "{message}");
+    }
     assert_eq!(fs::read(&checkpoint).unwrap(), before);
 }
 

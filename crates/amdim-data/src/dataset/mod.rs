@@ -2,6 +2,7 @@
 
 pub mod array;
 pub mod cached;
+pub mod checksum;
 pub mod cifar;
 pub mod files;
 pub mod idx;
@@ -18,6 +19,7 @@ mod records;
 
 pub use array::ArrayDataset;
 pub use cached::CachedDataset;
+pub use checksum::checksum;
 pub use files::FileDataset;
 pub use memory::{MemoryDataset, MemoryPicture, PicturePixels};
 pub use source::{Cifar100Labels, DatasetSource, FolderLabels, ShardLabels, Split, Stl10Split, open};

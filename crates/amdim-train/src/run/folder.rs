@@ -8,8 +8,9 @@
 //! | `checkpoint-UPDATE.safetensors` | the last few states, where they are kept | as another name of the newest one |
 //! | `model.safetensors` | weights and configuration | at the end, aside and renamed |
 //! | `result.json` | what the run came to | at the end, aside and renamed |
+//! | `run.lock` | nothing; locked while a run writes here | at the start |
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
@@ -28,6 +29,8 @@ const EXTENSION: &str = ".safetensors";
 pub(crate) struct RunFolder {
     path: PathBuf,
     metrics: File,
+    /// Unlocked when it is closed, also where the process dies.
+    _lock: File,
 }
 
 impl RunFolder {
@@ -35,7 +38,8 @@ impl RunFolder {
     /// from `resume` after `update` updates (later lines of its metrics are removed).
     ///
     /// # Errors
-    /// [`RunError::RunFolderTaken`] if it holds another run's checkpoint, or a kept one of it; [`RunError::Io`].
+    /// [`RunError::RunFolderTaken`] if it holds another run's checkpoint, or a kept one of it;
+    /// [`RunError::RunFolderBusy`] while another run writes there; [`RunError::Io`].
     pub(crate) fn open(path: &Path, resume: Option<&Path>, update: u64) -> Result<Self> {
         let io = |path: &Path| {
             let path = path.to_owned();
@@ -50,11 +54,12 @@ impl RunFolder {
                 return Err(RunError::RunFolderTaken { path });
             }
         }
+        let lock = locked(&path.join("run.lock"))?;
         let metrics_path = path.join("metrics.jsonl");
         let kept = if own { kept_lines(&metrics_path, update)? } else { String::new() };
         write_aside(&metrics_path, kept.as_bytes())?;
         let metrics = OpenOptions::new().append(true).open(&metrics_path).map_err(io(&metrics_path))?;
-        Ok(Self { path: path.to_owned(), metrics })
+        Ok(Self { path: path.to_owned(), metrics, _lock: lock })
     }
 
     /// The folder.
@@ -115,6 +120,21 @@ impl RunFolder {
 
 fn checkpoint_path(folder: &Path) -> PathBuf {
     folder.join("checkpoint.safetensors")
+}
+
+/// The file, locked against other runs of this or any other process.
+fn locked(path: &Path) -> Result<File> {
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path)
+        .map_err(|source| RunError::Io { path: path.into(), source })?;
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => Err(RunError::RunFolderBusy { path: path.into() }),
+        // Some network disks have no locks; a run there is as safe as it was without.
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(file),
+    }
 }
 
 /// The checkpoints that a folder keeps under the numbers of their updates, ascending.
@@ -182,13 +202,29 @@ mod tests {
         RunFolder::open(&run, None, 0).unwrap().append(&7).unwrap();
         // Nothing but metrics is no run that could be lost.
         let opened = RunFolder::open(&run, None, 0).unwrap();
-        fs::write(opened.checkpoint(), "weights").unwrap();
+        let checkpoint = opened.checkpoint();
+        fs::write(&checkpoint, "weights").unwrap();
+        drop(opened);
         let error = RunFolder::open(&run, None, 0).unwrap_err();
         assert!(matches!(error, RunError::RunFolderTaken { .. }), "{error}");
         let other = folder.path().join("other");
         fs::write(&other, "weights").unwrap();
         assert!(RunFolder::open(&run, Some(&other), 0).is_err());
-        assert!(RunFolder::open(&run, Some(&opened.checkpoint()), 0).is_ok());
+        assert!(RunFolder::open(&run, Some(&checkpoint), 0).is_ok());
+    }
+
+    #[test]
+    fn a_folder_is_of_one_run_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut first = RunFolder::open(folder.path(), None, 0).unwrap();
+        first.append(&7).unwrap();
+        fs::write(first.checkpoint(), "weights").unwrap();
+        let again = || RunFolder::open(folder.path(), Some(&checkpoint_path(folder.path())), 0);
+        let error = again().unwrap_err();
+        assert!(matches!(error, RunError::RunFolderBusy { .. }), "{error}");
+        assert_eq!(fs::read_to_string(folder.path().join("metrics.jsonl")).unwrap(), "7\n");
+        drop(first);
+        assert!(again().is_ok());
     }
 
     #[test]
@@ -209,7 +245,11 @@ mod tests {
         assert_eq!(texts, ["state 10", "state 123456789"]);
         assert_eq!(kept[0].file_name().unwrap(), "checkpoint-0000000010.safetensors");
         folder.keep_checkpoint(11, 0).unwrap();
-        assert_eq!(fs::read_dir(&run).unwrap().count(), 2 + 3 + 2, "newest, metrics, the others, those kept");
+        assert_eq!(
+            fs::read_dir(&run).unwrap().count(),
+            3 + 3 + 2,
+            "newest, metrics, lock, the others, those kept"
+        );
         // They are a run that could be lost, too.
         fs::remove_file(folder.checkpoint()).unwrap();
         assert!(matches!(RunFolder::open(&run, None, 0).unwrap_err(), RunError::RunFolderTaken { .. }));

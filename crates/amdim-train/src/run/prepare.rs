@@ -34,10 +34,7 @@ pub(super) fn prepare<'a>(
 ) -> Result<Session<'a>> {
     let config = &request.config;
     let data = TrainData { train: with_labels(config, data.train)?, ..data };
-    let mut record = RunRecord::of_run(
-        request,
-        DataRecord { pictures: data.train.len(), classes: data.train.classes().to_vec() },
-    )?;
+    let mut record = RunRecord::of_run(request, DataRecord::new(data.train.as_ref()))?;
     check_sizes(request, data.train.as_ref())?;
     let mut warnings = vec![];
     let classes = classifier_classes(request, data.train.as_ref(), &mut warnings);
