@@ -1,5 +1,5 @@
-// Trains small encoders of all three sizes for a few updates, exports them, and has Python compare what the exports
-// compute with our own features: PyTorch with the authors' code on the .pth file, onnxruntime on the .onnx file.
+// Trains small encoders of every kind for a few updates, exports them, and has Python compare what the exports compute
+// with our own features: PyTorch with the authors' code on the .pth files of theirs, onnxruntime on the .onnx files.
 //
 //   npm run build && node tools/check-exports.mjs --reference CLONE [--python PYTHON] [--onnx-python PYTHON]
 //
@@ -9,7 +9,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { exportModel, fromArrays, trainAmdim } from '../dist/index.js'
+import { exportModel, fromArrays, trainInfomax } from '../dist/index.js'
 import { root, run } from './lib/process.mjs'
 
 const { values } = parseArgs({
@@ -23,8 +23,49 @@ if (!values.reference) {
   console.error('--reference CLONE is missing: a clone of https://github.com/Philip-Bachman/amdim-public')
   process.exit(2)
 }
-const LAYERS = ['global', 'local5', 'local7']
 const COUNT = 16
+
+/** The authors' encoders, of which PyTorch loads the weights too. */
+const AUTHORS = [32, 64, 128].flatMap((encoderSize) =>
+  [false, true].map((batchNorm) => ({
+    name: `${encoderSize}${batchNorm ? '-bn' : ''}`,
+    encoder: {
+      encoderSize,
+      baseWidth: 8,
+      embeddingDim: encoderSize === 32 ? 48 : 64,
+      blockDepth: 2,
+      batchNorm,
+    },
+    layers: ['global', 'local5', 'local7'],
+    pth: true,
+  })),
+)
+const TERMS = { terms: ['1->1'] }
+const OTHERS = [
+  ...['resnet18', 'resnet34', 'resnet50'].map((kind) => ({
+    name: kind,
+    encoder: { kind, encoderSize: 64, baseWidth: 8, embeddingDim: 48, localMaps: [4, 8] },
+    layers: ['global', 'local4', 'local8'],
+  })),
+  ...[28, 32, 64].map((encoderSize) => ({
+    name: `dim-${encoderSize}`,
+    method: 'dim',
+    encoder: { kind: 'dim', encoderSize, baseWidth: 8, embeddingDim: 24 },
+    layers: ['global', encoderSize === 28 ? 'local7' : 'local8'],
+  })),
+  ...['relu', 'tanh'].map((activation) => ({
+    name: `mlp-${activation}`,
+    encoder: { kind: 'mlp', encoderSize: 32, baseWidth: 16, embeddingDim: 24, activation },
+    objective: TERMS,
+    layers: ['global'],
+  })),
+  {
+    name: 'realnvp',
+    encoder: { kind: 'realnvp', encoderSize: 32, baseWidth: 16, blockDepth: 2 },
+    objective: TERMS,
+    layers: ['global'],
+  },
+]
 
 /** Noise that any seedless generator makes the same. */
 function pixels(side) {
@@ -35,17 +76,18 @@ function pixels(side) {
   })
 }
 
-async function exportOne(folder, encoderSize, batchNorm) {
+/** `config` is what a case has beside its name, its layers and whether PyTorch reads it. */
+async function exportOne(folder, { name, layers, pth = false, ...config }) {
+  const { encoderSize } = config.encoder
   const data = pixels(encoderSize)
   const shape = [COUNT, encoderSize, encoderSize, 3]
   const labels = Array.from({ length: COUNT }, (_, i) => i % 3)
   const train = await fromArrays(data, shape, { labels, classes: ['a', 'b', 'c'] })
-  const embeddingDim = encoderSize === 32 ? 48 : 64
-  const { model } = await trainAmdim({
+  const { model } = await trainInfomax({
     data: { train },
     config: {
-      encoder: { encoderSize, baseWidth: 8, embeddingDim, blockDepth: 2, batchNorm },
-      augment: { evalResize: null },
+      ...config,
+      augment: { pixels: encoderSize, evalResize: null },
       optimizer: { learningRate: 0.01 },
       batchSize: 8,
     },
@@ -54,12 +96,11 @@ async function exportOne(folder, encoderSize, batchNorm) {
     precision: 'f32',
     output: join(folder, 'run'),
   })
-  const name = `${encoderSize}${batchNorm ? '-bn' : ''}`
   const features = {}
-  for (const layer of LAYERS) features[layer] = [...(await model.embed({ data, shape }, { layer })).data]
-  await exportModel(model, join(folder, `${name}.pth`))
-  await exportModel(model, join(folder, `${name}.onnx`), { layers: LAYERS })
-  await exportModel(model, join(folder, `${name}-normalise.onnx`), { layers: LAYERS, normalise: true })
+  for (const layer of layers) features[layer] = [...(await model.embed({ data, shape }, { layer })).data]
+  if (pth) await exportModel(model, join(folder, `${name}.pth`))
+  await exportModel(model, join(folder, `${name}.onnx`), { layers })
+  await exportModel(model, join(folder, `${name}-normalise.onnx`), { layers, normalise: true })
   const { mean, std } = model.config.augment
   writeFileSync(
     join(folder, `${name}.json`),
@@ -71,8 +112,7 @@ async function exportOne(folder, encoderSize, batchNorm) {
 
 const folder = mkdtempSync(join(tmpdir(), 'amdim-exports-'))
 try {
-  for (const size of [32, 64, 128])
-    for (const batchNorm of [false, true]) await exportOne(folder, size, batchNorm)
+  for (const one of [...AUTHORS, ...OTHERS]) await exportOne(folder, one)
   const script = join(root, 'tools/check-exports.py')
   const statuses = [
     await run(values.python, [script, 'torch', folder, values.reference]),

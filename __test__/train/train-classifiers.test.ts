@@ -61,6 +61,34 @@ describe('trainClassifiers', () => {
     model.dispose()
   })
 
+  it.each([
+    ['cifar10', 120, [80, 110]],
+    ['imagenet128', 30, [15, 25]],
+    ['places205', 15, [7, 12]],
+  ] as const)(
+    'follows the schedule of the reference for %s: %i epochs',
+    async (preset, epochs, milestones) => {
+      const folder = temporaryFolder()
+      const model = await encoder(folder)
+      using train = await colours(8)
+      const run = trainClassifiers({
+        ...settings,
+        model,
+        data: { train, test: null },
+        preset,
+        output: join(folder, 'heads'),
+      })
+      // One update an epoch.
+      const rates: number[] = []
+      for await (const event of run) if (event.type === 'step') rates.push(event.learningRate)
+      const { model: heads, update } = await run
+      heads.dispose()
+      expect(update).toBe(epochs)
+      const expected = (epoch: number) => 2e-4 * 0.2 ** milestones.filter((end) => epoch >= end).length
+      for (const [epoch, rate] of rates.entries()) expect(rate).toBeCloseTo(expected(epoch), 12)
+    },
+  )
+
   it('is gone on with exactly', async () => {
     const folder = temporaryFolder()
     const model = await encoder(folder)
@@ -134,20 +162,39 @@ describe('a supervised run', () => {
     model.dispose()
   })
 
-  it('starts from a trained encoder: fine-tuning', async () => {
+  it('starts from a trained encoder: fine-tuning, with a part of the labels', async () => {
     const folder = temporaryFolder()
     const continueFrom = await encoder(folder)
     using train = await colours(32)
-    const { model, update } = await trainAmdim({
-      data: { train, test: null },
-      ...SHORT,
-      config: config({ classifiers: { enabled: true } }),
-      continueFrom,
-      output: join(folder, 'fine'),
-    })
-    expect(update).toBe(4)
-    expect((await model.classify(train)).classes).toEqual(['red', 'green'])
-    model.dispose()
+    using trained = await AmdimModel.load(continueFrom)
+    const before = (await trained.embed(train)).data
+    const largest = before.reduce((most, value) => Math.max(most, Math.abs(value)), 0)
+    /** How far features are from those that fine-tuning begins with, as a share of the largest. */
+    const moved = async (name: string, learningRate: number) => {
+      const run = trainAmdim({
+        data: { train, test: null },
+        ...SHORT,
+        config: config({
+          classifiers: { enabled: true },
+          statisticsFrozen: true,
+          labelFraction: 0.5,
+          optimizer: { learningRate },
+        }),
+        continueFrom,
+        output: join(folder, name),
+      })
+      for await (const event of run)
+        if (event.type === 'start') expect(event).toMatchObject({ trainSize: 16 })
+      const { model, update } = await run
+      expect(update).toBe(4)
+      expect((await model.classify(train)).classes).toEqual(['red', 'green'])
+      const after = (await model.embed(train)).data
+      model.dispose()
+      return after.reduce((most, v, i) => Math.max(most, Math.abs(v - (before[i] ?? NaN))), 0) / largest
+    }
+    // At hardly any rate the encoder is still the trained one, at a usual one it follows the labels.
+    expect(await moved('still', 1e-9)).toBeLessThan(1e-4)
+    expect(await moved('fine', 0.01)).toBeGreaterThan(1e-2)
   })
 
   it('wants labels, classifiers and an encoder that is not frozen', async () => {

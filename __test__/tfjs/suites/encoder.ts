@@ -27,6 +27,12 @@ const perceptron = (activation: 'relu' | 'tanh'): ConfigOverrides => ({
   encoder: { kind: 'mlp', encoderSize: 32, baseWidth: 8, embeddingDim: 6, activation },
 })
 
+const infomax = (encoderSize: 28 | 32 | 64): ConfigOverrides => ({
+  method: 'dim',
+  encoder: { kind: 'dim', encoderSize, baseWidth: 4, embeddingDim: 6 },
+  augment: { pixels: encoderSize },
+})
+
 /** Made-up pictures of an encoder's size. */
 function pictures(count: number, side: number, channels = 3) {
   const data = Uint8Array.from({ length: count * side * side * channels }, (_, i) => (i * 7919 + i * i) % 253)
@@ -59,6 +65,9 @@ export function describeEncoder(load: () => Promise<TensorFlow>): void {
       ['ResNet-18', 64, resnet('resnet18', 64), STAGES],
       ['ResNet-18', 128, resnet('resnet18', 128), STAGES],
       ['ResNet-50', 32, resnet('resnet50', 32), STAGES],
+      ['Deep InfoMax', 28, infomax(28), ['global', 'local7']],
+      ['Deep InfoMax', 32, infomax(32), ['global', 'local8']],
+      ['Deep InfoMax', 64, infomax(64), ['global', 'local8']],
     ])('gives our features within 1e-4: %s, %i pixels', async (_, side, config, outputs) => {
       const tf = await load()
       using model = await randomModel(config)

@@ -6,7 +6,8 @@ mod interpreter;
 use std::collections::{BTreeSet, HashMap};
 
 use amdim_core::encoder::{
-    Activation, AmdimEncoder, EncoderConfig, MlpEncoder, RealNvpEncoder, ResNetDepth, ResNetEncoder, Scale,
+    Activation, AmdimEncoder, EncoderConfig, InfomaxEncoder, MlpEncoder, RealNvpEncoder, ResNetDepth,
+    ResNetEncoder, Scale,
 };
 use amdim_core::model::{Model, ModelConfig, Placement};
 use amdim_core::tensors;
@@ -113,6 +114,14 @@ fn residual_networks_compute_what_our_executor_does() {
             local_maps: vec![4, 8],
         };
         assert_same(model(encoder.into()), &[("global", 0), ("local4", 1), ("local8", 2)]);
+    }
+}
+
+#[test]
+fn deep_infomax_encoders_compute_what_our_executor_does() {
+    for (encoder_size, local) in [(28, "local7"), (32, "local8"), (64, "local8")] {
+        let encoder = InfomaxEncoder { encoder_size, input_channels: 3, base_width: 2, embedding_dim: 6 };
+        assert_same(model(encoder.into()), &[("global", 0), (local, 1)]);
     }
 }
 
