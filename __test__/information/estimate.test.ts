@@ -103,7 +103,11 @@ describe('estimateMutualInformation', () => {
       code: 'AMDIM_INVALID_ARGUMENT',
     })
     const broken = { data: y.data.slice().fill(Number.NaN, 3, 4), shape: y.shape }
-    await expect(estimateMutualInformation(x, broken)).rejects.toMatchObject({ code: 'AMDIM_NON_FINITE' })
+    await expect(estimateMutualInformation(x, broken)).rejects.toMatchObject({
+      code: 'AMDIM_NON_FINITE',
+      message: 'y: expected finite values, got an infinite one or NaN in row 3',
+      details: { name: 'y', row: 3 },
+    })
   })
 
   it.each([[[COUNT / 2, -1, -2]], [[COUNT / 1.5, 1.5]], [[-COUNT, -1]], [[Number.NaN]], [['1500', 1]]])(

@@ -31,6 +31,7 @@ describe('trainGan', () => {
       trainGan({ data: data.map(() => Number.NaN), shape: [400, 1] }, small),
     ).rejects.toMatchObject({
       code: 'AMDIM_NON_FINITE',
+      message: expect.stringContaining('samples: expected finite values, got'),
     })
     // biome-ignore lint/suspicious/noExplicitAny: wrong on purpose
     await expect(trainGan(samples, { wieght: 1 } as any)).rejects.toThrow(/wieght/)

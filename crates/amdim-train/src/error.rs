@@ -127,6 +127,7 @@ impl RunError {
             | Self::Data(DataError::InvalidArgument { name, expected, actual }) => {
                 json!({ "name": name, "expected": expected, "actual": actual })
             }
+            Self::Eval(EvalError::NonFinite { what, row }) => json!({ "name": what, "row": row }),
             Self::Eval(EvalError::InvalidArgument { name, expected, actual }) => {
                 json!({ "name": name, "expected": expected, "actual": actual })
             }

@@ -7,6 +7,7 @@ use amdim_core::estimator::mine::Mine;
 use amdim_core::estimator::{Bound, Compat, Maximised, Scores};
 use amdim_core::optim::{Adam, AdamConfig};
 use amdim_core::{check_finite, parameters, tensors};
+use amdim_eval::Features;
 use amdim_random::{Purpose, Stream};
 use candle_core::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
@@ -356,12 +357,9 @@ impl<'a> Estimation<'a> {
 ///
 /// Mutual information does not change by it; critics learn faster. A dimension that does not vary tells nothing and
 /// becomes 0.
-fn standardised(name: &str, samples: Samples<'_>, order: &[u32], trained: usize) -> Result<Tensor> {
+fn standardised(name: &'static str, samples: Samples<'_>, order: &[u32], trained: usize) -> Result<Tensor> {
     let d = samples.dimensions;
-    if let Some(bad) = samples.values.iter().position(|value| !value.is_finite()) {
-        let what = format!("sample {} of {name}", bad / d);
-        return Err(amdim_core::Error::NonFinite { what, update: 0 }.into());
-    }
+    Features::new(name, samples.values, d)?;
     let mut values: Vec<f32> =
         order.iter().flat_map(|&row| &samples.values[row as usize * d..][..d]).copied().collect();
     let mut varies = false;

@@ -8,6 +8,7 @@ use amdim_core::nn::Mlp;
 use amdim_core::nn::activation::softplus;
 use amdim_core::optim::{Adam, AdamConfig};
 use amdim_core::{check_finite, parameters, tensors};
+use amdim_eval::Features;
 use amdim_network::Parameter;
 use amdim_random::{Purpose, Stream};
 use candle_core::{DType, Device, Tensor, Var};
@@ -141,9 +142,7 @@ pub fn train_gan(
         return Err(amdim_core::Error::shape("samples", &[0, d], &[samples.values.len()]).into());
     }
     request.validate(samples.values.len() / d)?;
-    if let Some(bad) = samples.values.iter().position(|value| !value.is_finite()) {
-        return Err(amdim_core::Error::NonFinite { what: format!("sample {}", bad / d), update: 0 }.into());
-    }
+    Features::new("samples", samples.values, d)?;
     on_threads(request.threads, || Gan::new(request, samples)?.run(progress, cancel))
 }
 
