@@ -65,7 +65,7 @@ pub struct DataRecord {
     pub pictures: usize,
     /// Names of the classes; empty without labels.
     pub classes: Vec<String>,
-    /// [`amdim_data::dataset::checksum`] in 8 hexadecimal digits; none in files of versions that had none.
+    /// [`checksum()`] in 8 hexadecimal digits; none in files of versions that had none.
     #[serde(default)]
     pub checksum: Option<String>,
 }
