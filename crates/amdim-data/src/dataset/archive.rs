@@ -1,6 +1,7 @@
 //! Tar archives, plain or gzip, gone through from start to end once.
 
 use std::io::{self, Read};
+use std::ops::Range;
 use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
@@ -10,7 +11,7 @@ use super::block_reader::BlockReader;
 use crate::error::{DataError, Result};
 
 /// Bytes of a header; files begin at multiples.
-pub(crate) const BLOCK: u64 = 512;
+const BLOCK: u64 = 512;
 
 /// One entry of an archive: its path with `/` between folders and without a leading `./`.
 pub(crate) struct Entry<'a> {
@@ -65,21 +66,38 @@ fn go_through<R: Read>(
     let mut end = 0;
     for entry in entries.map_err(|error| damaged(place, &error))? {
         let mut entry = entry.map_err(|error| damaged(place, &error))?;
-        let (kind, size, begin) = (entry.header().entry_type(), entry.size(), entry.raw_file_position());
+        let (kind, size, extent) = (entry.header().entry_type(), entry.size(), Extent::of(&entry));
         let path = path_of(&entry);
         let is_directory = kind == EntryType::Directory;
-        let position = file_bytes.map(|_| begin);
+        let position = file_bytes.map(|_| extent.data.start);
         let mut entry = Entry { path, is_directory, size, position, reader: &mut entry, place };
         // Passing over the bytes of a plain archive does not tell whether they are there.
-        if let Some(file_bytes) = file_bytes.filter(|&bytes| begin.saturating_add(size) > bytes) {
-            return Err(entry.cut_off(file_bytes.saturating_sub(begin)));
+        if let Some(file_bytes) = file_bytes.filter(|&bytes| extent.data.end > bytes) {
+            return Err(entry.cut_off(file_bytes.saturating_sub(extent.data.start)));
         }
-        end = begin.saturating_add(size).div_ceil(BLOCK).saturating_mul(BLOCK);
+        end = extent.end;
         if matches!(kind, EntryType::Regular | EntryType::Continuous | EntryType::Directory) {
             visit(&mut entry)?;
         }
     }
     Ok(end)
+}
+
+/// Where an entry lies in a plain archive.
+pub(crate) struct Extent {
+    /// The file's bytes.
+    pub(crate) data: Range<u64>,
+    /// Where the next entry begins.
+    pub(crate) end: u64,
+}
+
+impl Extent {
+    pub(crate) fn of<R: Read>(entry: &tar::Entry<'_, R>) -> Self {
+        let start = entry.raw_file_position();
+        // A damaged header may name more than 64 bits of bytes.
+        let data = start..start.saturating_add(entry.size());
+        Self { end: data.end.div_ceil(BLOCK).saturating_mul(BLOCK), data }
+    }
 }
 
 /// An entry's path with `/` between folders and without a leading `./`.

@@ -168,7 +168,8 @@ impl Records {
 
 /// Finds the files called `names` in a directory, in a folder just below it, or in an archive (at any depth).
 ///
-/// Files of a directory and of a plain archive are opened, those of a compressed one read into memory. A name that is not found is left out.
+/// Files of a directory and of a plain archive are opened, those of a compressed one read into memory. A name that is
+/// not found is left out.
 pub(crate) fn find_members(path: &Path, names: &[&str]) -> Result<HashMap<String, Bytes>> {
     let metadata = fs::metadata(path).map_err(|error| DataError::io(path.display(), error))?;
     if metadata.is_dir() { find_in_directory(path, names) } else { find_in_archive(path, names) }

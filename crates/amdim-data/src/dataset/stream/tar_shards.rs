@@ -14,7 +14,7 @@ use tar::{Archive, Entry, EntryType};
 
 use super::labels::{LabelGatherer, StoredLabel};
 use super::{PieceReader, Pieces, ShardLabels};
-use crate::dataset::archive::{BLOCK, check_end, path_of};
+use crate::dataset::archive::{Extent, check_end, path_of};
 use crate::dataset::block_reader::BlockReader;
 use crate::dataset::image_folder::{is_hidden, is_picture_name};
 use crate::decode::Limits;
@@ -55,7 +55,7 @@ impl TarShards {
         }
         let mut scanned = ScannedTar::default();
         for path in paths {
-            let shard = Scan::new(path, labels, &mut scanned)?.run()?;
+            let shard = Scan::new(path, labels, &mut scanned).run()?;
             scanned.counts.push(shard.entries.len() as u32);
             scanned.shards.shards.push(shard);
         }
@@ -83,42 +83,34 @@ struct Sample {
 struct Scan<'a> {
     place: String,
     path: PathBuf,
-    archive: Archive<BlockReader>,
-    len: u64,
     labels: ShardLabels,
     found: &'a mut ScannedTar,
     entries: Vec<u64>,
 }
 
 impl<'a> Scan<'a> {
-    fn new(path: &Path, labels: ShardLabels, found: &'a mut ScannedTar) -> Result<Self> {
-        let place = path.display().to_string();
-        let mut reader = BlockReader::open(path)?;
+    fn new(path: &Path, labels: ShardLabels, found: &'a mut ScannedTar) -> Self {
+        Self { place: path.display().to_string(), path: path.to_owned(), labels, found, entries: vec![] }
+    }
+
+    fn run(mut self) -> Result<Shard> {
+        let mut reader = BlockReader::open(&self.path)?;
         if reader.starts_with_gzip() {
             return Err(DataError::format(
-                place,
+                self.place,
                 "is compressed; shards are read in place: unpack it to .tar",
             ));
         }
         let len = reader.len();
-        let archive = Archive::new(reader);
-        Ok(Self { place, path: path.to_owned(), archive, len, labels, found, entries: vec![] })
-    }
-
-    fn run(mut self) -> Result<Shard> {
-        // The iterator borrows the archive, the rest of the scan is needed beside it.
-        let mut archive = std::mem::replace(&mut self.archive, Archive::new(BlockReader::open(&self.path)?));
+        let mut archive = Archive::new(reader);
         let mut sample = Sample::default();
         let mut end = 0;
         for entry in archive.entries_with_seek().map_err(|error| self.damaged(0, &error))? {
             let mut entry = entry.map_err(|error| self.damaged(end, &error))?;
-            let begin = end;
-            let data = entry.raw_file_position();
-            let size = entry.size();
-            let data_end = data.saturating_add(size);
-            end = data_end.div_ceil(BLOCK).saturating_mul(BLOCK);
-            if data_end > self.len {
-                return Err(self.cut_off(begin, data_end));
+            let (begin, extent) = (end, Extent::of(&entry));
+            end = extent.end;
+            if extent.data.end > len {
+                return Err(self.cut_off(begin, extent.data.end, len));
             }
             if matches!(entry.header().entry_type(), EntryType::Regular | EntryType::Continuous) {
                 self.visit(&mut entry, begin, &mut sample)?;
@@ -224,10 +216,9 @@ impl<'a> Scan<'a> {
         })
     }
 
-    fn cut_off(&self, begin: u64, expected: u64) -> DataError {
+    fn cut_off(&self, begin: u64, expected: u64, len: u64) -> DataError {
         let problem = format!(
-            "is cut off: the entry at byte {begin} ends at byte {expected}, the file has {} bytes; fetch it again",
-            self.len
+            "is cut off: the entry at byte {begin} ends at byte {expected}, the file has {len} bytes; fetch it again"
         );
         DataError::format(&self.place, problem)
     }
