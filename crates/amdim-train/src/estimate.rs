@@ -359,6 +359,7 @@ impl<'a> Estimation<'a> {
 /// becomes 0.
 fn standardised(name: &'static str, samples: Samples<'_>, order: &[u32], trained: usize) -> Result<Tensor> {
     let d = samples.dimensions;
+    // Only for its check that all values are finite.
     Features::new(name, samples.values, d)?;
     let mut values: Vec<f32> =
         order.iter().flat_map(|&row| &samples.values[row as usize * d..][..d]).copied().collect();

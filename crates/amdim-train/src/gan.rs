@@ -142,6 +142,7 @@ pub fn train_gan(
         return Err(amdim_core::Error::shape("samples", &[0, d], &[samples.values.len()]).into());
     }
     request.validate(samples.values.len() / d)?;
+    // Only for its check that all values are finite.
     Features::new("samples", samples.values, d)?;
     on_threads(request.threads, || Gan::new(request, samples)?.run(progress, cancel))
 }

@@ -136,10 +136,10 @@ impl RunRecord {
         let has_checksum = self.data.as_ref().is_some_and(|data| data.checksum.is_some());
         let comparable = |record: &Self| -> Result<Value> {
             let config = AmdimConfig { length: self.config.length, ..record.config.clone() };
-            let mut data = record.data.clone();
-            if let Some(data) = data.as_mut().filter(|_| !has_checksum) {
-                data.checksum = None;
-            }
+            let data = record
+                .data
+                .clone()
+                .map(|data| DataRecord { checksum: data.checksum.filter(|_| has_checksum), ..data });
             let mut value = serde_json::to_value(config).map_err(RunError::internal)?;
             value["data"] = serde_json::to_value(data).map_err(RunError::internal)?;
             Ok(value)
