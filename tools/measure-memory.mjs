@@ -4,7 +4,8 @@
 //
 // Prints a line of JSON a layout and size, and at the end the table of docs/results/memory.md. Each is measured in a
 // process of its own, because the peak of memory only grows.
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { openDataset, trainAmdim } from '../dist/index.js'
@@ -28,16 +29,19 @@ async function measure(path) {
   const opened = resident()
   // One epoch: every picture is read once.
   const updates = Math.floor(train.length / BATCH)
+  const output = mkdtempSync(join(tmpdir(), 'amdim-memory-'))
   const run = trainAmdim({
     data: { train, test: null },
     config: { encoder: { baseWidth: 4, embeddingDim: 16, blockDepth: 1 }, batchSize: BATCH },
     updates,
     device: 'cpu',
+    output,
   })
   const samples = []
   for await (const event of run) if (event.type === 'step') samples.push([event.update, resident()])
   const { model } = await run
   model.dispose()
+  rmSync(output, { recursive: true })
   const half = samples.filter(([update]) => update <= updates / 2).at(-1)?.[1]
   const peak = Math.round(process.resourceUsage().maxRSS / 1024)
   console.log(
