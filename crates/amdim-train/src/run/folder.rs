@@ -24,23 +24,59 @@ use crate::{Result, RunError};
 const KEPT: &str = "checkpoint-";
 const EXTENSION: &str = ".safetensors";
 
+/// The right to write to a run folder; given back when it is dropped, also where the process dies.
+#[derive(Debug)]
+pub(crate) struct RunLock(#[expect(dead_code, reason = "the file is locked until it is closed")] File);
+
+impl RunLock {
+    /// The lock of the run folder `path` where it is that of the checkpoint `resume`, which is taken before the
+    /// checkpoint is read: another run that ends in between would leave a newer one.
+    ///
+    /// # Errors
+    /// [`RunError::RunFolderBusy`] while another run writes there; [`RunError::Io`].
+    pub(crate) fn of_resumed(path: &Path, resume: &Path) -> Result<Option<Self>> {
+        is_same_file(&checkpoint_path(path), Some(resume)).then(|| Self::take(path)).transpose()
+    }
+
+    /// Locks the folder against other runs of this or any other process.
+    fn take(folder: &Path) -> Result<Self> {
+        let path = folder.join("run.lock");
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(|source| RunError::Io { path: path.clone(), source })?;
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => Err(RunError::RunFolderBusy { path }),
+            // Some network disks have no locks; a run there is as safe as it was without.
+            Ok(()) | Err(TryLockError::Error(_)) => Ok(Self(file)),
+        }
+    }
+}
+
 /// An opened run folder.
 #[derive(Debug)]
 pub(crate) struct RunFolder {
     path: PathBuf,
     metrics: File,
-    /// Unlocked when it is closed, also where the process dies.
-    _lock: File,
+    _lock: RunLock,
 }
 
 impl RunFolder {
     /// Makes the folder, or takes one that is there: an empty one for a new run, or that of the run which goes on
-    /// from `resume` after `update` updates (later lines of its metrics are removed).
+    /// from `resume` after `update` updates (later lines of its metrics are removed). It is locked, unless `lock` is its
+    /// lock already.
     ///
     /// # Errors
     /// [`RunError::RunFolderTaken`] if it holds another run's checkpoint, or a kept one of it;
     /// [`RunError::RunFolderBusy`] while another run writes there; [`RunError::Io`].
-    pub(crate) fn open(path: &Path, resume: Option<&Path>, update: u64) -> Result<Self> {
+    pub(crate) fn open(
+        path: &Path,
+        resume: Option<&Path>,
+        update: u64,
+        lock: Option<RunLock>,
+    ) -> Result<Self> {
         let io = |path: &Path| {
             let path = path.to_owned();
             move |source| RunError::Io { path, source }
@@ -54,7 +90,7 @@ impl RunFolder {
                 return Err(RunError::RunFolderTaken { path });
             }
         }
-        let lock = locked(&path.join("run.lock"))?;
+        let lock = lock.map_or_else(|| RunLock::take(path), Ok)?;
         let metrics_path = path.join("metrics.jsonl");
         let kept = if own { kept_lines(&metrics_path, update)? } else { String::new() };
         write_aside(&metrics_path, kept.as_bytes())?;
@@ -122,21 +158,6 @@ fn checkpoint_path(folder: &Path) -> PathBuf {
     folder.join("checkpoint.safetensors")
 }
 
-/// The file, locked against other runs of this or any other process.
-fn locked(path: &Path) -> Result<File> {
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(path)
-        .map_err(|source| RunError::Io { path: path.into(), source })?;
-    match file.try_lock() {
-        Err(TryLockError::WouldBlock) => Err(RunError::RunFolderBusy { path: path.into() }),
-        // Some network disks have no locks; a run there is as safe as it was without.
-        Ok(()) | Err(TryLockError::Error(_)) => Ok(file),
-    }
-}
-
 /// The checkpoints that a folder keeps under the numbers of their updates, ascending.
 fn kept_checkpoints(folder: &Path) -> Result<Vec<PathBuf>> {
     let read = || -> io::Result<Vec<(u64, PathBuf)>> {
@@ -199,39 +220,52 @@ mod tests {
     fn a_folder_with_another_runs_checkpoint_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let run = folder.path().join("run");
-        RunFolder::open(&run, None, 0).unwrap().append(&7).unwrap();
+        RunFolder::open(&run, None, 0, None).unwrap().append(&7).unwrap();
         // Nothing but metrics is no run that could be lost.
-        let opened = RunFolder::open(&run, None, 0).unwrap();
+        let opened = RunFolder::open(&run, None, 0, None).unwrap();
         let checkpoint = opened.checkpoint();
         fs::write(&checkpoint, "weights").unwrap();
         drop(opened);
-        let error = RunFolder::open(&run, None, 0).unwrap_err();
+        let error = RunFolder::open(&run, None, 0, None).unwrap_err();
         assert!(matches!(error, RunError::RunFolderTaken { .. }), "{error}");
         let other = folder.path().join("other");
         fs::write(&other, "weights").unwrap();
-        assert!(RunFolder::open(&run, Some(&other), 0).is_err());
-        assert!(RunFolder::open(&run, Some(&checkpoint), 0).is_ok());
+        assert!(RunFolder::open(&run, Some(&other), 0, None).is_err());
+        assert!(RunFolder::open(&run, Some(&checkpoint), 0, None).is_ok());
     }
 
     #[test]
     fn a_folder_is_of_one_run_at_a_time() {
         let folder = tempfile::tempdir().unwrap();
-        let mut first = RunFolder::open(folder.path(), None, 0).unwrap();
+        let mut first = RunFolder::open(folder.path(), None, 0, None).unwrap();
         first.append(&7).unwrap();
         fs::write(first.checkpoint(), "weights").unwrap();
-        let again = || RunFolder::open(folder.path(), Some(&checkpoint_path(folder.path())), 0);
+        let again = || RunFolder::open(folder.path(), Some(&checkpoint_path(folder.path())), 0, None);
         let error = again().unwrap_err();
         assert!(matches!(error, RunError::RunFolderBusy { .. }), "{error}");
         assert_eq!(fs::read_to_string(folder.path().join("metrics.jsonl")).unwrap(), "7\n");
+        let early = || RunLock::of_resumed(folder.path(), &checkpoint_path(folder.path()));
+        assert!(matches!(early().unwrap_err(), RunError::RunFolderBusy { .. }));
         drop(first);
+        // A run that goes on keeps the lock under which it has read its checkpoint.
+        let lock = early().unwrap();
+        assert!(lock.is_some() && again().is_err());
+        let checkpoint = checkpoint_path(folder.path());
+        let resumed = RunFolder::open(folder.path(), Some(&checkpoint), 0, lock).unwrap();
+        assert!(again().is_err());
+        drop(resumed);
         assert!(again().is_ok());
+        // A run elsewhere that starts from this checkpoint locks nothing here.
+        let elsewhere = tempfile::tempdir().unwrap();
+        assert!(RunLock::of_resumed(elsewhere.path(), &checkpoint).unwrap().is_none());
+        assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 0);
     }
 
     #[test]
     fn the_last_checkpoints_are_kept_under_their_numbers() {
         let place = tempfile::tempdir().unwrap();
         let run = place.path().join("run");
-        let folder = RunFolder::open(&run, None, 0).unwrap();
+        let folder = RunFolder::open(&run, None, 0, None).unwrap();
         // Names that look similar are not touched; a number may be written again.
         for other in ["checkpoint-7.safetensors.bak", "checkpoint-best.safetensors", "model-1.safetensors"] {
             fs::write(run.join(other), other).unwrap();
@@ -252,7 +286,7 @@ mod tests {
         );
         // They are a run that could be lost, too.
         fs::remove_file(folder.checkpoint()).unwrap();
-        assert!(matches!(RunFolder::open(&run, None, 0).unwrap_err(), RunError::RunFolderTaken { .. }));
+        assert!(matches!(RunFolder::open(&run, None, 0, None).unwrap_err(), RunError::RunFolderTaken { .. }));
     }
 
     #[test]
@@ -260,6 +294,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         fs::write(&file, "").unwrap();
-        assert_eq!(RunFolder::open(&file.join("run"), None, 0).unwrap_err().code(), "AMDIM_IO");
+        assert_eq!(RunFolder::open(&file.join("run"), None, 0, None).unwrap_err().code(), "AMDIM_IO");
     }
 }

@@ -14,7 +14,7 @@ use amdim_kernels::Kernel;
 
 use super::TrainData;
 use super::clock::Clock;
-use super::folder::RunFolder;
+use super::folder::{RunFolder, RunLock};
 use super::labels::with_labels;
 use super::meter::Meter;
 use super::online::OnlineTest;
@@ -38,6 +38,10 @@ pub(super) fn prepare<'a>(
     check_sizes(request, data.train.as_ref())?;
     let mut warnings = vec![];
     let classes = classifier_classes(request, data.train.as_ref(), &mut warnings);
+    let lock = match (&request.output, &request.resume) {
+        (Some(folder), Some(checkpoint)) => RunLock::of_resumed(folder, checkpoint)?,
+        _ => None,
+    };
     let resumed = request.resume.as_deref().map(|path| read_resumed(path, &record)).transpose()?;
     let before = resumed.as_ref().and_then(|(_, record)| record.compute.clone());
     let precision = match (request.precision, &before) {
@@ -84,7 +88,7 @@ pub(super) fn prepare<'a>(
     let folder = request
         .output
         .as_deref()
-        .map(|path| RunFolder::open(path, request.resume.as_deref(), progress.update))
+        .map(|path| RunFolder::open(path, request.resume.as_deref(), progress.update, lock))
         .transpose()?;
     if let Some(folder) = &folder {
         folder.write_json("config.json", request)?;
