@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -186,7 +187,8 @@ describe('with a model', () => {
     expect(file.toString('latin1', 10, start)).toContain("'shape': (6, 16)")
     expect(file.length).toBe(start + 6 * 16 * 4)
     const notes = JSON.parse(readFileSync(npy.replace('.npy', '.json'), 'utf8'))
-    expect(notes).toMatchObject({ shape: [6, 16], labels: [0, 0, 0, 1, 1, 1] })
+    expect(notes).toMatchObject({ shape: [6, 16], labels: [0, 0, 0, 1, 1, 1], layer: 'global' })
+    expect(notes.model).toBe(createHash('sha256').update(readFileSync(model)).digest('hex'))
     expect(notes.names).toHaveLength(6)
 
     const json = await runProgram(['embed', model, data, '--split', 'test', '--json'])
@@ -199,6 +201,58 @@ describe('with a model', () => {
     const pipe = await runProgram(['embed', model, picture, '--layer', 'local5'])
     ok(pipe)
     expect(pipe.out).toContain("'shape': (1, 16, 5, 5)")
+  })
+
+  it('amdim search finds pictures like given ones, in pictures or in features of them', async () => {
+    const [data, npy] = [pictures(), join(temporaryFolder(), 'album.npy')]
+    const query = join(data, 'train', 'red', '003.png')
+    const fresh = await runProgram(['search', model, query, '--in', data, '--in-split', 'train', '--json'])
+    ok(fresh)
+    const [line, ...others] = jsonLines(fresh.out)
+    expect([line.name, line.neighbours.length, others]).toEqual([query, 10, []])
+    // A picture is most like itself, and what is less like it comes later.
+    expect(line.neighbours[0].name).toBe(join('red', '003.png'))
+    expect(line.neighbours[0].similarity).toBeCloseTo(1, 5)
+    const similarities: number[] = line.neighbours.map(({ similarity }: { similarity: number }) => similarity)
+    expect(similarities).toEqual([...similarities].sort((a, b) => b - a))
+
+    ok(await runProgram(['embed', model, data, '--split', 'train', '--out', npy]))
+    const known = await runProgram(['search', model, query, '--in', npy, '--json'])
+    expect(known.out).toBe(fresh.out)
+    const text = await runProgram(['search', model, data, '--split', 'test', '--in', npy, '--k', '2'])
+    ok(text)
+    expect(text.out.split('\n')).toHaveLength(6 * 3 + 1)
+    expect(text.out).toMatch(/^blue.000\.png\n +\d\.\d{3} {2}\w+.\d{3}\.png\n/)
+  })
+
+  it('amdim search embeds queries as its features were, and refuses those of another model', async () => {
+    const [data, folder] = [pictures(), temporaryFolder()]
+    const [npy, second] = [join(folder, 'album.npy'), join(folder, 'second.safetensors')]
+    const query = join(data, 'train', 'blue', '000.png')
+    ok(await runProgram(['embed', model, data, '--split', 'train', '--layer', 'local5', '--out', npy]))
+    const maps = await runProgram(['search', model, query, '--in', npy, '--k', '1', '--json'])
+    ok(maps)
+    expect(jsonLines(maps.out)[0].neighbours[0].name).toBe(join('blue', '000.png'))
+
+    const config = { seed: 2, encoder: { baseWidth: 4, embeddingDim: 16, blockDepth: 1 } }
+    using other = await AmdimModel.create({ config, device: 'cpu' })
+    await other.save(second)
+    expect(await runProgram(['search', second, query, '--in', npy])).toMatchObject({
+      code: 1,
+      out: '',
+      err: expect.stringMatching(/features of another model .*\[AMDIM_CHECKPOINT\]/),
+    })
+    // Nothing says what a file of NumPy's was made with: its rows have numbers, and must have as many values.
+    rmSync(npy.replace('.npy', '.json'))
+    expect(await runProgram(['search', model, query, '--in', npy])).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('[AMDIM_SHAPE]'),
+    })
+    const split = await runProgram(['search', model, query, '--in', data])
+    expect(split).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('--in-split train, --in-split test'),
+    })
   })
 
   it('amdim embed writes a Parquet table', async () => {

@@ -16,7 +16,7 @@ async function run(...args: string[]) {
 
 const COMMANDS = [
   ...['train', 'embed', 'evaluate', 'measure', 'compare', 'duplicates', 'inspect', 'import', 'export'],
-  ...['augment', 'experiment', 'train-classifiers', 'classify', 'estimate'],
+  ...['augment', 'experiment', 'train-classifiers', 'classify', 'estimate', 'search'],
   ...['plan', 'download', 'doctor', 'bench'],
 ]
 
@@ -95,6 +95,8 @@ describe('amdim', () => {
     [['embed', 'model.safetensors'], 'PICTURES... is missing'],
     [['classify', 'model.safetensors'], 'PICTURES... is missing'],
     [['embed'], 'PICTURES... is missing'],
+    [['search', 'cat.jpg'], '--in is missing'],
+    [['search', 'cat.jpg', '--in', 'x.npy', '--k', '0'], '--k: expected a whole number from 1, got 0'],
     [
       ['embed', 'model', 'pictures', '--out', 'a.csv'],
       '--out: expected a file named *.npy, *.parquet or *.jsonl',

@@ -47,17 +47,22 @@ export function numberOf<K extends string>(key: K, line: CommandLine): { [key in
   return { [key]: Number.isNaN(number) ? value : number } as { [key in K]?: number }
 }
 
-/** The split of a data set path that `--split` names. */
-export async function openSplit(path: string, split: string | undefined): Promise<DatasetSplits['train']> {
+/** The split of a data set path that `--split`, or another flag, names. */
+export async function openSplit(
+  path: string,
+  split: string | undefined,
+  flag = 'split',
+): Promise<DatasetSplits['train']> {
   if (split === 'all') return imageFolder(path)
   if (split !== undefined && split !== 'train' && split !== 'test')
     throw new UsageError(
-      `--split: expected train, test or all, got "${split}"`,
+      `--${flag}: expected train, test or all, got "${split}"`,
       'all: an image folder as a whole',
     )
   const { train, test } = await openDataset(path)
   if (test === null) {
-    if (split === 'test') throw new UsageError(`--split test: ${path} has no test split`, 'leave --split out')
+    if (split === 'test')
+      throw new UsageError(`--${flag} test: ${path} has no test split`, `leave --${flag} out`)
     return train
   }
   if (split === undefined) {
@@ -65,7 +70,7 @@ export async function openSplit(path: string, split: string | undefined): Promis
     test.dispose()
     throw new UsageError(
       `${path} holds a train and a test split`,
-      'say which: --split train, --split test or --split all',
+      `say which: --${flag} train, --${flag} test or --${flag} all`,
     )
   }
   const [wanted, other] = split === 'train' ? [train, test] : [test, train]

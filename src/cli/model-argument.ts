@@ -18,6 +18,7 @@ export function modelAndPictures(positionals: readonly string[], terminal: Termi
       terminal.note(`model: ${pretrainedPath()}`)
       return AmdimModel.pretrained(options)
     },
+    file: () => (isModel ? first : pretrainedPath()),
     pictures: isModel ? rest : [...positionals],
   }
 }

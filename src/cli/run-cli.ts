@@ -15,6 +15,10 @@ const COMMANDS: Record<string, { summary: string; load: () => Promise<{ command:
   },
   classify: { summary: 'say what pictures show', load: () => import('./commands/classify.js') },
   embed: { summary: 'write features of pictures', load: () => import('./commands/embed.js') },
+  search: {
+    summary: 'find the pictures that are most like given ones',
+    load: () => import('./commands/search.js'),
+  },
   evaluate: { summary: 'test classifiers on frozen features', load: () => import('./commands/evaluate.js') },
   measure: {
     summary: 'measure features without a classifier, choose the best model',

@@ -285,7 +285,7 @@ export class AmdimModel {
     const request = { ...chooseLayer(options, modelLayers(this.config)), ...(await resolveDecode(options)) }
     return this.#withImages(images, async (dataset) => {
       const begin = (report: Report) => native.embed(dataset.native, JSON.stringify(request), report)
-      return toEmbedding(await runOnPictures(dataset, begin, options))
+      return toEmbedding(request.layer, await runOnPictures(dataset, begin, options))
     })
   }
 
@@ -427,10 +427,14 @@ async function runOnPictures(
   return resultListened(begin, { listener, signal })
 }
 
-function toEmbedding({ data, shape, labels, names, skipped }: NativeEmbeddingResult): Embedding {
+function toEmbedding(
+  layer: Layer,
+  { data, shape, labels, names, skipped }: NativeEmbeddingResult,
+): Embedding {
   return new Embedding({
     data,
     shape,
+    layer,
     labels,
     names,
     skipped: parseSkipped(skipped),

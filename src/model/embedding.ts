@@ -1,3 +1,4 @@
+import type { Layer } from '../config/encoder-maps.js'
 import { assertIndex } from '../data/arguments.js'
 
 /** A picture that was left out, and why. */
@@ -19,6 +20,8 @@ export class Embedding {
    * `[pictures, components, embedding]` for `mixture`, `[pictures, components, height, width]` for a posterior.
    */
   readonly shape: readonly number[]
+  /** Which layer of the encoder they are. */
+  readonly layer: Layer
   /** One label a picture; -1: none. */
   readonly labels: Int32Array
   /** One name a picture: its path, or its index in the data set. */
@@ -27,9 +30,10 @@ export class Embedding {
   readonly skipped: readonly SkippedPicture[]
 
   /** @internal */
-  constructor(parts: Pick<Embedding, 'data' | 'shape' | 'labels' | 'names' | 'skipped'>) {
+  constructor(parts: Pick<Embedding, 'data' | 'shape' | 'layer' | 'labels' | 'names' | 'skipped'>) {
     this.data = parts.data
     this.shape = parts.shape
+    this.layer = parts.layer
     this.labels = parts.labels
     this.names = parts.names
     this.skipped = parts.skipped

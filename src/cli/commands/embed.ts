@@ -3,6 +3,7 @@ import { type Embedding, type EmbedOptions, type Layer, writeParquet } from '../
 import { writeFileWhole } from '../../write-file.js'
 import { isOn, textOf } from '../arguments.js'
 import { type Command, EXIT } from '../command.js'
+import { notesPath, sha256, writeFeatureFile } from '../feature-file.js'
 import { COMMON_FLAGS, type CommandLine, type Flag } from '../flags.js'
 import { grouped } from '../format.js'
 import { Interrupt } from '../interrupt.js'
@@ -17,7 +18,8 @@ const FLAGS: Flag[] = [
   {
     name: 'out',
     value: 'FILE',
-    description: 'features.npy (with features.json of names and labels), features.parquet, or features.jsonl',
+    description:
+      'features.npy (with features.json of names, labels, model), features.parquet, or features.jsonl',
   },
   { name: 'json', description: 'a JSON line a picture on standard output' },
   {
@@ -55,7 +57,7 @@ export const command: Command = {
     '  amdim embed runs/mixture/model.safetensors photos --posterior-maps maps',
   ],
   async run(line, terminal) {
-    const { load, pictures } = modelAndPictures(line.positionals, terminal)
+    const { load, file, pictures } = modelAndPictures(line.positionals, terminal)
     const write = chooseWriter(line, terminal)
     const place = placeOf(line)
     using model = await load(place)
@@ -67,7 +69,7 @@ export const command: Command = {
     })
     terminal.clearStatus()
     for (const { name, message } of embedding.skipped) terminal.note(`skipped ${name}: ${message}`)
-    await write(embedding)
+    await write(embedding, file())
     const maps = textOf(line, 'posterior-maps')
     if (maps !== undefined) terminal.note(`drawings in ${maps}: ${grouped(embedding.length)}`)
     return EXIT.ok
@@ -86,7 +88,8 @@ function embedOptions(line: CommandLine): EmbedOptions {
 /** Where features go that are asked for on a terminal without a name. */
 const DEFAULT_OUT = 'features.npy'
 
-type Writer = (embedding: Embedding) => Promise<void>
+/** Takes the path of the model file, too. */
+type Writer = (embedding: Embedding, model: string) => Promise<void>
 
 /** Chosen before the work, so that a mistake costs no time. */
 function chooseWriter(line: CommandLine, terminal: Terminal): Writer {
@@ -96,7 +99,7 @@ function chooseWriter(line: CommandLine, terminal: Terminal): Writer {
       `--out: expected a file named *.npy, *.parquet or *.jsonl, got "${out}"`,
       'see amdim embed --help',
     )
-  if (out?.endsWith('.npy')) return (embedding) => writeNpy(out, embedding, terminal)
+  if (out?.endsWith('.npy')) return (embedding, model) => writeNpy(out, embedding, model, terminal)
   if (out?.endsWith('.parquet'))
     return async (embedding) => {
       await writeParquet(out, embedding)
@@ -115,7 +118,7 @@ function chooseWriter(line: CommandLine, terminal: Terminal): Writer {
         `${DEFAULT_OUT} is there already`,
         'name a file with --out, or use --json, or a pipe',
       )
-    return (embedding) => writeNpy(DEFAULT_OUT, embedding, terminal)
+    return (embedding, model) => writeNpy(DEFAULT_OUT, embedding, model, terminal)
   }
   return async ({ data, shape }) => {
     await terminal.outBytes(npyHeader(shape))
@@ -123,15 +126,15 @@ function chooseWriter(line: CommandLine, terminal: Terminal): Writer {
   }
 }
 
-async function writeNpy(path: string, embedding: Embedding, terminal: Terminal): Promise<void> {
-  const { data, shape, names, labels, skipped } = embedding
-  const notes = path.replace(/\.npy$/, '.json')
-  await writeFileWhole(path, [npyHeader(shape), npyValues(data)])
-  await writeFileWhole(notes, [
-    `${JSON.stringify({ shape, names, labels: [...labels], skipped }, null, 1)}\n`,
-  ])
-  terminal.out(`${path}  [${shape.join(', ')}]`)
-  terminal.out(notes)
+async function writeNpy(
+  path: string,
+  embedding: Embedding,
+  model: string,
+  terminal: Terminal,
+): Promise<void> {
+  await writeFeatureFile(path, embedding, await sha256(model))
+  terminal.out(`${path}  [${embedding.shape.join(', ')}]`)
+  terminal.out(notesPath(path))
 }
 
 function* jsonLines(embedding: Embedding, end: string): Generator<string> {
