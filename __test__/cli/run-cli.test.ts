@@ -95,6 +95,7 @@ describe('amdim', () => {
     [['embed', 'model.safetensors'], 'PICTURES... is missing'],
     [['classify', 'model.safetensors'], 'PICTURES... is missing'],
     [['embed'], 'PICTURES... is missing'],
+    [['classify', 'cat.jpg', '--top', '1.5'], '--top: expected a whole number from 1, got 1.5'],
     [['search', 'cat.jpg'], '--in is missing'],
     [['search', 'cat.jpg', '--in', 'x.npy', '--k', '0'], '--k: expected a whole number from 1, got 0'],
     [

@@ -47,6 +47,16 @@ export function numberOf<K extends string>(key: K, line: CommandLine): { [key in
   return { [key]: Number.isNaN(number) ? value : number } as { [key in K]?: number }
 }
 
+/** A flag that counts, checked before any work is done. */
+export function countOf(command: string, line: CommandLine, name: string): number | undefined {
+  const count = numberOf(name, line)[name]
+  if (count === undefined || (Number.isInteger(count) && count >= 1)) return count
+  throw new UsageError(
+    `--${name}: expected a whole number from 1, got ${textOf(line, name)}`,
+    `see amdim ${command} --help`,
+  )
+}
+
 /** The split of a data set path that `--split`, or another flag, names. */
 export async function openSplit(
   path: string,

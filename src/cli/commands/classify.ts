@@ -1,5 +1,5 @@
 import type { Classification } from '../../index.js'
-import { given, isOn, numberOf, textOf } from '../arguments.js'
+import { countOf, given, isOn } from '../arguments.js'
 import { type Command, EXIT } from '../command.js'
 import { COMMON_FLAGS, type Flag } from '../flags.js'
 import { percent } from '../format.js'
@@ -7,7 +7,6 @@ import { Interrupt } from '../interrupt.js'
 import { MODEL_AND_PICTURES, modelAndPictures } from '../model-argument.js'
 import { openPictures, PICTURE_FLAGS, pictureOptions } from '../pictures.js'
 import { placeOf } from '../place.js'
-import { UsageError } from '../usage-error.js'
 
 const FLAGS: Flag[] = [
   { name: 'head', value: 'linear|mlp', description: 'which classifier of the model', default: 'linear' },
@@ -36,12 +35,7 @@ export const command: Command = {
   ],
   async run(line, terminal) {
     const { load, pictures } = modelAndPictures(line.positionals, terminal)
-    const top = numberOf('top', line).top ?? 3
-    if (!Number.isInteger(top) || top < 1)
-      throw new UsageError(
-        `--top: expected a whole number from 1, got ${textOf(line, 'top')}`,
-        'see amdim classify --help',
-      )
+    const top = countOf('classify', line, 'top') ?? 3
     using model = await load(placeOf(line))
     using interrupt = new Interrupt(terminal, 'stopping')
     const found = await model.classify(await openPictures('classify', pictures, line), {

@@ -1,5 +1,5 @@
 import { AmdimError, type EmbedInput, type Layer, type Neighbours, searchNeighbours } from '../../index.js'
-import { isOn, numberOf, openSplit, requiredText, textOf } from '../arguments.js'
+import { countOf, isOn, openSplit, requiredText, textOf } from '../arguments.js'
 import { type Command, EXIT } from '../command.js'
 import { type FeatureFile, readFeatureFile, sha256 } from '../feature-file.js'
 import { COMMON_FLAGS, type Flag } from '../flags.js'
@@ -7,7 +7,6 @@ import { Interrupt } from '../interrupt.js'
 import { MODEL_AND_PICTURES, modelAndPictures } from '../model-argument.js'
 import { openPictures, PICTURE_FLAGS, pictureOptions } from '../pictures.js'
 import { placeOf } from '../place.js'
-import { UsageError } from '../usage-error.js'
 
 const FLAGS: Flag[] = [
   {
@@ -47,12 +46,7 @@ export const command: Command = {
   async run(line, terminal) {
     const { load, file, pictures } = modelAndPictures(line.positionals, terminal)
     const place = requiredText('search', line, 'in', 'photos')
-    const count = numberOf('k', line)
-    if (count.k !== undefined && !(Number.isInteger(count.k) && count.k >= 1))
-      throw new UsageError(
-        `--k: expected a whole number from 1, got ${textOf(line, 'k')}`,
-        'see amdim search --help',
-      )
+    const k = countOf('search', line, 'k')
     using interrupt = new Interrupt(terminal, 'stopping')
     using model = await load(placeOf(line))
     const options = { ...pictureOptions(line, terminal), signal: interrupt.signal }
@@ -66,7 +60,7 @@ export const command: Command = {
       ? await featuresOf(place, file())
       : await embed(await openSplit(place, textOf(line, 'in-split'), 'in-split'))
     const queries = await embed(await openPictures('search', pictures, line), base.layer)
-    const found = await searchNeighbours(queries, base, count)
+    const found = await searchNeighbours(queries, base, k === undefined ? {} : { k })
     for (const [i, name] of queries.names.entries()) {
       const neighbours = neighboursOf(found, i, base)
       if (isOn(line, 'json')) terminal.out(JSON.stringify({ name, neighbours }))
