@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { type FileHandle, open } from 'node:fs/promises'
 import { AmdimError, type Features } from '../index.js'
 
 /** Header of a NumPy `.npy` file (format 1.0) of little-endian float32 values in C order. */
@@ -36,30 +36,58 @@ const KINDS = new Map<string, Float32ArrayConstructor | Float64ArrayConstructor>
  *   that is cut off
  */
 export async function readNpy(name: string, path: string): Promise<Features> {
-  const bytes = await readFile(path).catch((cause: NodeJS.ErrnoException) => {
-    const reason = cause.code === 'ENOENT' ? 'there is nothing at this path' : cause.message
-    throw new AmdimError('AMDIM_IO', `${name}: ${path} cannot be read: ${reason}`, { name, path }, { cause })
-  })
   const refuse = (expected: string, actual: string) => {
     const message = `${name}: ${path}: expected ${expected}, got ${actual}`
     return new AmdimError('AMDIM_DATA', message, { name, path, expected, actual })
   }
-  const header = headerOf(bytes)
-  if (header === undefined)
-    throw refuse('a .npy file, as amdim embed --out features.npy writes it', 'another kind of file')
-  const { kind, isFortran, shape, end } = header
-  const Values = KINDS.get(kind)
-  if (Values === undefined || isFortran)
-    throw refuse(
-      "float32 or float64 values in C order, as numpy.ascontiguousarray(a, 'float32') has them",
-      isFortran ? `${kind} in Fortran order` : kind,
-    )
-  const count = shape.reduce((product, side) => product * side, 1)
-  const [wanted, held] = [count * Values.BYTES_PER_ELEMENT, bytes.subarray(end)]
-  if (held.length !== wanted)
-    throw refuse(`${wanted} bytes of values for shape [${shape.join(', ')}]`, `${held.length} bytes`)
-  const values = valuesOf(held, new Values(count))
-  return { data: values instanceof Float32Array ? values : Float32Array.from(values), shape }
+  let file: FileHandle | undefined
+  try {
+    file = await open(path)
+    const header = await readHeader(file)
+    if (header === undefined)
+      throw refuse('a .npy file, as amdim embed --out features.npy writes it', 'another kind of file')
+    const { kind, isFortran, shape, end } = header
+    const Values = KINDS.get(kind)
+    if (Values === undefined || isFortran)
+      throw refuse(
+        "float32 or float64 values in C order, as numpy.ascontiguousarray(a, 'float32') has them",
+        isFortran ? `${kind} in Fortran order` : kind,
+      )
+    const count = shape.reduce((product, side) => product * side, 1)
+    const wanted = count * Values.BYTES_PER_ELEMENT
+    const expectBytes = (held: number) => {
+      if (held !== wanted)
+        throw refuse(`${wanted} bytes of values for shape [${shape.join(', ')}]`, `${held} bytes`)
+    }
+    // A pipe has no size; of a file it is known before room is made.
+    const stat = await file.stat()
+    if (stat.isFile()) expectBytes(stat.size - end)
+    const values = new Values(count)
+    expectBytes(await fill(file, new Uint8Array(values.buffer)))
+    inOrderOfHere(values)
+    return { data: values instanceof Float32Array ? values : Float32Array.from(values), shape }
+  } catch (error) {
+    if (error instanceof AmdimError) throw error
+    const cause = error as NodeJS.ErrnoException
+    const reason = cause.code === 'ENOENT' ? 'there is nothing at this path' : cause.message
+    throw new AmdimError('AMDIM_IO', `${name}: ${path} cannot be read: ${reason}`, { name, path }, { cause })
+  } finally {
+    await file?.close()
+  }
+}
+
+/** Bytes that are asked for at once: Node takes no 2 GiB. */
+const PIECE = 2 ** 26
+
+/** Fills `bytes` with what comes next in a file or pipe, and returns how many there were. */
+async function fill(file: FileHandle, bytes: Uint8Array): Promise<number> {
+  let done = 0
+  while (done < bytes.length) {
+    const { bytesRead } = await file.read(bytes, done, Math.min(PIECE, bytes.length - done))
+    if (bytesRead === 0) break
+    done += bytesRead
+  }
+  return done
 }
 
 interface NpyHeader {
@@ -72,10 +100,17 @@ interface NpyHeader {
 }
 
 /** What a file says of its values; `undefined` for another kind of file. */
-function headerOf(bytes: Buffer): NpyHeader | undefined {
-  if (bytes.length < 12 || bytes.toString('latin1', 0, 6) !== '\u0093NUMPY') return undefined
-  const [start, length] = bytes[6] === 1 ? [10, bytes.readUInt16LE(8)] : [12, bytes.readUInt32LE(8)]
-  const text = bytes.toString('latin1', start, start + length)
+async function readHeader(file: FileHandle): Promise<NpyHeader | undefined> {
+  const start = Buffer.alloc(12)
+  if ((await fill(file, start.subarray(0, 10))) < 10) return undefined
+  if (start.toString('latin1', 0, 6) !== '\u0093NUMPY') return undefined
+  // Of the length, which later formats have in four bytes, two are left to be read there.
+  const begin = start[6] === 1 ? 10 : 12
+  await fill(file, start.subarray(10, begin))
+  const length = begin === 10 ? start.readUInt16LE(8) : start.readUInt32LE(8)
+  if (length > MOST_TEXT) return undefined
+  const bytes = Buffer.alloc(length)
+  const text = bytes.toString('latin1', 0, await fill(file, bytes))
   const part = (pattern: RegExp) => pattern.exec(text)?.[1]
   const sides = part(/'shape': *\(([^)]*)\)/)
   if (sides === undefined) return undefined
@@ -84,16 +119,18 @@ function headerOf(bytes: Buffer): NpyHeader | undefined {
     isFortran: part(/'fortran_order': *(\w+)/) === 'True',
     // `(3,)` has a comma at its end.
     shape: sides.split(',').flatMap((side) => (side.trim() === '' ? [] : [Number(side)])),
-    end: start + length,
+    end: begin + length,
   }
 }
 
-/** Little-endian bytes, wherever they lie in memory, as values. */
-function valuesOf<T extends Float32Array | Float64Array>(bytes: Buffer, values: T): T {
-  const target = Buffer.from(values.buffer)
-  target.set(bytes)
-  if (!isLittleEndian()) values.BYTES_PER_ELEMENT === 4 ? target.swap32() : target.swap64()
-  return values
+/** Longest description of values that is believed; what follows three words and a shape is padding. */
+const MOST_TEXT = 2 ** 20
+
+/** Turns little-endian values into those of this processor. */
+function inOrderOfHere(values: Float32Array | Float64Array): void {
+  if (isLittleEndian()) return
+  const bytes = Buffer.from(values.buffer)
+  values.BYTES_PER_ELEMENT === 4 ? bytes.swap32() : bytes.swap64()
 }
 
 function isLittleEndian(): boolean {
