@@ -1,15 +1,16 @@
 // Trains small encoders of every kind for a few updates, exports them, and has Python compare what the exports compute
 // with our own features: PyTorch with the authors' code on the .pth files of theirs, onnxruntime on the .onnx files.
 //
-//   npm run build && node tools/check-exports.mjs --reference CLONE [--python PYTHON] [--onnx-python PYTHON]
+//   npm run build && node tools/check-exports.mjs --reference CLONE [--python PYTHON] [--onnx-python PYTHON] [--large]
 //
-// CLONE is https://github.com/Philip-Bachman/amdim-public, made to run on CPUs. PYTHON has torch and torchvision, or
+// With --large also amdim-large with random weights, which lie in a file beside the graph: it takes 21 GB of memory and
+// 8 GB of disk. CLONE is https://github.com/Philip-Bachman/amdim-public, made to run on CPUs. PYTHON has torch and torchvision, or
 // onnxruntime; where one has all of them, it is enough to name that one.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { exportModel, fromArrays, trainInfomax } from '../dist/index.js'
+import { AmdimModel, exportModel, fromArrays, trainInfomax } from '../dist/index.js'
 import { root, run } from './lib/process.mjs'
 
 const { values } = parseArgs({
@@ -17,6 +18,7 @@ const { values } = parseArgs({
     reference: { type: 'string' },
     python: { type: 'string', default: 'python3' },
     'onnx-python': { type: 'string' },
+    large: { type: 'boolean', default: false },
   },
 })
 if (!values.reference) {
@@ -67,22 +69,22 @@ const OTHERS = [
   },
 ]
 
-/** Noise that any seedless generator makes the same. */
-function pixels(side) {
+/** Noise that any seedless generator makes the same: pixels and their shape. */
+function noise(count, side) {
   let state = 7
-  return Uint8Array.from({ length: COUNT * side * side * 3 }, () => {
+  const data = Uint8Array.from({ length: count * side * side * 3 }, () => {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
     return state >>> 24
   })
+  return { data, shape: [count, side, side, 3] }
 }
 
 /** `config` is what a case has beside its name, its layers and whether PyTorch reads it. */
-async function exportOne(folder, { name, layers, pth = false, ...config }) {
+async function exportTrained(folder, { name, layers, pth = false, ...config }) {
   const { encoderSize } = config.encoder
-  const data = pixels(encoderSize)
-  const shape = [COUNT, encoderSize, encoderSize, 3]
+  const pixels = noise(COUNT, encoderSize)
   const labels = Array.from({ length: COUNT }, (_, i) => i % 3)
-  const train = await fromArrays(data, shape, { labels, classes: ['a', 'b', 'c'] })
+  const train = await fromArrays(pixels.data, pixels.shape, { labels, classes: ['a', 'b', 'c'] })
   const { model } = await trainInfomax({
     data: { train },
     config: {
@@ -96,23 +98,38 @@ async function exportOne(folder, { name, layers, pth = false, ...config }) {
     precision: 'f32',
     output: join(folder, 'run'),
   })
+  if (pth) await exportModel(model, join(folder, `${name}.pth`))
+  await exportGraphs(folder, name, layers, model, pixels)
+  model.dispose()
+  rmSync(join(folder, 'run'), { recursive: true })
+}
+
+async function exportLarge(folder) {
+  const config = { augment: { pixels: 128, evalResize: null } }
+  using model = await AmdimModel.create({ preset: 'amdim-large', config, device: 'cpu' })
+  await exportModel(model, join(folder, 'amdim-large.pth'), { unfinished: true })
+  await exportGraphs(folder, 'amdim-large', ['global', 'local5', 'local7'], model, noise(3, 128), {
+    unfinished: true,
+  })
+}
+
+/** Two graphs, and what they must compute. */
+async function exportGraphs(folder, name, layers, model, { data, shape }, options = {}) {
   const features = {}
   for (const layer of layers) features[layer] = [...(await model.embed({ data, shape }, { layer })).data]
-  if (pth) await exportModel(model, join(folder, `${name}.pth`))
-  await exportModel(model, join(folder, `${name}.onnx`), { layers })
-  await exportModel(model, join(folder, `${name}-normalise.onnx`), { layers, normalise: true })
+  await exportModel(model, join(folder, `${name}.onnx`), { ...options, layers })
+  await exportModel(model, join(folder, `${name}-normalise.onnx`), { ...options, layers, normalise: true })
   const { mean, std } = model.config.augment
   writeFileSync(
     join(folder, `${name}.json`),
     JSON.stringify({ shape, pixels: [...data], mean, std, features }),
   )
-  model.dispose()
-  rmSync(join(folder, 'run'), { recursive: true })
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'amdim-exports-'))
 try {
-  for (const one of [...AUTHORS, ...OTHERS]) await exportOne(folder, one)
+  for (const one of [...AUTHORS, ...OTHERS]) await exportTrained(folder, one)
+  if (values.large) await exportLarge(folder)
   const script = join(root, 'tools/check-exports.py')
   const statuses = [
     await run(values.python, [script, 'torch', folder, values.reference]),

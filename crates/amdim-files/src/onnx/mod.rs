@@ -9,7 +9,8 @@
 //! | one output a map | `[batch, channels]` for a 1x1 map, else `[batch, channels, height, width]` |
 //!
 //! Weights have the names of the reference's `state_dict`. A protobuf message can't have more than 2 GiB; the weights
-//! of a larger model go into a file beside it (ONNX's external data).
+//! of a larger model go into a file beside it (ONNX's external data). Whole numbers, such as the widths of a border, stay
+//! in the message: runtimes tell the shapes of maps by them, before they open the file.
 
 mod graph;
 mod layers;
@@ -20,7 +21,7 @@ use std::io::Write;
 use amdim_network::Network;
 use prost::Message;
 
-use self::proto::{EXTERNAL, Model, OperatorSet, StringEntry};
+use self::proto::{EXTERNAL, FLOAT, Model, OperatorSet, StringEntry};
 use crate::{FilesError, Result};
 
 /// Version of the standard operators.
@@ -76,7 +77,8 @@ impl Export<'_> {
     ) -> Result<()> {
         let mut model = self.model()?;
         let mut offset = 0;
-        for tensor in &mut model.graph.get_or_insert_default().initializer {
+        let tensors = &mut model.graph.get_or_insert_default().initializer;
+        for tensor in tensors.iter_mut().filter(|tensor| tensor.data_type == FLOAT) {
             let bytes = std::mem::take(&mut tensor.raw_data);
             weights.write_all(&bytes)?;
             let entry = |key: &str, value: String| StringEntry { key: key.into(), value };
