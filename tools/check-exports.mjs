@@ -3,7 +3,7 @@
 //
 //   npm run build && node tools/check-exports.mjs --reference CLONE [--python PYTHON] [--onnx-python PYTHON] [--large]
 //
-// With --large also amdim-large with random weights, which lie in a file beside the graph: it takes 21 GB of memory and
+// With --large also amdim-large with random weights, which lie in a file beside the graph: it takes 16 GB of memory and
 // 8 GB of disk. CLONE is https://github.com/Philip-Bachman/amdim-public, made to run on CPUs. PYTHON has torch and torchvision, or
 // onnxruntime; where one has all of them, it is enough to name that one.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -106,11 +106,12 @@ async function exportTrained(folder, { name, layers, pth = false, ...config }) {
 
 async function exportLarge(folder) {
   const config = { augment: { pixels: 128, evalResize: null } }
-  using model = await AmdimModel.create({ preset: 'amdim-large', config, device: 'cpu' })
+  const model = await AmdimModel.create({ preset: 'amdim-large', config, device: 'cpu' })
   await exportModel(model, join(folder, 'amdim-large.pth'), { unfinished: true })
   await exportGraphs(folder, 'amdim-large', ['global', 'local5', 'local7'], model, noise(3, 128), {
     unfinished: true,
   })
+  model.dispose()
 }
 
 /** Two graphs, and what they must compute. */
