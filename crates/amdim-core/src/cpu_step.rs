@@ -608,8 +608,8 @@ impl<S: Stored<Real = f32>> FastStep for CpuStep<S> {
                 + most.map_or(0, |_| VIEWS * batch * outputs * size_of::<S>()),
             loss: self.loss_bytes(batch) + heads.map_or(0, |heads| heads.bytes(batch, threads, self.learns)),
             scratch: network.scratch,
-            // Parameters and two moments, in three forms.
-            checkpoint: learnt().map(|learnt| 9 * learnt.values.len() * size_of::<f32>()).sum(),
+            // Parameters and two moments, in two forms.
+            checkpoint: learnt().map(|learnt| 6 * learnt.values.len() * size_of::<f32>()).sum(),
         }
     }
 

@@ -178,15 +178,44 @@ impl Model {
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for a configuration that makes no network.
-    pub fn new(config: ModelConfig, seed: u64, mut placement: Placement) -> Result<Self> {
+    pub fn new(config: ModelConfig, seed: u64, placement: Placement) -> Result<Self> {
+        let draw =
+            |list: &[Parameter]| parameters::draw(list, &mut Stream::new(seed, Purpose::InitEncoder, 0));
+        Self::with_values(config, seed, placement, draw)
+    }
+
+    /// The model of a state written by [`state`](Self::state), without drawing an encoder first.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new) and [`load_encoder`](Self::load_encoder).
+    pub fn from_state(
+        config: ModelConfig,
+        state: &BTreeMap<String, Stored>,
+        placement: Placement,
+    ) -> Result<Self> {
+        let nothing = |list: &[Parameter]| vec![0.0; list.iter().map(Parameter::len).sum()];
+        let mut model = Self::with_values(config, 0, placement, nothing)?;
+        model.load_encoder(state)?;
+        model.load_classifiers(state)?;
+        Ok(model)
+    }
+
+    /// A model with these values of the network's parameters, in their order, and classifiers that `seed` draws.
+    fn with_values(
+        config: ModelConfig,
+        seed: u64,
+        mut placement: Placement,
+        values: impl FnOnce(&[Parameter]) -> Vec<f32>,
+    ) -> Result<Self> {
         placement.precision = placement.precision.resolve(placement.executor, &placement.device)?;
         let encoder = Arc::new(config.encoder.describe()?);
         let network =
             if config.is_encoder_alone() { Arc::clone(&encoder) } else { Arc::new(config.describe()?) };
         let scales = Scale::all_of(&encoder);
         let (dtype, device) = (placement.dtype, &placement.device);
-        let drawn = parameters::draw(&network.parameters, &mut Stream::new(seed, Purpose::InitEncoder, 0));
-        let parameters = tensors::from_slice(&drawn, &[drawn.len()], dtype, device)?;
+        let values = values(&network.parameters);
+        let length = values.len();
+        let parameters = tensors::from_vec(values, &[length], dtype, device)?;
         let initial = network.initial_buffers();
         let running = tensors::from_slice(&initial, &[initial.len()], dtype, device)?;
         let classifiers = draw_classifiers(&config, seed, &placement)?;
@@ -372,12 +401,7 @@ impl Model {
     /// The encoder's tensors of [`state`](Self::state).
     pub fn encoder_state(&self) -> Result<BTreeMap<String, Stored>> {
         let mut state = BTreeMap::new();
-        put_parameters(
-            &mut state,
-            ENCODER_PREFIX,
-            &self.network.parameters,
-            &tensors::to_vec(&self.parameters)?,
-        );
+        put_parameters(&mut state, ENCODER_PREFIX, &self.network.parameters, &self.parameters)?;
         let running = tensors::to_vec(&self.running)?;
         for (buffer, &passes) in self.network.buffers.iter().zip(&self.passes) {
             let name = format!("{ENCODER_PREFIX}{}", buffer.name);
@@ -404,7 +428,8 @@ impl Model {
             passes.push(Stored::take_counter(state, &format!("{norm}num_batches_tracked"))?);
         }
         let (dtype, device) = (self.placement.dtype, &self.placement.device);
-        let parameters = tensors::from_slice(&parameters, &[parameters.len()], dtype, device)?;
+        let length = parameters.len();
+        let parameters = tensors::from_vec(parameters, &[length], dtype, device)?;
         self.running = tensors::from_slice(&running, &[running.len()], dtype, device)?;
         self.parameters = parameters;
         self.passes = passes;
@@ -481,8 +506,7 @@ fn draw_classifiers(config: &ModelConfig, seed: u64, placement: &Placement) -> R
 /// The classifiers' tensors of [`Model::state`].
 pub fn classifier_state(classifiers: &Classifiers) -> Result<BTreeMap<String, Stored>> {
     let mut state = BTreeMap::new();
-    let values = tensors::to_vec(&classifiers.values)?;
-    put_parameters(&mut state, CLASSIFIER_PREFIX, &classifiers.parameters, &values);
+    put_parameters(&mut state, CLASSIFIER_PREFIX, &classifiers.parameters, &classifiers.values)?;
     let hidden = classifiers.config().hidden_units;
     let running = tensors::to_vec(&classifiers.running)?;
     let norm = format!("{CLASSIFIER_PREFIX}block_glb_mlp.block_forward.3.");
@@ -493,16 +517,19 @@ pub fn classifier_state(classifiers: &Classifiers) -> Result<BTreeMap<String, St
     Ok(state)
 }
 
+/// Parameters of the vector `flat`, taken out one by one: all at once would be another copy of the weights.
 fn put_parameters(
     state: &mut BTreeMap<String, Stored>,
     prefix: &str,
     parameters: &[Parameter],
-    flat: &[f32],
-) {
+    flat: &Tensor,
+) -> Result<()> {
     for parameter in parameters {
-        let stored = Stored::float(parameter.shape.clone(), flat[parameter.range()].to_vec());
+        let values = tensors::to_vec(&flat.narrow(0, parameter.offset, parameter.len())?)?;
+        let stored = Stored::float(parameter.shape.clone(), values);
         state.insert(format!("{prefix}{}", parameter.name), stored);
     }
+    Ok(())
 }
 
 fn take_parameters(
@@ -510,7 +537,7 @@ fn take_parameters(
     prefix: &str,
     parameters: &[Parameter],
 ) -> Result<Vec<f32>> {
-    let mut flat = Vec::new();
+    let mut flat = Vec::with_capacity(parameters.iter().map(Parameter::len).sum());
     for parameter in parameters {
         flat.extend_from_slice(Stored::take(
             state,

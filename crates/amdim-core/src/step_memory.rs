@@ -14,8 +14,7 @@ pub struct StepMemory {
     pub loss: usize,
     /// What threads work in.
     pub scratch: usize,
-    /// What writing a checkpoint needs on top, while it lasts: the state as tensors, as a list of tensors by name, and as
-    /// the bytes of the file.
+    /// What writing a checkpoint needs on top, while it lasts: the state as tensors, and as a list of tensors by name.
     pub checkpoint: usize,
 }
 

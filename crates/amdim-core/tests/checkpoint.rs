@@ -5,7 +5,7 @@ mod common;
 use std::fs;
 use std::path::Path;
 
-use amdim_core::checkpoint::{Checkpoint, Progress, write_aside};
+use amdim_core::checkpoint::{Checkpoint, Progress, Stored, write_aside};
 use amdim_core::critic::CriticKind;
 use amdim_core::encoder::InfomaxEncoder;
 use amdim_core::estimator::{Bound, Maximised};
@@ -18,6 +18,8 @@ use amdim_core::train_state::TrainState;
 use amdim_core::train_step::{Learner, Learns, StepConfig};
 use candle_core::{DType, Tensor};
 use common::{classifiers, encoder, flat, mixture, mixture_model, mixture_shape, model, tensor};
+use safetensors::SafeTensors;
+use serde_json::Value;
 
 fn learner(executor: ExecutorKind) -> Learner {
     mixing_learner(executor, false)
@@ -196,6 +198,62 @@ fn a_truncated_file_is_a_typed_error_at_any_length() {
 }
 
 #[test]
+fn a_file_is_what_the_library_of_the_format_writes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = saved(folder.path());
+    let bytes = fs::read(&path).unwrap();
+    let (_, metadata) = SafeTensors::read_metadata(&bytes).unwrap();
+    let theirs = SafeTensors::deserialize(&bytes).unwrap();
+    // The order of the metadata is that of a hash map, and no two are alike; that of all else is fixed.
+    let again = safetensors::serialize(theirs.tensors(), metadata.metadata().clone()).unwrap();
+    let parts = |bytes: &[u8]| -> (Value, Vec<u8>) {
+        let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+        assert_eq!(length % 8, 0);
+        (serde_json::from_slice(&bytes[8..8 + length]).unwrap(), bytes[8 + length..].to_vec())
+    };
+    assert!(parts(&again) == parts(&bytes));
+
+    let ours = Checkpoint::read(&path).unwrap().tensors;
+    assert!(ours.len() == theirs.len() && ours.len() > 50);
+    for (name, tensor) in &ours {
+        let view = theirs.tensor(name).unwrap();
+        assert_eq!(tensor.shape(), view.shape());
+        let expected: Vec<u8> = match tensor {
+            Stored::Float { values, .. } => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+            Stored::Integer { values, .. } => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+        };
+        assert!(view.data() == expected, "{name}");
+    }
+}
+
+#[test]
+fn a_file_that_contradicts_itself_is_a_typed_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("wrong.safetensors");
+    let file = |length: u64, header: &str, values: usize| {
+        [&length.to_le_bytes()[..], header.as_bytes(), &vec![0; values]].concat()
+    };
+    let one = |about: &str| format!(r#"{{"__metadata__":{{"amdim":"x"}},"w":{about}}}"#);
+    let good = one(r#"{"dtype":"F32","shape":[1],"data_offsets":[0,4]}"#);
+    let many = one(r#"{"dtype":"F32","shape":[9223372036854775807],"data_offsets":[0,4]}"#);
+    let gap = one(r#"{"dtype":"F32","shape":[1],"data_offsets":[4,8]}"#);
+    for (what, bytes) in [
+        ("a header of more bytes than there are", file(u64::MAX, &good, 4)),
+        ("a header that is cut off", file(good.len() as u64 - 1, &good, 5)),
+        ("too few values", file(good.len() as u64, &good, 3)),
+        ("too many values", file(good.len() as u64, &good, 5)),
+        ("a shape of other values", file(many.len() as u64, &many, 4)),
+        ("a gap", file(gap.len() as u64, &gap, 8)),
+    ] {
+        fs::write(&path, bytes).unwrap();
+        let error = Checkpoint::read(&path).unwrap_err();
+        assert_eq!(error.code(), "AMDIM_CHECKPOINT", "{what}: {error}");
+        assert!(error.to_string().contains("not a whole safetensors file"), "{what}: {error}");
+    }
+    assert_eq!(Checkpoint::read(folder.path()).unwrap_err().code(), "AMDIM_IO");
+}
+
+#[test]
 fn safetensors_of_another_program_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("other.safetensors");
@@ -221,7 +279,7 @@ fn a_checkpoint_of_another_model_changes_nothing() {
 #[test]
 fn a_model_file_holds_no_optimiser_and_cannot_be_resumed() {
     let mut learner = learner(ExecutorKind::Cpu);
-    let file = learner.model_file(&[], Progress::default(), serde_json::Value::Null).unwrap();
+    let file = learner.model_file(&[], Progress::default(), Value::Null).unwrap();
     assert!(file.tensors.keys().all(|name| !name.starts_with("optimizer.")));
     let error = self::learner(ExecutorKind::Cpu).resume(&file).unwrap_err();
     assert_eq!(error.code(), "AMDIM_INVALID_ARGUMENT");
@@ -232,8 +290,7 @@ fn carried_tensors_survive_a_checkpoint_and_are_missed() {
     let mut state = TrainState::default();
     state.optimizers.insert("critic", Adam::new(&tensor(&[3], 1.0, 1)).unwrap());
     state.carried.insert("queue", tensor(&[2, 3], 1.0, 2).to_dtype(DType::F32).unwrap());
-    let mut file =
-        learner(ExecutorKind::Cpu).model_file(&[], Progress::default(), serde_json::Value::Null).unwrap();
+    let mut file = learner(ExecutorKind::Cpu).model_file(&[], Progress::default(), Value::Null).unwrap();
     assert_eq!(state.restored(&file).unwrap_err().code(), "AMDIM_INVALID_ARGUMENT");
     state.save(&mut file).unwrap();
     let mut blank = state.clone();

@@ -100,13 +100,9 @@ impl TrainedModel {
         let file = Checkpoint::read(path)?;
         let record = RunRecord::of_file(&file, path)?;
         check_size(&file, path)?;
-        let model = on_threads(placement.threads, || {
-            let mut model = Model::new(file.header.model.clone(), 0, placement)?;
-            model.load_encoder(&file.tensors)?;
-            model.load_classifiers(&file.tensors)?;
-            Ok(model)
-        })?;
-        let Header { classes, progress, .. } = file.header;
+        let Checkpoint { header, tensors } = file;
+        let Header { model: config, classes, progress, .. } = header;
+        let model = on_threads(placement.threads, || Ok(Model::from_state(config, &tensors, placement)?))?;
         Ok(Self { model, record, classes, progress })
     }
 

@@ -83,10 +83,7 @@ pub fn import(
         .map(|(name, tensor)| Ok((name.clone(), stored(path, &name, &tensor)?)))
         .collect::<Result<BTreeMap<_, _>>>()?;
     let model = on_threads(placement.threads, || {
-        let mut model = Model::new(config.model(classes.len()), config.seed, placement)?;
-        model.load_encoder(&state)?;
-        model.load_classifiers(&state)?;
-        Ok(model)
+        Ok(Model::from_state(config.model(classes.len()), &state, placement)?)
     })?;
     let progress = Progress { update: cursor.info_step, epoch: cursor.info_epoch, ..Progress::default() };
     Ok(TrainedModel { model, record: RunRecord::untrained(config), classes, progress })

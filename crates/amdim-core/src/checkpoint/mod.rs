@@ -4,6 +4,7 @@
 //! that a run goes on as if it had never stopped. Both are written aside, flushed and renamed: a reader finds the old
 //! file or the new one, never a half.
 
+mod container;
 mod stored;
 
 use std::collections::{BTreeMap, HashMap};
@@ -11,9 +12,9 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
+use self::container::{Container, ReadError};
 use crate::model::ModelConfig;
 use crate::{Error, Result};
 
@@ -77,9 +78,7 @@ impl Checkpoint {
         let header =
             serde_json::to_string(&self.header).map_err(|error| Error::internal(error.to_string()))?;
         let metadata = HashMap::from([("format".into(), "amdim".into()), (HEADER_KEY.into(), header)]);
-        let bytes = safetensors::serialize(&self.tensors, Some(metadata))
-            .map_err(|error| Error::internal(error.to_string()))?;
-        write_aside(path, &bytes)
+        write_aside_with(path, |file| container::write(file, metadata, &self.tensors))
     }
 
     /// Reads and checks a file.
@@ -87,12 +86,14 @@ impl Checkpoint {
     /// # Errors
     /// [`Error::Io`] if it can't be read; [`Error::Checkpoint`] if it is truncated, no safetensors, or not ours.
     pub fn read(path: &Path) -> Result<Self> {
-        let bytes = fs::read(path).map_err(|source| Error::Io { path: path.into(), source })?;
+        let io = |source| Error::Io { path: path.into(), source };
         let broken = |message: String| Error::Checkpoint { path: path.into(), message };
-        let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|error| {
-            broken(format!("not a whole safetensors file ({error}); it may be truncated"))
-        })?;
-        let text = metadata.metadata().as_ref().and_then(|map| map.get(HEADER_KEY)).ok_or_else(|| {
+        let unread = |error| match error {
+            ReadError::Io(source) => io(source),
+            ReadError::Broken(message) => broken(message),
+        };
+        let container = Container::open(File::open(path).map_err(io)?).map_err(unread)?;
+        let text = container.text(HEADER_KEY).ok_or_else(|| {
             broken("a safetensors file, but not one of amdim's (its metadata has no `amdim` entry)".into())
         })?;
         let header: Header = serde_json::from_str(text).map_err(|error| {
@@ -103,14 +104,7 @@ impl Checkpoint {
                 format!("format version {FORMAT_VERSION} expected, {} found", header.format_version);
             return Err(broken(message));
         }
-        let file = SafeTensors::deserialize(&bytes).map_err(|error| {
-            broken(format!("not a whole safetensors file ({error}); it may be truncated"))
-        })?;
-        let tensors = file
-            .iter()
-            .map(|(name, view)| Ok((name.to_string(), Stored::from_view(name, &view).map_err(&broken)?)))
-            .collect::<Result<_>>()?;
-        Ok(Self { header, tensors })
+        Ok(Self { header, tensors: container.tensors().map_err(unread)? })
     }
 }
 
