@@ -3,9 +3,9 @@
 //
 //   npm run build && node tools/check-exports.mjs --reference CLONE [--python PYTHON] [--onnx-python PYTHON] [--large]
 //
-// With --large also amdim-large with random weights, which lie in a file beside the graph: it takes 16 GB of memory and
-// 8 GB of disk. CLONE is https://github.com/Philip-Bachman/amdim-public, made to run on CPUs. PYTHON has torch and torchvision, or
-// onnxruntime; where one has all of them, it is enough to name that one.
+// CLONE is https://github.com/Philip-Bachman/amdim-public, made to run on CPUs. PYTHON has torch and torchvision, or
+// onnxruntime; where one has all of them, it is enough to name that one. With --large also amdim-large with random
+// weights, which lie in a file beside the graph: it takes 16 GB of memory and 8 GB of disk.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

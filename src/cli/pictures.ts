@@ -1,4 +1,4 @@
-import type { EmbedInput, EmbedOptions } from '../index.js'
+import type { EmbedInput, EmbedOptions, SkippedPicture } from '../index.js'
 import { given, numberOf, openSplit, textOf } from './arguments.js'
 import type { CommandLine, Flag } from './flags.js'
 import { bar, grouped } from './format.js'
@@ -35,6 +35,12 @@ export function pictureOptions(
     onProgress: (done, total) =>
       terminal.status(`${bar(done / total, 20)} ${grouped(done)} of ${grouped(total)} pictures`),
   }
+}
+
+/** Ends the progress of {@link pictureOptions}, and says which pictures were left out. */
+export function noteSkipped(skipped: readonly SkippedPicture[], terminal: Terminal): void {
+  terminal.clearStatus()
+  for (const { name, message } of skipped) terminal.note(`skipped ${name}: ${message}`)
 }
 
 /** What PICTURES... of a command means: picture files, or one data set. */

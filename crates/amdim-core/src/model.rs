@@ -179,8 +179,9 @@ impl Model {
     /// # Errors
     /// [`Error::InvalidArgument`] for a configuration that makes no network.
     pub fn new(config: ModelConfig, seed: u64, placement: Placement) -> Result<Self> {
-        let draw =
-            |list: &[Parameter]| parameters::draw(list, &mut Stream::new(seed, Purpose::InitEncoder, 0));
+        let draw = |network: &Network| {
+            parameters::draw(&network.parameters, &mut Stream::new(seed, Purpose::InitEncoder, 0))
+        };
         Self::with_values(config, seed, placement, draw)
     }
 
@@ -193,19 +194,19 @@ impl Model {
         state: &BTreeMap<String, Stored>,
         placement: Placement,
     ) -> Result<Self> {
-        let nothing = |list: &[Parameter]| vec![0.0; list.iter().map(Parameter::len).sum()];
-        let mut model = Self::with_values(config, 0, placement, nothing)?;
+        let zeros = |network: &Network| vec![0.0; network.parameter_len()];
+        let mut model = Self::with_values(config, 0, placement, zeros)?;
         model.load_encoder(state)?;
         model.load_classifiers(state)?;
         Ok(model)
     }
 
-    /// A model with these values of the network's parameters, in their order, and classifiers that `seed` draws.
+    /// A model with these flat parameters of its network, and classifiers that `seed` draws.
     fn with_values(
         config: ModelConfig,
         seed: u64,
         mut placement: Placement,
-        values: impl FnOnce(&[Parameter]) -> Vec<f32>,
+        values: impl FnOnce(&Network) -> Vec<f32>,
     ) -> Result<Self> {
         placement.precision = placement.precision.resolve(placement.executor, &placement.device)?;
         let encoder = Arc::new(config.encoder.describe()?);
@@ -213,11 +214,8 @@ impl Model {
             if config.is_encoder_alone() { Arc::clone(&encoder) } else { Arc::new(config.describe()?) };
         let scales = Scale::all_of(&encoder);
         let (dtype, device) = (placement.dtype, &placement.device);
-        let values = values(&network.parameters);
-        let length = values.len();
-        let parameters = tensors::from_vec(values, &[length], dtype, device)?;
-        let initial = network.initial_buffers();
-        let running = tensors::from_slice(&initial, &[initial.len()], dtype, device)?;
+        let parameters = tensors::from_vec(values(&network), dtype, device)?;
+        let running = tensors::from_vec(network.initial_buffers(), dtype, device)?;
         let classifiers = draw_classifiers(&config, seed, &placement)?;
         let executor = build_executor(&network, &placement)?;
         let passes = vec![0; network.buffers.len()];
@@ -428,9 +426,8 @@ impl Model {
             passes.push(Stored::take_counter(state, &format!("{norm}num_batches_tracked"))?);
         }
         let (dtype, device) = (self.placement.dtype, &self.placement.device);
-        let length = parameters.len();
-        let parameters = tensors::from_vec(parameters, &[length], dtype, device)?;
-        self.running = tensors::from_slice(&running, &[running.len()], dtype, device)?;
+        let parameters = tensors::from_vec(parameters, dtype, device)?;
+        self.running = tensors::from_vec(running, dtype, device)?;
         self.parameters = parameters;
         self.passes = passes;
         Ok(())
@@ -476,7 +473,7 @@ impl Model {
         .concat();
         let passes = Stored::take_counter(state, &format!("{norm}num_batches_tracked"))?;
         let (dtype, device) = (self.placement.dtype, &self.placement.device);
-        classifiers.values = tensors::from_slice(&values, &[values.len()], dtype, device)?;
+        classifiers.values = tensors::from_vec(values, dtype, device)?;
         classifiers.running = tensors::from_slice(&running, &[2, hidden], dtype, device)?;
         classifiers.passes = passes;
         Ok(())

@@ -80,7 +80,7 @@ impl Used {
         for range in &ranges {
             mask[range.clone()].fill(1.0);
         }
-        Ok(Self { mask: crate::tensors::from_slice(&mask, &[mask.len()], dtype, device)?, ranges })
+        Ok(Self { mask: crate::tensors::from_vec(mask, dtype, device)?, ranges })
     }
 }
 

@@ -13,13 +13,10 @@ pub fn from_slice(values: &[f32], dims: &[usize], dtype: DType, device: &Device)
     Ok(Tensor::from_slice(values, dims, device)?.to_dtype(dtype)?)
 }
 
-/// As [`from_slice`], of values that are not needed any more: on a processor they become the tensor's own.
-pub fn from_vec(values: Vec<f32>, dims: &[usize], dtype: DType, device: &Device) -> Result<Tensor> {
-    let expected: usize = dims.iter().product();
-    if expected != values.len() {
-        return Err(Error::shape("values", dims, &[values.len()]));
-    }
-    Ok(Tensor::from_vec(values, dims, device)?.to_dtype(dtype)?)
+/// A vector of type `dtype` on `device`; f32 values on a processor become its own, without a copy.
+pub fn from_vec(values: Vec<f32>, dtype: DType, device: &Device) -> Result<Tensor> {
+    let length = values.len();
+    Ok(Tensor::from_vec(values, length, device)?.to_dtype(dtype)?)
 }
 
 /// All values of a tensor in row-major order, as f32.

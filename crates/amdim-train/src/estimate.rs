@@ -205,7 +205,7 @@ impl<'a> Estimation<'a> {
         let critic = request.critic.build(x.dimensions, y.dimensions, request.units)?;
         let mut stream = Stream::new(request.seed, Purpose::InitMethod, 0);
         let drawn = parameters::draw(critic.parameters(), &mut stream);
-        let values = tensors::from_slice(&drawn, &[drawn.len()], DType::F32, &Device::Cpu)?;
+        let values = tensors::from_vec(drawn, DType::F32, &Device::Cpu)?;
         let adam = Adam::new(&values)?;
         Ok(Self { request, critic, values, adam, variables, sizes })
     }

@@ -157,7 +157,7 @@ struct Learnt {
 impl Learnt {
     fn new(parameters: &[Parameter], stream: &mut Stream) -> Result<Self> {
         let drawn = parameters::draw(parameters, stream);
-        let values = tensors::from_slice(&drawn, &[drawn.len()], DType::F32, &Device::Cpu)?;
+        let values = tensors::from_vec(drawn, DType::F32, &Device::Cpu)?;
         let adam = Adam::new(&values)?;
         Ok(Self { parameters: parameters.to_vec(), values, adam })
     }

@@ -167,10 +167,6 @@ pub fn inspect(path: &Path) -> Result<ModelInfo> {
 
 fn info(file: &Checkpoint, config: AmdimConfig) -> Result<ModelInfo> {
     let Progress { update, epoch, pairs, seconds, .. } = file.header.progress;
-    let bytes = |stored: &Stored| match stored {
-        Stored::Float { values, .. } => values.len() * size_of::<f32>(),
-        Stored::Integer { values, .. } => values.len() * size_of::<i64>(),
-    };
     let weights = file.tensors.iter().filter(|(name, _)| !name.starts_with(OPTIMIZER_PREFIX));
     Ok(ModelInfo {
         parameters: file.header.model.describe()?.parameter_len(),
@@ -181,7 +177,7 @@ fn info(file: &Checkpoint, config: AmdimConfig) -> Result<ModelInfo> {
             .collect(),
         position: PositionInfo { epoch, update, pairs, seconds },
         classes: file.header.classes.clone(),
-        size: weights.map(|(_, stored)| bytes(stored)).sum(),
+        size: weights.map(|(_, stored)| stored.byte_len()).sum(),
         config,
     })
 }

@@ -4,8 +4,8 @@ import { type Command, EXIT } from '../command.js'
 import { COMMON_FLAGS, type Flag } from '../flags.js'
 import { percent } from '../format.js'
 import { Interrupt } from '../interrupt.js'
-import { MODEL_AND_PICTURES, modelAndPictures } from '../model-argument.js'
-import { openPictures, PICTURE_FLAGS, pictureOptions } from '../pictures.js'
+import { MODEL_AND_PICTURES, modelAndPictures, WITHOUT_MODEL } from '../model-argument.js'
+import { noteSkipped, openPictures, PICTURE_FLAGS, pictureOptions } from '../pictures.js'
 import { placeOf } from '../place.js'
 
 const FLAGS: Flag[] = [
@@ -26,7 +26,7 @@ export const command: Command = {
     return [{ title: 'options', flags: [...FLAGS, ...COMMON_FLAGS] }]
   },
   notes: [
-    'Without a model file: the model that ships with the package.',
+    WITHOUT_MODEL,
     '',
     'examples:',
     '  amdim classify photos',
@@ -43,8 +43,7 @@ export const command: Command = {
       ...(given('head', line) as { head?: 'linear' | 'mlp' }),
       signal: interrupt.signal,
     })
-    terminal.clearStatus()
-    for (const { name, message } of found.skipped) terminal.note(`skipped ${name}: ${message}`)
+    noteSkipped(found.skipped, terminal)
     for (const text of isOn(line, 'json') ? jsonLines(found, top) : textLines(found, top)) terminal.out(text)
     return EXIT.ok
   },

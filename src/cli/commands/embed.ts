@@ -7,9 +7,9 @@ import { notesPath, sha256, writeFeatureFile } from '../feature-file.js'
 import { COMMON_FLAGS, type CommandLine, type Flag } from '../flags.js'
 import { grouped } from '../format.js'
 import { Interrupt } from '../interrupt.js'
-import { MODEL_AND_PICTURES, modelAndPictures } from '../model-argument.js'
+import { MODEL_AND_PICTURES, modelAndPictures, WITHOUT_MODEL } from '../model-argument.js'
 import { npyHeader, npyValues } from '../npy.js'
-import { openPictures, PICTURE_FLAGS, pictureOptions } from '../pictures.js'
+import { noteSkipped, openPictures, PICTURE_FLAGS, pictureOptions } from '../pictures.js'
 import { placeOf } from '../place.js'
 import type { Terminal } from '../terminal.js'
 import { UsageError } from '../usage-error.js'
@@ -48,7 +48,7 @@ export const command: Command = {
     return [{ title: 'options', flags: [...FLAGS, ...COMMON_FLAGS] }]
   },
   notes: [
-    'Without a model file: the model that ships with the package.',
+    WITHOUT_MODEL,
     '',
     'examples:',
     '  amdim embed photos --out features.npy',
@@ -67,8 +67,7 @@ export const command: Command = {
       ...embedOptions(line),
       signal: interrupt.signal,
     })
-    terminal.clearStatus()
-    for (const { name, message } of embedding.skipped) terminal.note(`skipped ${name}: ${message}`)
+    noteSkipped(embedding.skipped, terminal)
     await write(embedding, file())
     const maps = textOf(line, 'posterior-maps')
     if (maps !== undefined) terminal.note(`drawings in ${maps}: ${grouped(embedding.length)}`)

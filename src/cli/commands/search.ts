@@ -4,8 +4,8 @@ import { type Command, EXIT } from '../command.js'
 import { type FeatureFile, readFeatureFile, sha256 } from '../feature-file.js'
 import { COMMON_FLAGS, type Flag } from '../flags.js'
 import { Interrupt } from '../interrupt.js'
-import { MODEL_AND_PICTURES, modelAndPictures } from '../model-argument.js'
-import { openPictures, PICTURE_FLAGS, pictureOptions } from '../pictures.js'
+import { MODEL_AND_PICTURES, modelAndPictures, WITHOUT_MODEL } from '../model-argument.js'
+import { noteSkipped, openPictures, PICTURE_FLAGS, pictureOptions } from '../pictures.js'
 import { placeOf } from '../place.js'
 
 const FLAGS: Flag[] = [
@@ -36,7 +36,7 @@ export const command: Command = {
     return [{ title: 'options', flags: [...FLAGS, ...COMMON_FLAGS] }]
   },
   notes: [
-    'Without a model file: the model that ships with the package.',
+    WITHOUT_MODEL,
     '',
     'examples:',
     '  amdim search cat.jpg --in photos',
@@ -52,8 +52,7 @@ export const command: Command = {
     const options = { ...pictureOptions(line, terminal), signal: interrupt.signal }
     const embed = async (pictures: EmbedInput, layer?: Layer) => {
       const embedding = await model.embed(pictures, { ...options, ...(layer && { layer }) })
-      terminal.clearStatus()
-      for (const { name, message } of embedding.skipped) terminal.note(`skipped ${name}: ${message}`)
+      noteSkipped(embedding.skipped, terminal)
       return embedding
     }
     const base = place.endsWith('.npy')
@@ -73,8 +72,9 @@ export const command: Command = {
 /** Features from a file, which must be those of the same model: others have nothing to do with its own. */
 async function featuresOf(path: string, modelFile: string): Promise<FeatureFile> {
   const features = await readFeatureFile('--in', path)
+  if (features.model === undefined) return features
   const ours = await sha256(modelFile)
-  if (features.model !== undefined && features.model !== ours)
+  if (features.model !== ours)
     throw new AmdimError(
       'AMDIM_CHECKPOINT',
       `--in: ${path} holds features of another model (SHA-256 ${features.model}) than ${modelFile} (${ours}); ` +

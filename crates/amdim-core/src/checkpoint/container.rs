@@ -7,6 +7,7 @@ use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, ErrorKind, Read, Write};
 
+use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
 
 use super::Stored;
@@ -42,13 +43,13 @@ pub(super) fn write(
 ) -> io::Result<()> {
     // Wider types first, so that all values are aligned; those of a type by name, as the map has them.
     let mut named: Vec<_> = tensors.iter().collect();
-    named.sort_by_key(|(_, tensor)| Reverse(tensor.dtype()));
+    named.sort_by_key(|(_, tensor)| Reverse(dtype(tensor)));
     let mut end = 0;
     let place = |&(name, tensor): &(&String, &Stored)| {
         let start = end;
         end += tensor.byte_len();
         let info =
-            TensorInfo { dtype: tensor.dtype(), shape: tensor.shape().to_vec(), data_offsets: (start, end) };
+            TensorInfo { dtype: dtype(tensor), shape: tensor.shape().to_vec(), data_offsets: (start, end) };
         (name.clone(), info)
     };
     let infos = named.iter().map(place).collect();
@@ -58,9 +59,19 @@ pub(super) fn write(
     out.write_all(&(header.len() as u64).to_le_bytes())?;
     out.write_all(&header)?;
     for (_, tensor) in named {
-        tensor.write(&mut out)?;
+        match tensor {
+            Stored::Float { values, .. } => write_values(&mut out, values, f32::to_le_bytes)?,
+            Stored::Integer { values, .. } => write_values(&mut out, values, i64::to_le_bytes)?,
+        }
     }
     out.flush()
+}
+
+fn dtype(tensor: &Stored) -> Dtype {
+    match tensor {
+        Stored::Float { .. } => Dtype::F32,
+        Stored::Integer { .. } => Dtype::I64,
+    }
 }
 
 /// A file whose header was read and fits its length.
@@ -96,12 +107,59 @@ impl Container {
 
     /// All tensors; they lie one after the other, without gaps.
     pub(super) fn tensors(mut self) -> Result<BTreeMap<String, Stored>, ReadError> {
-        let mut tensors = BTreeMap::new();
-        for name in self.header.offset_keys() {
-            let Some(info) = self.header.info(&name) else { continue };
-            let stored = Stored::read(&name, info, &mut self.file)?;
-            tensors.insert(name, stored);
-        }
-        Ok(tensors)
+        let mut infos: Vec<_> = self.header.tensors().into_iter().collect();
+        infos.sort_by_key(|(_, info)| info.data_offsets);
+        infos
+            .into_iter()
+            .map(|(name, info)| {
+                let stored = read_tensor(&name, info, &mut self.file)?;
+                Ok((name, stored))
+            })
+            .collect()
     }
+}
+
+fn read_tensor(name: &str, info: &TensorInfo, from: &mut impl Read) -> Result<Stored, ReadError> {
+    let shape = info.shape.clone();
+    let bytes = info.data_offsets.1 - info.data_offsets.0;
+    match info.dtype {
+        Dtype::F32 => Ok(Stored::Float { shape, values: read_values(from, bytes, f32::from_le_bytes)? }),
+        Dtype::I64 => Ok(Stored::Integer { shape, values: read_values(from, bytes, i64::from_le_bytes)? }),
+        other => Err(ReadError::Broken(format!("{name}: tensors of f32 or i64 expected, {other:?} found"))),
+    }
+}
+
+/// Values that are turned into bytes, or back, at once.
+const VALUES: usize = 1 << 12;
+
+fn write_values<T: Copy, const BYTES: usize>(
+    out: &mut impl Write,
+    values: &[T],
+    to_bytes: impl Fn(T) -> [u8; BYTES],
+) -> io::Result<()> {
+    let mut bytes = vec![0; VALUES * BYTES];
+    for values in values.chunks(VALUES) {
+        let bytes = &mut bytes[..values.len() * BYTES];
+        for (to, &value) in bytes.chunks_exact_mut(BYTES).zip(values) {
+            to.copy_from_slice(&to_bytes(value));
+        }
+        out.write_all(bytes)?;
+    }
+    Ok(())
+}
+
+fn read_values<T, const BYTES: usize>(
+    from: &mut impl Read,
+    length: usize,
+    from_bytes: impl Fn([u8; BYTES]) -> T,
+) -> io::Result<Vec<T>> {
+    let count = length / BYTES;
+    let mut values = Vec::with_capacity(count);
+    let mut bytes = vec![0; VALUES * BYTES];
+    while values.len() < count {
+        let bytes = &mut bytes[..(count - values.len()).min(VALUES) * BYTES];
+        from.read_exact(bytes)?;
+        values.extend(bytes.as_chunks().0.iter().map(|&value| from_bytes(value)));
+    }
+    Ok(values)
 }

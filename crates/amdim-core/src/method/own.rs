@@ -13,7 +13,7 @@ use crate::{Result, parameters, tensors};
 pub(super) fn drawn(model: &Model, parameters: &[Parameter], stream: &mut Stream) -> Result<Tensor> {
     let placement = model.placement();
     let values = parameters::draw(parameters, stream);
-    tensors::from_slice(&values, &[values.len()], placement.dtype, &placement.device)
+    tensors::from_vec(values, placement.dtype, &placement.device)
 }
 
 /// Its parameters as leaves of the tape.

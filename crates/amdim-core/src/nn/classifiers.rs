@@ -201,7 +201,7 @@ impl Classifiers {
         }
         let parameters = describe(embedding, config.hidden_units, classes);
         let drawn = parameters::draw(&parameters, &mut Stream::new(seed, Purpose::InitClassifiers, 0));
-        let values = tensors::from_slice(&drawn, &[drawn.len()], dtype, device)?;
+        let values = tensors::from_vec(drawn, dtype, device)?;
         let hidden = config.hidden_units;
         let running: Vec<f32> = [vec![0.0; hidden], vec![1.0; hidden]].concat();
         let running = tensors::from_slice(&running, &[2, hidden], dtype, device)?;
