@@ -52,10 +52,7 @@ pub(super) const fn table<U: TileUnit, V: Products<Bf16>>(vectors: &Table<Bf16>)
     Table {
         depth: 2,
         columns: PANEL,
-        narrow: vectors.narrow,
-        heights: vectors.heights,
         tiles: vectors.tiles,
-        transposed_heights: vectors.transposed_heights,
         transposed: vectors.transposed,
         interleave: vectors.interleave,
         transforms: vectors.transforms,

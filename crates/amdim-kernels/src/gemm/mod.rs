@@ -13,7 +13,7 @@ mod tile;
 
 use std::ptr;
 
-use table::{MatrixUnit, Table};
+use table::{MatrixUnit, Table, Tiles};
 pub use table::{TableRef, Tabled};
 use tile::{Added, Inner, Target, Tile};
 
@@ -396,9 +396,8 @@ impl<S: Stored> Gemm<S> {
                 target_stride: n,
             }
         };
-        // SAFETY (both calls): the table is that of a kernel that the processor supports. `row + tiles *
-        // heights[height] <= rows` and `first + used <= n`, and the sizes of all that the tile points to were checked
-        // above.
+        // SAFETY (both calls): the table is that of a kernel that the processor supports. Tiles end with the last row,
+        // `first + used <= n`, and the sizes of all that the tile points to were checked above.
         let inner: usize = factors.iter().map(|factor| self.padded(factor.left.width())).sum();
         match &self.table.unit {
             Some(unit) if inner <= unit.most_steps * unit.step => {
@@ -412,8 +411,8 @@ impl<S: Stored> Gemm<S> {
         }
         for panel in 0..n.div_ceil(columns) {
             let used = columns.min(n - panel * columns);
-            each_height(self.table.heights, rows, |row, height, tiles| {
-                let function = self.table.tiles[height][self.table.width(used)];
+            let width = Tiles::narrowest(self.table.tiles, used);
+            width.each_height(rows, used, |row, tiles, function| {
                 unsafe { function(&tile(row, panel, tiles, used)) };
             });
         }
@@ -463,15 +462,16 @@ impl<S: Stored> Gemm<S> {
             (&*left_scratch, depth, left.width * depth, rest)
         };
         let panel_scratch = &mut rest[..padded * columns];
-        let interleaved = rows.next_multiple_of(depth) * columns;
-        panel_scratch[interleaved..].fill(S::default());
+        panel_scratch[rows.next_multiple_of(depth) * columns..].fill(S::default());
         let _in_use = self.table.unit.as_ref().map(UnitInUse::begin);
         for panel in 0..n.div_ceil(columns) {
             let first = panel * columns;
             let used = columns.min(n - first);
-            // A whole panel of single values can be read where it is, if its rows are near each other.
+            let width = Tiles::narrowest(self.table.transposed, used);
+            let across = if self.table.unit.is_some() { columns } else { width.columns };
+            // Single values that fill tiles can be read where they are, if their rows are near each other.
             let in_place = match right {
-                Left::Rows(rows) if depth == 1 && used == columns => {
+                Left::Rows(rows) if depth == 1 && used == across => {
                     Some(rows).filter(|rows| rows.stride * size_of::<S>() <= NEAR_BYTES)
                 }
                 _ => None,
@@ -479,8 +479,9 @@ impl<S: Stored> Gemm<S> {
             let (right_data, right_stride) = if let Some(rows) = in_place {
                 (&rows.data[first..], rows.stride)
             } else {
-                self.interleave_rows(right, first, used, &mut panel_scratch[..interleaved], columns);
-                (&*panel_scratch, columns * depth)
+                let packed = &mut panel_scratch[..rows.next_multiple_of(depth) * across];
+                self.interleave_rows(right, first, used, packed, across);
+                (&*panel_scratch, across * depth)
             };
             let mut tile = |row: usize, tiles: usize| {
                 let inner = Inner {
@@ -507,15 +508,13 @@ impl<S: Stored> Gemm<S> {
                     target_stride: n,
                 }
             };
-            // SAFETY (both calls): the table is that of a kernel that the processor supports. `row + tiles *
-            // heights[height] <= left.width` and `first + used <= n`; both factors have `rows` rows, packed ones whole
-            // steps.
+            // SAFETY (both calls): the table is that of a kernel that the processor supports. Tiles end with the left
+            // factor's last column, and `first + used <= n`; both factors have `rows` rows, packed ones whole steps.
             if let Some(unit) = &self.table.unit {
                 unsafe { (unit.multiply_packed)(&tile(0, left.width)) };
                 continue;
             }
-            each_height(self.table.transposed_heights, left.width, |row, height, tiles| {
-                let function = self.table.transposed[height][self.table.width(used)];
+            width.each_height(left.width, used, |row, tiles, function| {
                 unsafe { function(&tile(row, tiles)) };
             });
         }
@@ -567,20 +566,6 @@ fn interleave_columns<S: Stored, const DEPTH: usize>(
             to.fill(S::default());
             to[..rest].copy_from_slice(&rows.row(first + column)[steps * DEPTH..]);
         }
-    }
-}
-
-/// Cuts `rows` into tiles as even as the heights allow; calls `visit(first row, index of the height, tiles)`.
-fn each_height(heights: &[usize], rows: usize, mut visit: impl FnMut(usize, usize, usize)) {
-    let mut row = 0;
-    while row < rows {
-        let left = rows - row;
-        let even = left.div_ceil(left.div_ceil(heights[0]));
-        let above = heights.iter().rposition(|&height| height >= even).unwrap_or(0);
-        let index = (above..heights.len()).find(|&index| heights[index] <= left).unwrap_or(heights.len() - 1);
-        let tiles = left / heights[index];
-        visit(row, index, tiles);
-        row += tiles * heights[index];
     }
 }
 

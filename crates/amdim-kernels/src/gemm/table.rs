@@ -23,15 +23,10 @@ pub(crate) struct Table<S: Stored> {
     pub(crate) depth: usize,
     /// Columns of a panel.
     pub(crate) columns: usize,
-    /// Columns that the tiles of a narrow edge compute.
-    pub(crate) narrow: usize,
-    /// Heights of tiles, the highest first; 1 is the last.
-    pub(crate) heights: &'static [usize],
-    /// One entry a height.
-    pub(crate) tiles: &'static [Widths<S>],
+    /// Tiles of rows as they lie, the widest, which take a whole panel, first.
+    pub(crate) tiles: &'static [Tiles<S>],
     /// The same for a transposed left factor.
-    pub(crate) transposed_heights: &'static [usize],
-    pub(crate) transposed: &'static [Widths<S>],
+    pub(crate) transposed: &'static [Tiles<S>],
     pub(crate) interleave: InterleaveFunction<S>,
     /// Those of kernels with two and with three taps.
     pub(crate) transforms: [Transforms<S>; 2],
@@ -39,19 +34,41 @@ pub(crate) struct Table<S: Stored> {
     pub(crate) unit: Option<MatrixUnit<S>>,
 }
 
-/// The tile functions of one height, for a whole panel, for the first columns of one, and for at most
-/// [`Table::narrow`] of them, which take fewer registers.
-pub(crate) type Widths<S> = [TileFunction<S>; 3];
+/// The tile functions of one width. Where a panel has few columns in use, tiles of fewer registers a row compute them, which
+/// leaves registers for more rows.
+pub(crate) struct Tiles<S: Stored> {
+    /// Columns that a tile computes.
+    pub(crate) columns: usize,
+    /// Heights, the highest first; 1 is the last.
+    pub(crate) heights: &'static [usize],
+    /// Two a height: for all columns, and for the first ones.
+    pub(crate) functions: &'static [[TileFunction<S>; 2]],
+}
 
-impl<S: Stored> Table<S> {
-    /// Which of [`Widths`] computes so many columns of a panel.
-    pub(crate) fn width(&self, used: usize) -> usize {
-        if used == self.columns {
-            0
-        } else if used > self.narrow {
-            1
-        } else {
-            2
+impl<S: Stored> Tiles<S> {
+    /// The narrowest of `all` that compute `used` columns.
+    pub(crate) fn narrowest(all: &'static [Self], used: usize) -> &'static Self {
+        all.iter().rfind(|tiles| tiles.columns >= used).expect("a panel's columns")
+    }
+
+    /// Cuts `rows` into tiles as even as the heights allow. Calls `visit(first row, tiles, what computes them)`.
+    pub(crate) fn each_height(
+        &self,
+        rows: usize,
+        used: usize,
+        mut visit: impl FnMut(usize, usize, TileFunction<S>),
+    ) {
+        let heights = self.heights;
+        let mut row = 0;
+        while row < rows {
+            let left = rows - row;
+            let even = left.div_ceil(left.div_ceil(heights[0]));
+            let above = heights.iter().rposition(|&height| height >= even).unwrap_or(0);
+            let index =
+                (above..heights.len()).find(|&index| heights[index] <= left).unwrap_or(heights.len() - 1);
+            let tiles = left / heights[index];
+            visit(row, tiles, self.functions[index][usize::from(used < self.columns)]);
+            row += tiles * heights[index];
         }
     }
 }
@@ -131,9 +148,15 @@ unsafe fn interleave<V: Products<S>, S: Stored, const DEPTH: usize>(
     }
 }
 
-/// Compiles the tile functions of a register type for an instruction set.
+/// Compiles the tile functions of a register type for an instruction set: how many registers a panel has, and for each
+/// width in registers the heights of tiles, of rows as they lie and of a transposed left factor.
 macro_rules! table {
-    ($name:ident, $vector:ty, $stored:ty, $vectors:literal, [$($rows:literal),*], [$($t_rows:literal),*], $(#[$feature:meta])*) => {
+    (
+        $name:ident, $vector:ty, $stored:ty, $panel:literal,
+        {$($vectors:literal: [$($rows:literal),*]),*},
+        {$($t_vectors:literal: [$($t_rows:literal),*]),*},
+        $(#[$feature:meta])*
+    ) => {
         mod $name {
             use super::*;
 
@@ -144,20 +167,16 @@ macro_rules! table {
                 tile: &Tile<$stored>,
             ) {
                 // SAFETY: the caller's contract is the same.
-                unsafe { run::<$vector, $stored, ROWS, VECTORS, $vectors, TRANSPOSED, EDGE>(tile) }
+                unsafe { run::<$vector, $stored, ROWS, VECTORS, $panel, TRANSPOSED, EDGE>(tile) }
             }
 
-            /// Registers across a narrow edge.
-            const NARROW: usize = if $vectors > 1 { $vectors / 2 } else { 1 };
-
-            /// Tile functions of one height.
-            const fn widths<const ROWS: usize, const TRANSPOSED: bool>() -> Widths<$stored> {
-                [
-                    tile::<ROWS, $vectors, TRANSPOSED, false>,
-                    tile::<ROWS, $vectors, TRANSPOSED, true>,
-                    tile::<ROWS, NARROW, TRANSPOSED, true>,
-                ]
+            /// Tile functions of one width and height.
+            const fn both<const ROWS: usize, const VECTORS: usize, const TRANSPOSED: bool>()
+            -> [TileFunction<$stored>; 2] {
+                [tile::<ROWS, VECTORS, TRANSPOSED, false>, tile::<ROWS, VECTORS, TRANSPOSED, true>]
             }
+
+            const LANES: usize = <$vector as Simd>::LANES;
 
             /// # Safety
             /// The processor has the instructions that this is compiled for.
@@ -179,12 +198,17 @@ macro_rules! table {
 
             pub(super) static TABLE: Table<$stored> = Table {
                 depth: <$vector as Products<$stored>>::DEPTH,
-                columns: <$vector as Simd>::LANES * $vectors,
-                narrow: <$vector as Simd>::LANES * NARROW,
-                heights: &[$($rows),*],
-                tiles: &[$(widths::<$rows, false>()),*],
-                transposed_heights: &[$($t_rows),*],
-                transposed: &[$(widths::<$t_rows, true>()),*],
+                columns: LANES * $panel,
+                tiles: &[$(Tiles {
+                    columns: LANES * $vectors,
+                    heights: &[$($rows),*],
+                    functions: &[$(both::<$rows, $vectors, false>()),*],
+                }),*],
+                transposed: &[$(Tiles {
+                    columns: LANES * $t_vectors,
+                    heights: &[$($t_rows),*],
+                    functions: &[$(both::<$t_rows, $t_vectors, true>()),*],
+                }),*],
                 interleave: interleave_rows,
                 transforms: [two::TRANSFORMS, three::TRANSFORMS],
                 unit: None,
@@ -193,9 +217,9 @@ macro_rules! table {
     };
 }
 
-table!(portable_f32, Lanes<f32>, f32, 1, [4, 2, 1], [4, 2, 1],);
-table!(portable_f64, Lanes<f64>, f64, 1, [2, 1], [2, 1],);
-table!(portable_bf16, Lanes<f32>, Bf16, 1, [4, 2, 1], [4, 2, 1],);
+table!(portable_f32, Lanes<f32>, f32, 1, {1: [4, 2, 1]}, {1: [4, 2, 1]},);
+table!(portable_f64, Lanes<f64>, f64, 1, {1: [2, 1]}, {1: [2, 1]},);
+table!(portable_bf16, Lanes<f32>, Bf16, 1, {1: [4, 2, 1]}, {1: [4, 2, 1]},);
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
@@ -206,20 +230,35 @@ mod x86 {
     use crate::simd::avx2::F32x8;
     use crate::simd::avx512::{F32x16, NativeBf16};
 
-    table!(avx2_f32, F32x8, f32, 2, [6, 4, 2, 1], [6, 4, 2, 1], #[target_feature(enable = "avx2,fma")]);
-    table!(avx2_bf16, F32x8, Bf16, 1, [4, 2, 1], [4, 2, 1], #[target_feature(enable = "avx2,fma")]);
+    table!(
+        avx2_f32, F32x8, f32, 2,
+        {2: [6, 4, 2, 1], 1: [6, 4, 2, 1]},
+        {2: [6, 4, 2, 1], 1: [6, 4, 2, 1]},
+        #[target_feature(enable = "avx2,fma")]
+    );
+    table!(
+        avx2_bf16, F32x8, Bf16, 1, {1: [4, 2, 1]}, {1: [4, 2, 1]},
+        #[target_feature(enable = "avx2,fma")]
+    );
+    // Six rows of four registers load 10 registers for 24 products, ten rows of two 12 for 20: as fast where a core is
+    // alone, and faster where another thread of the same core loads too.
+    //
     // Ten rows of two registers: more would fit, but compilers then move so many left values to the front that sums
     // are pushed out of the registers, which halves the speed; ten keep both multipliers busy.
     table!(
-        avx512_f32, F32x16, f32, 2, [10, 8, 6, 4, 2, 1], [14, 12, 10, 8, 6, 4, 2, 1],
+        avx512_f32, F32x16, f32, 4,
+        {4: [6, 5, 4, 3, 2, 1], 2: [10, 8, 6, 4, 2, 1], 1: [10, 8, 6, 4, 2, 1]},
+        {4: [6, 5, 4, 3, 2, 1], 2: [14, 12, 10, 8, 6, 4, 2, 1], 1: [14, 12, 10, 8, 6, 4, 2, 1]},
         #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma")]
     );
     table!(
-        avx512_bf16, F32x16, Bf16, 1, [8, 4, 2, 1], [8, 4, 2, 1],
+        avx512_bf16, F32x16, Bf16, 1, {1: [8, 4, 2, 1]}, {1: [8, 4, 2, 1]},
         #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma")]
     );
     table!(
-        native_bf16, NativeBf16, Bf16, 2, [10, 8, 6, 4, 2, 1], [14, 12, 10, 8, 6, 4, 2, 1],
+        native_bf16, NativeBf16, Bf16, 2,
+        {2: [10, 8, 6, 4, 2, 1], 1: [10, 8, 6, 4, 2, 1]},
+        {2: [14, 12, 10, 8, 6, 4, 2, 1], 1: [14, 12, 10, 8, 6, 4, 2, 1]},
         #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma")]
     );
 
@@ -254,8 +293,16 @@ mod arm {
     // and a sixth row would push sums out of the registers. Of bf16, a step is 8 right registers; five rows of 4 sums
     // leave room for left values and the constant that splits pairs. Panels of 16 columns divide the widths of
     // encoders, and even five rows of 4 registers do more products a load than ten of 2.
-    table!(neon_f32, F32x4, f32, 4, [6, 4, 2, 1], [5, 4, 2, 1],);
-    table!(neon_bf16, F32x4, Bf16, 4, [5, 4, 2, 1], [5, 4, 2, 1],);
+    table!(
+        neon_f32, F32x4, f32, 4,
+        {4: [6, 4, 2, 1], 2: [6, 4, 2, 1]},
+        {4: [5, 4, 2, 1], 2: [5, 4, 2, 1]},
+    );
+    table!(
+        neon_bf16, F32x4, Bf16, 4,
+        {4: [5, 4, 2, 1], 2: [5, 4, 2, 1]},
+        {4: [5, 4, 2, 1], 2: [5, 4, 2, 1]},
+    );
 
     pub(super) fn f32_table(kernel: Kernel) -> &'static Table<f32> {
         if kernel == Kernel::Neon { &neon_f32::TABLE } else { &portable_f32::TABLE }
