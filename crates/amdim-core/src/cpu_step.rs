@@ -12,7 +12,7 @@ use amdim_cpu::CpuNetwork;
 use amdim_cpu::adam::{adam_update, gradient_norm};
 use amdim_cpu::classifiers::{ClassifierSettings, HeadReport, LabelledRows, OnlineClassifiers};
 use amdim_cpu::nce::{Nce, NceConfig, NceMixture, NceReport, NceTerm};
-use amdim_kernels::{Bf16, Kernel, Pool, Stored};
+use amdim_kernels::{Bf16, Kernel, Pool, Stored, WideBf16};
 use amdim_network::{MapShape, Network};
 use amdim_random::{Purpose, Stream};
 use candle_core::{DType, Device, Tensor};
@@ -94,7 +94,10 @@ pub(crate) fn build(model: &Model, config: &StepConfig, read: &[usize]) -> Resul
         return Ok(None);
     }
     Ok(Some(match placement.precision {
-        Precision::Bf16 => Box::new(CpuStep::<Bf16>::new(model, config, read)?),
+        Precision::Bf16 if Kernel::selected()?.has_fast_bf16() => {
+            Box::new(CpuStep::<Bf16>::new(model, config, read)?)
+        }
+        Precision::Bf16 => Box::new(CpuStep::<WideBf16>::new(model, config, read)?),
         Precision::Auto | Precision::F32 => Box::new(CpuStep::<f32>::new(model, config, read)?),
     }))
 }

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use amdim_cpu::adam::{AdamStep, adam_update};
 use amdim_kernels::gemm::{Destination, Factor, Finish, Gemm, Right, Rows};
-use amdim_kernels::{Bf16, Kernel, Pool, Real, Stored, vectorized};
+use amdim_kernels::{Bf16, Kernel, Pool, Real, Stored, WideBf16, vectorized};
 use gemm::Parallelism;
 
 /// Pairs of runs, of which the median counts.
@@ -105,10 +105,10 @@ impl Guard {
     ) {
         let gemm = Gemm::<S>::new(kernel);
         for shape @ [m, k, n] in SHAPES {
-            let (left, right) = (numbers::<S>(m * k), numbers::<S>(k * n));
+            let (left, right) = (numbers::<S>(m * k), numbers::<S::Packed>(k * n));
             let (plain_left, plain_right) = (numbers::<f32>(m * k), numbers::<f32>(k * n));
-            let mut packed = vec![S::default(); gemm.packed_len(k, n)];
-            gemm.pack(Right::Rows(Rows::new(&right, n)), &mut packed);
+            let mut packed = vec![S::Packed::default(); gemm.packed_len(k, n)];
+            gemm.packing().pack(Right::Rows(Rows::new(&right, n)), &mut packed);
             let (mut result, mut plain) = (vec![S::default(); m * n], vec![0.0; m * n]);
             let times = (WORK / (2 * m * k * n)).max(1);
             let ratio = compare(
@@ -129,7 +129,7 @@ impl Guard {
             // The gradients of the weights: [n, k] += gradients^T [n, m] maps [m, k].
             let (gradients, plain_gradients) = (numbers::<S>(m * n), numbers::<f32>(m * n));
             let (mut weights, mut plain_weights) = (vec![0.0; n * k], vec![0.0; n * k]);
-            let mut scratch = vec![S::default(); gemm.transposed_scratch(m, n)];
+            let mut scratch = vec![S::Packed::default(); gemm.transposed_scratch(m, n)];
             let ratio = compare(
                 || {
                     for _ in 0..times {
@@ -223,8 +223,11 @@ fn main() -> ExitCode {
     let best = kernel == Kernel::best() && kernel != Kernel::Portable;
     let floor = |value: f64| if best { value } else { 0.0 };
     guard.products::<f32>("f32", kernel, floor(0.95), floor(0.8));
-    let bf16 = if kernel.has_fast_bf16() { 1.5 } else { 0.5 };
-    guard.products::<Bf16>("bf16", kernel, floor(bf16), floor(bf16 * 0.8));
+    if kernel.has_fast_bf16() {
+        guard.products::<Bf16>("bf16", kernel, floor(1.5), floor(1.2));
+    } else {
+        guard.products::<WideBf16>("bf16", kernel, floor(0.8), floor(0.7));
+    }
     guard.elementary(kernel);
     guard.adam(kernel);
     if guard.holds { ExitCode::SUCCESS } else { ExitCode::FAILURE }

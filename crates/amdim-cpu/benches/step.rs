@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use amdim_cpu::CpuNetwork;
-use amdim_kernels::{Bf16, Kernel, Pool, Stored};
+use amdim_kernels::{Bf16, Kernel, Pool, Stored, WideBf16};
 use amdim_network::{Init, Network};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
@@ -77,7 +77,11 @@ fn step<S: Stored<Real = f32>>(criterion: &mut Criterion, precision: &str) {
 
 fn both(criterion: &mut Criterion) {
     step::<f32>(criterion, "f32");
-    step::<Bf16>(criterion, "bf16");
+    if Kernel::selected().is_ok_and(Kernel::has_fast_bf16) {
+        step::<Bf16>(criterion, "bf16");
+    } else {
+        step::<WideBf16>(criterion, "bf16");
+    }
 }
 
 criterion_group!(benches, both);

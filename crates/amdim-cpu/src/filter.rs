@@ -94,8 +94,8 @@ impl Filter {
         workers: &Workers<S>,
         gemm: Gemm<S>,
         parameters: &[S::Real],
-        [forward, backward]: [&mut [S]; 2],
-        scratch: &mut [S],
+        [forward, backward]: [&mut [S::Packed]; 2],
+        scratch: &mut [S::Packed],
     ) {
         let (fan_in, width) = (self.fan_in(), self.width());
         let points = if self.tiled.is_some() { POINTS } else { 1 };
@@ -129,18 +129,24 @@ impl Filter {
             workers.pool().for_each_chunk(forward, forward_panel, |index, packed, _| {
                 let (point, panel) = (index / forward_panels, index % forward_panels);
                 if own.contains(&panel) {
-                    gemm.pack_panel(panel - first_panel, Right::Columns(rows(point)), packed);
+                    gemm.packing().pack_panel(panel - first_panel, Right::Columns(rows(point)), packed);
                 }
             });
             workers.pool().for_each_chunk(backward, backward_panel, |index, packed, _| {
                 let (point, panel) = (index / backward_panels, index % backward_panels);
-                gemm.pack_panel_rows(panel, [first, self.out], rows(point), packed);
+                gemm.packing().pack_panel_rows(panel, [first, self.out], rows(point), packed);
             });
         }
     }
 
     /// Weights to points: `[out, tap, in]` -> `[out, point, phase, in]`.
-    fn transform<S: Stored>(&self, workers: &Workers<S>, gemm: Gemm<S>, weights: &[S], points: &mut [S]) {
+    fn transform<S: Stored>(
+        &self,
+        workers: &Workers<S>,
+        gemm: Gemm<S>,
+        weights: &[S::Packed],
+        points: &mut [S::Packed],
+    ) {
         let Some([taps, _]) = self.tiled else { return };
         let (winograd, fan_in, width) = (Winograd::new(gemm, taps), self.fan_in(), self.width());
         workers.for_each_run(points, POINTS * width, |out, points, _| {
@@ -175,11 +181,11 @@ impl Filter {
 
     /// An output channel's weights, `[in, tap]` -> `[tap, in]`.
     #[inline(always)]
-    fn channels_last<S: Stored>(&self, kernel: Kernel, from: &[S::Real], to: &mut [S]) {
+    fn channels_last<P: Stored>(&self, kernel: Kernel, from: &[P::Real], to: &mut [P]) {
         if self.taps == 1 {
             return convert(from, to);
         }
-        let mut turned = [S::Real::default(); TURNED];
+        let mut turned = [P::Real::default(); TURNED];
         for (inputs, taps) in self.blocks() {
             let (count, turned) = (inputs.len(), &mut turned[..inputs.len() * taps.len()]);
             let from = (&from[inputs.start * self.taps + taps.start..], self.taps);
@@ -217,12 +223,12 @@ impl Filter {
     }
 
     /// `[tap * in, out]`: patches times this are the convolution. Or one such matrix a point, `[phase * in, out]`.
-    pub(crate) fn forward<'a, S: Stored>(&self, weights: Weights<'a, S>) -> &'a [S] {
+    pub(crate) fn forward<'a, S: Stored>(&self, weights: Weights<'a, S>) -> &'a [S::Packed] {
         &weights.forward[self.forward.clone()]
     }
 
     /// `[out, tap * in]`: gradients of the result times this are the gradients of the patches. Or one a point.
-    pub(crate) fn backward<'a, S: Stored>(&self, weights: Weights<'a, S>) -> &'a [S] {
+    pub(crate) fn backward<'a, S: Stored>(&self, weights: Weights<'a, S>) -> &'a [S::Packed] {
         &weights.backward[self.backward.clone()]
     }
 
@@ -270,7 +276,7 @@ fn sum_partials<R: Real>(partials: &[Buffer<R>], offset: usize, sum: &mut [R]) {
 mod tests {
     use std::sync::Arc;
 
-    use amdim_kernels::{Bf16, Kernel, Pool};
+    use amdim_kernels::{Bf16, Kernel, Pool, WideBf16};
 
     use super::*;
     use crate::workers::ScratchSize;
@@ -280,12 +286,13 @@ mod tests {
         gemm: Gemm<S>,
         kernel: Kernel,
         threads: usize,
-    ) -> [Vec<S>; 2] {
+    ) -> [Vec<S::Packed>; 2] {
         let pool = Arc::new(Pool::new(threads).unwrap());
         let workers = Workers::new(pool, kernel, ScratchSize::default(), true);
         let weights: Vec<f32> = (0..filter.len()).map(|at| (at as f32 * 0.37).sin()).collect();
-        let mut packed = [&filter.forward, &filter.backward].map(|range| vec![S::from_real(9.0); range.end]);
-        let mut scratch = vec![S::default(); filter.scratch_len(gemm, threads)];
+        let mut packed =
+            [&filter.forward, &filter.backward].map(|range| vec![S::Packed::from_real(9.0); range.end]);
+        let mut scratch = vec![S::Packed::default(); filter.scratch_len(gemm, threads)];
         let [forward, backward] = &mut packed;
         filter.pack(&workers, gemm, &weights, [forward, backward], &mut scratch);
         packed
@@ -294,7 +301,7 @@ mod tests {
     /// More threads take more output channels at a time, at last all of them.
     fn packs_in_bands<S: Stored<Real = f32>>(tiled: Option<[usize; 2]>) {
         let [out, inputs, taps] = [301, 80, 9];
-        for kernel in Kernel::ALL.into_iter().filter(|kernel| kernel.is_supported()) {
+        for kernel in Kernel::ALL.into_iter().filter(|&kernel| Gemm::<S>::exists(kernel)) {
             let gemm = Gemm::<S>::new(kernel);
             let [points, width] = if tiled.is_some() { [POINTS, inputs] } else { [1, inputs * taps] };
             let lens = [gemm.packed_len(width, out), gemm.packed_len(out, width)];
@@ -310,7 +317,9 @@ mod tests {
     fn filters_are_packed_in_bands() {
         packs_in_bands::<f32>(None);
         packs_in_bands::<Bf16>(None);
+        packs_in_bands::<WideBf16>(None);
         packs_in_bands::<f32>(Some([3, 1]));
+        packs_in_bands::<WideBf16>(Some([3, 1]));
     }
 
     #[test]

@@ -21,6 +21,7 @@ use amdim_kernels::gemm::{Gemm, Right, Rows};
 use amdim_kernels::{Buffer, Kernel, Pool, Real, Stored, vectorized};
 
 use crate::CpuError;
+use crate::elementwise::convert;
 use crate::error::check_length;
 use crate::groups::{Groups, MAX_GROUPS};
 use mixture::{MixtureSums, MixtureTask, Normalised};
@@ -117,9 +118,9 @@ struct Target {
 #[derive(Debug)]
 struct Memory<S: Stored> {
     /// Stacked source vectors, `[sources, embedding]`.
-    sources: Buffer<S>,
+    sources: Buffer<S::Packed>,
     /// The same, packed as `[embedding, sources]` and as `[sources, embedding]`.
-    packed: [Buffer<S>; 2],
+    packed: [Buffer<S::Packed>; 2],
     /// `[picture, slot, location]`: clipped scores of the positives, then the derivatives of their losses by them.
     positives: Buffer<S::Real>,
     /// What is subtracted from each source's scores before `exp`.
@@ -167,7 +168,7 @@ impl<S: Stored> Nce<S> {
         if config.terms.iter().any(|term| term.source.max(term.target) >= locations.len()) {
             return wrong("a term names a map that is not there");
         }
-        if !kernel.is_supported() {
+        if !Gemm::<S>::exists(kernel) {
             return Err(amdim_kernels::KernelError::Unsupported { kernel }.into());
         }
         if let Some(mixture) = &config.mixture {
@@ -259,13 +260,14 @@ impl<S: Stored> Nce<S> {
         let (count, embedding, gemm) = (batch * slots, self.embedding, self.gemm);
         let sources = count * embedding;
         let packed = gemm.packed_len(embedding, count) + gemm.packed_len(count, embedding);
-        let of_group = BLOCK * count + gemm.transposed_scratch(BLOCK, count);
-        let stored = sources + packed + MAX_GROUPS * of_group;
+        let packed = sources + packed + MAX_GROUPS * gemm.transposed_scratch(BLOCK, count);
+        let stored = MAX_GROUPS * BLOCK * count;
         let of_group = self.kept_len(batch) + self.shares_len(batch) + sources + 7 * count;
         let real = batch * positives + 3 * count + sources + MAX_GROUPS * of_group;
         let sums = MAX_GROUPS * 4 * count + batch * self.components();
         let normalised = if self.components() > 0 { count * size_of::<Normalised>() } else { 0 };
-        stored * size_of::<S>() + real * size_of::<S::Real>() + sums * size_of::<f64>() + normalised
+        let numbers = stored * size_of::<S>() + packed * size_of::<S::Packed>() + real * size_of::<S::Real>();
+        numbers + sums * size_of::<f64>() + normalised
     }
 
     /// The most slots of a target map, and the most positives a picture of any.
@@ -329,7 +331,7 @@ impl<S: Stored> Nce<S> {
                     let row =
                         source_row(self.locations[map], positions[from][map], picture, slot - slots.start);
                     let at = row * embedding;
-                    to.copy_from_slice(&views[from][map][at..at + embedding]);
+                    convert(&views[from][map][at..at + embedding], to);
                 }
             }
         }
@@ -363,11 +365,11 @@ impl<S: Stored> Nce<S> {
         let sources = Rows::new(&sources[..count * embedding], embedding);
         let columns = &mut columns[..gemm.packed_len(embedding, count)];
         pool.for_each_chunk(columns, gemm.panel_len(embedding), |panel, packed, _| {
-            gemm.pack_panel(panel, Right::Columns(sources), packed);
+            gemm.packing().pack_panel(panel, Right::Columns(sources), packed);
         });
         let rows = &mut rows[..gemm.packed_len(count, embedding)];
         pool.for_each_chunk(rows, gemm.panel_len(count), |panel, packed, _| {
-            gemm.pack_panel(panel, Right::Rows(sources), packed);
+            gemm.packing().pack_panel(panel, Right::Rows(sources), packed);
         });
     }
 

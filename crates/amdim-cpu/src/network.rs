@@ -43,10 +43,11 @@ pub struct NetworkMemory {
 
 /// A network ready to run on the CPU, with all the memory that it needs.
 ///
-/// `S` is what maps are kept as: `f32`, `f64`, or [`Bf16`](amdim_kernels::Bf16) with parameters, running statistics,
-/// gradients of parameters and sums in `f32`. Running statistics ("buffers") and gradients stay with the caller, in
-/// the flat vectors that [`Network`] describes; parameters are handed in once after each change and packed for the
-/// products. Memory grows to the largest batch seen and is reused after that: later passes allocate nothing.
+/// `S` is what maps are kept as: `f32`, `f64`, or [`Bf16`](amdim_kernels::Bf16) or
+/// [`WideBf16`](amdim_kernels::WideBf16) with parameters, running statistics, gradients of parameters and sums in `f32`.
+/// Running statistics ("buffers") and gradients stay with the caller, in the flat vectors that [`Network`] describes;
+/// parameters are handed in once after each change and packed for the products. Memory grows to the largest batch seen
+/// and is reused after that: later passes allocate nothing.
 ///
 /// The batch is cut up by its size and the network's shapes alone, and partial sums are added in a fixed order:
 /// results are the same, bit for bit, for any number of threads.
@@ -84,9 +85,9 @@ pub struct CpuNetwork<S: Stored> {
     running: Vec<NormState<S::Real>>,
     parameters: Vectors<S::Real>,
     /// The filters as the products read them, forward and backward.
-    packed: [Buffer<S>; 2],
+    packed: [Buffer<S::Packed>; 2],
     /// A filter on its way there.
-    unpacked: Buffer<S>,
+    unpacked: Buffer<S::Packed>,
     /// Bytes of the tables of windows and tiles.
     table_bytes: usize,
     workspace: Workspace<S>,
@@ -112,7 +113,7 @@ impl<S: Stored> CpuNetwork<S> {
         pool: Arc<Pool>,
         slots: usize,
     ) -> Result<Self, CpuError> {
-        if !kernel.is_supported() {
+        if !Gemm::<S>::exists(kernel) {
             return Err(KernelError::Unsupported { kernel }.into());
         }
         check_description(&network)?;
@@ -375,7 +376,10 @@ impl<S: Stored> CpuNetwork<S> {
         let slots = self.slots.len() * Slot::<S>::bytes(&self.network, &self.layers, batch);
         let gradients = batch * self.registers.total_len() + self.hidden_gradients_len(batch);
         NetworkMemory {
-            parameters: self.parameters.len() * real + packed * stored + norms + self.table_bytes,
+            parameters: self.parameters.len() * real
+                + packed * size_of::<S::Packed>()
+                + norms
+                + self.table_bytes,
             maps: slots + gradients * stored,
             scratch: self.workers.scratch_bytes()
                 + self.workspace.sums.len() * size_of::<f64>()
@@ -511,7 +515,7 @@ fn weights<'a, S: Stored>(
     gemm: Gemm<S>,
     workers: &Workers<S>,
     parameters: &'a Vectors<S::Real>,
-    [forward, backward]: &'a [Buffer<S>; 2],
+    [forward, backward]: &'a [Buffer<S::Packed>; 2],
 ) -> Weights<'a, S> {
     Weights { gemm, instructions: workers.instructions(), parameters, forward, backward }
 }

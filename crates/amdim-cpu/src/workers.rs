@@ -61,7 +61,7 @@ pub(crate) struct Scratch<S: Stored> {
     /// A chunk of hidden activations that were not kept.
     pub(crate) activation: Buffer<S>,
     /// Rows packed for the gradients of weights.
-    pub(crate) packed: Buffer<S>,
+    pub(crate) packed: Buffer<S::Packed>,
     /// Averages over the windows of a chunk.
     pub(crate) averages: Buffer<S::Real>,
     /// Gradients of the maps that a chunk's windows touch.
@@ -89,7 +89,7 @@ impl<S: Stored> Scratch<S> {
             column_gradients: real(for_training(size.columns)),
             hidden: stored(size.chunk),
             activation: stored(for_training(size.chunk)),
-            packed: stored(for_training(size.packed)),
+            packed: Buffer::zeros(for_training(size.packed)),
             averages: real(size.averages),
             open_maps: real(for_training(size.open_maps)),
             sums: [real(size.channels), real(size.channels)],
@@ -118,11 +118,12 @@ impl<S: Stored> Scratch<S> {
             maps,
         } = self;
         let maps: usize = maps.iter().map(|map| map.len()).sum();
-        let stored = [hidden, activation, packed, pictures].map(|values| values.len()).iter().sum::<usize>();
+        let stored = [hidden, activation, pictures].map(|values| values.len()).iter().sum::<usize>();
         let [first, second] = sums;
         let real = [column_gradients, averages, open_maps, first, second, centre, weights];
         let real = real.map(|values| values.len()).iter().sum::<usize>();
-        patches.bytes() + tiles.bytes() + (stored + maps) * size_of::<S>() + real * size_of::<S::Real>()
+        let numbers = (stored + maps) * size_of::<S>() + real * size_of::<S::Real>();
+        patches.bytes() + tiles.bytes() + numbers + packed.len() * size_of::<S::Packed>()
     }
 }
 

@@ -5,7 +5,7 @@ mod common;
 use std::sync::Arc;
 
 use amdim_cpu::CpuNetwork;
-use amdim_kernels::{Bf16, Kernel, Stored};
+use amdim_kernels::{Bf16, Kernel, Stored, WideBf16};
 use amdim_network::{Builder, MapShape, Network, Padding, Source, Window};
 use common::{
     Random, amdim, executor, executor_of, kernels, mixture_network, random_network, random_state, to_f32,
@@ -261,7 +261,7 @@ fn compare_gradients<S: Stored<Real = f32>>(relative: f64, of_whole: f64) {
     let parameters = to_f32(&problem.parameters);
     let weights: Vec<Vec<f32>> = problem.output_weights.iter().map(|weights| to_f32(weights)).collect();
     let weights: Vec<&[f32]> = weights.iter().map(Vec::as_slice).collect();
-    for kernel in kernels() {
+    for kernel in kernels::<S>() {
         let mut executor = executor_of::<S>(kernel, &network, 2, 1);
         executor.set_parameters(&parameters).unwrap();
         executor.forward(0, &mut to_f32(&problem.buffers), &to_f32(&problem.images), 20).unwrap();
@@ -287,11 +287,17 @@ fn single_precision_agrees_with_double() {
 #[test]
 fn bf16_agrees_with_double() {
     compare_gradients::<Bf16>(0.15, 0.01);
+    compare_gradients::<WideBf16>(0.15, 0.01);
 }
 
 /// Without a norm in the way, a network of bf16 gives what its rounded inputs and weights give in `f64`.
 #[test]
 fn one_layer_in_bf16_is_exact_up_to_its_result() {
+    one_layer_is_exact::<Bf16>();
+    one_layer_is_exact::<WideBf16>();
+}
+
+fn one_layer_is_exact<S: Stored<Real = f32>>() {
     let mut builder = Builder::new(MapShape { channels: 3, height: 6, width: 5 });
     let window = Window::new(3, 2, Padding::reflect(1));
     let conv = builder.convolution("conv", Source::Picture, 5, window, true, true).unwrap();
@@ -305,8 +311,8 @@ fn one_layer_in_bf16_is_exact_up_to_its_result() {
     let mut exact = executor_of::<f64>(Kernel::Portable, &network, 1, 0);
     exact.set_parameters(&as_f64(&parameters)).unwrap();
     let expected = exact.infer(&[], &as_f64(&images), 4, &network.all_outputs()).unwrap();
-    for kernel in kernels() {
-        let mut executor = executor_of::<Bf16>(kernel, &network, 2, 0);
+    for kernel in kernels::<S>() {
+        let mut executor = executor_of::<S>(kernel, &network, 2, 0);
         executor.set_parameters(&parameters).unwrap();
         let outputs = executor.infer(&[], &images, 4, &network.all_outputs()).unwrap();
         for (actual, expected) in outputs[0].iter().zip(&expected[0]) {

@@ -88,7 +88,7 @@ fn kernels_and_threads_agree() {
     let problem = Problem::new();
     let (loss, gradient, running) = problem.run(&problem.parameters, Kernel::Portable, 1);
     assert!((loss, gradient.clone(), running) == problem.run(&problem.parameters, Kernel::Portable, 3));
-    for kernel in kernels() {
+    for kernel in kernels::<f32>() {
         let mut classifiers = OnlineClassifiers::<f32>::new(SETTINGS, kernel).unwrap();
         let mut running = [vec![0.5; SETTINGS.hidden], vec![2.0; SETTINGS.hidden]].concat();
         let mut single = vec![0.0; gradient.len()];

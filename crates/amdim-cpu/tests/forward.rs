@@ -32,7 +32,7 @@ fn compare(network: Network, batch: usize, random: &mut Random) {
     let network = Arc::new(network);
     let mut exact = executor::<f64>(&network, 2, 1);
     exact.set_parameters(&parameters).unwrap();
-    let mut singles: Vec<CpuNetwork<f32>> = kernels()
+    let mut singles: Vec<CpuNetwork<f32>> = kernels::<f32>()
         .map(|kernel| {
             let mut single = executor_of(kernel, &network, 2, 1);
             single.set_parameters(&to_f32(&parameters)).unwrap();

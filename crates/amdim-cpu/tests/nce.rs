@@ -4,7 +4,7 @@ mod common;
 
 use amdim_cpu::CpuError;
 use amdim_cpu::nce::{Nce, NceConfig, NceMixture, NceReport, NceTerm, NceTermReport};
-use amdim_kernels::{Bf16, Kernel, Pool, Real, Stored};
+use amdim_kernels::{Bf16, Kernel, Pool, Real, Stored, WideBf16};
 use common::{Random, kernels};
 
 /// The report, and the gradients: `[view][map]`.
@@ -234,7 +234,7 @@ fn equals_plain_loops() {
         for (a, e) in exact.terms.iter().zip(&expected.terms) {
             assert!((a.top1 - e.top1).abs() < 1e-12);
         }
-        for kernel in kernels() {
+        for kernel in kernels::<f32>() {
             let (single, _) = problem.run::<f32>(kernel, 2);
             assert_near(&single, &expected, 3e-6, &format!("{kernel} f32, problem {index}"));
         }
@@ -302,10 +302,9 @@ fn every_kernel_and_type_agrees_with_double() {
     }
     let problems = problems();
     for problem in problems[1..4].iter().chain(&problems[7..10]) {
-        for kernel in kernels() {
-            compare::<f32>(problem, kernel, 2e-5);
-            compare::<Bf16>(problem, kernel, 2e-2);
-        }
+        kernels::<f32>().for_each(|kernel| compare::<f32>(problem, kernel, 2e-5));
+        kernels::<Bf16>().for_each(|kernel| compare::<Bf16>(problem, kernel, 2e-2));
+        kernels::<WideBf16>().for_each(|kernel| compare::<WideBf16>(problem, kernel, 2e-2));
     }
 }
 
@@ -367,7 +366,7 @@ fn memory_is_used_again_after_a_larger_batch() {
 fn nan_reaches_the_total() {
     let mut problem = Problem::new(4, 6, &[1, 4], &[(0, 1)], &mut Random(1));
     problem.views[1][1][3] = f64::NAN;
-    for kernel in kernels() {
+    for kernel in kernels::<f32>() {
         assert!(problem.run::<f32>(kernel, 1).0.total.is_nan(), "{kernel}");
     }
 }

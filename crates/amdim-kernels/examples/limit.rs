@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use amdim_kernels::gemm::{Destination, Factor, Finish, Gemm, Right, Rows};
-use amdim_kernels::{Bf16, Kernel, KernelError, Pool, Stored};
+use amdim_kernels::{Bf16, Kernel, KernelError, Pool, Stored, WideBf16};
 
 /// Rows, inner dimension and columns: tiles of vector registers fit the first two (24 KiB of factors in f32), blocks of a
 /// matrix unit the last (40 KiB in bf16). The fastest one counts.
@@ -24,9 +24,9 @@ fn rate<S: Stored>(kernel: Kernel, pool: &Pool, [m, k, n]: [usize; 3]) -> f64 {
     let mut rates = vec![0.0; pool.threads()];
     pool.for_each_mut(&mut rates, |_, rate, _| {
         let gemm = Gemm::<S>::new(kernel);
-        let (left, right) = (vec![S::default(); m * k], vec![S::default(); k * n]);
-        let mut packed = vec![S::default(); gemm.packed_len(k, n)];
-        gemm.pack(Right::Rows(Rows::new(&right, n)), &mut packed);
+        let (left, right) = (vec![S::default(); m * k], vec![S::Packed::default(); k * n]);
+        let mut packed = vec![S::Packed::default(); gemm.packed_len(k, n)];
+        gemm.packing().pack(Right::Rows(Rows::new(&right, n)), &mut packed);
         let mut result = vec![S::default(); m * n];
         let (start, mut products) = (Instant::now(), 0_u64);
         while start.elapsed() < TIME {
@@ -44,7 +44,9 @@ fn rate<S: Stored>(kernel: Kernel, pool: &Pool, [m, k, n]: [usize; 3]) -> f64 {
 fn main() -> Result<(), KernelError> {
     let threads = std::env::args().nth(1).and_then(|threads| threads.parse().ok()).unwrap_or(1);
     let (kernel, pool) = (Kernel::selected()?, Pool::new(threads)?);
-    let (f32, bf16) = (best::<f32>(kernel, &pool), best::<Bf16>(kernel, &pool));
+    let f32 = best::<f32>(kernel, &pool);
+    let bf16 =
+        if kernel.has_fast_bf16() { best::<Bf16>(kernel, &pool) } else { best::<WideBf16>(kernel, &pool) };
     println!(r#"{{"kernel":"{kernel}","threads":{threads},"f32":{f32:.1},"bf16":{bf16:.1}}}"#);
     Ok(())
 }

@@ -14,7 +14,7 @@ pub const KERNEL_VARIABLE: &str = "AMDIM_KERNEL";
 pub enum Kernel {
     /// AVX-512, with products of bf16 by AMX tiles (Intel from Sapphire Rapids on; Linux alone).
     Amx,
-    /// AVX-512 F, BW, DQ, VL; products of bf16 by `vdpbf16ps` where the processor has it.
+    /// AVX-512 F, BW, DQ, VL; products of [`Bf16`](crate::Bf16) by `vdpbf16ps` where the processor has it.
     Avx512,
     /// AVX2 and FMA, with the instructions on bits that came with them (BMI, LZCNT).
     Avx2,
@@ -52,9 +52,9 @@ impl Kernel {
         if kernel.is_supported() { Ok(kernel) } else { Err(KernelError::Unsupported { kernel }) }
     }
 
-    /// Whether it multiplies bf16 faster than f32 here: by AMX, or by `vdpbf16ps` on AMD's processors. On Intel's that
-    /// instruction does no more than f32 ones do in its time, and f32 has ways to multiply less; tiles are their fast
-    /// way, which a virtual machine may hide.
+    /// Whether it multiplies [`Bf16`](crate::Bf16) faster than f32 here: by AMX, or by `vdpbf16ps` on AMD's processors. On
+    /// Intel's that instruction does half of what f32 ones do in its time (Emerald Rapids); tiles are their fast way, which
+    /// a virtual machine may hide. Where it does not, [`WideBf16`](crate::WideBf16) is as fast as f32.
     pub fn has_fast_bf16(self) -> bool {
         match self {
             Self::Amx => true,

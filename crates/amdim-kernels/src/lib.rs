@@ -32,5 +32,5 @@ pub use error::KernelError;
 pub use kernel::{KERNEL_VARIABLE, Kernel};
 pub use memory::Buffer;
 pub use pool::Pool;
-pub use stored::{Bf16, Real, Stored};
+pub use stored::{Bf16, Real, Stored, WideBf16};
 pub use transpose::transpose;

@@ -12,11 +12,12 @@ mod sealed {
     impl Sealed for f32 {}
     impl Sealed for f64 {}
     impl Sealed for super::Bf16 {}
+    impl Sealed for super::WideBf16 {}
 }
 
 /// `f32`, for speed, or `f64`, for checking gradients by finite differences. No other type can implement it.
 pub trait Real:
-    Stored<Real = Self>
+    Stored<Real = Self, Packed = Self>
     + PartialOrd
     + Add<Output = Self>
     + Sub<Output = Self>
@@ -53,12 +54,15 @@ pub trait Real:
     fn is_finite(self) -> bool;
 }
 
-/// What a map is kept as: `f32`, `f64`, or [`Bf16`] with computation in `f32`. No other type can implement it.
+/// What a map is kept as: `f32`, `f64`, or [`Bf16`] and [`WideBf16`] with computation in `f32`. No other type can implement
+/// it.
 pub trait Stored:
     sealed::Sealed + Tabled + Copy + Default + Debug + PartialEq + Send + Sync + 'static
 {
     /// What is computed with.
     type Real: Real;
+    /// What factors of products are packed as, and points of tiles kept as: what a product's instructions take.
+    type Packed: Stored<Real = Self::Real, Packed = Self::Packed>;
     /// Nearest value of this type; ties go to the even one.
     fn from_real(value: Self::Real) -> Self;
     /// The same value.
@@ -116,6 +120,7 @@ macro_rules! real {
 
         impl Stored for $type {
             type Real = $type;
+            type Packed = $type;
 
             #[inline(always)]
             fn from_real(value: $type) -> Self {
@@ -143,6 +148,7 @@ pub struct Bf16(
 
 impl Stored for Bf16 {
     type Real = f32;
+    type Packed = Self;
 
     #[inline(always)]
     fn from_real(value: f32) -> Self {
@@ -156,6 +162,30 @@ impl Stored for Bf16 {
     #[inline(always)]
     fn to_real(self) -> f32 {
         f32::from_bits(u32::from(self.0) << 16)
+    }
+}
+
+/// [`Bf16`] in memory, widened to `f32` where it is multiplied: for processors that have no instruction for products of
+/// bf16, or only one that is slower than those of `f32`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[repr(transparent)]
+pub struct WideBf16(
+    /// The value.
+    pub Bf16,
+);
+
+impl Stored for WideBf16 {
+    type Real = f32;
+    type Packed = f32;
+
+    #[inline(always)]
+    fn from_real(value: f32) -> Self {
+        Self(Bf16::from_real(value))
+    }
+
+    #[inline(always)]
+    fn to_real(self) -> f32 {
+        self.0.to_real()
     }
 }
 

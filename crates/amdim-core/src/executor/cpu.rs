@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use amdim_cpu::{CpuError, CpuNetwork};
-use amdim_kernels::{Bf16, KERNEL_VARIABLE, Kernel, KernelError, Pool, Real, Stored};
+use amdim_kernels::{Bf16, KERNEL_VARIABLE, Kernel, KernelError, Pool, Real, Stored, WideBf16};
 use amdim_network::Network;
 use candle_core::{CpuStorage, DType, Device, InplaceOp1, Layout, Storage, Tensor, TensorId, Var};
 
@@ -25,7 +25,10 @@ pub struct CpuExecutor {
 
 enum Engine {
     Single(Typed<f32>),
+    /// bf16 where the processor multiplies it fast ...
     Half(Typed<Bf16>),
+    /// ... and elsewhere.
+    WideHalf(Typed<WideBf16>),
     Double(Typed<f64>),
 }
 
@@ -38,7 +41,10 @@ impl CpuExecutor {
     pub fn new(network: Arc<Network>, dtype: DType, precision: Precision, threads: usize) -> Result<Self> {
         let (kernel, pool) = (Kernel::selected()?, Arc::new(Pool::new(threads)?));
         let engine = match (dtype, precision) {
-            (DType::F32, Precision::Bf16) => Engine::Half(Typed::new(&network, kernel, pool)),
+            (DType::F32, Precision::Bf16) if kernel.has_fast_bf16() => {
+                Engine::Half(Typed::new(&network, kernel, pool))
+            }
+            (DType::F32, Precision::Bf16) => Engine::WideHalf(Typed::new(&network, kernel, pool)),
             (DType::F32, _) => Engine::Single(Typed::new(&network, kernel, pool)),
             (DType::F64, _) => Engine::Double(Typed::new(&network, kernel, pool)),
             _ => return Err(Error::argument("dtype", "f32 or f64", dtype.as_str())),
@@ -66,6 +72,7 @@ impl Executor for CpuExecutor {
         match &mut self.engine {
             Engine::Single(engine) => engine.infer(parameters, running, images, wanted),
             Engine::Half(engine) => engine.infer(parameters, running, images, wanted),
+            Engine::WideHalf(engine) => engine.infer(parameters, running, images, wanted),
             Engine::Double(engine) => engine.infer(parameters, running, images, wanted),
         }
     }
@@ -74,6 +81,7 @@ impl Executor for CpuExecutor {
         match &mut self.engine {
             Engine::Single(engine) => engine.forward(parameters, running, images),
             Engine::Half(engine) => engine.forward(parameters, running, images),
+            Engine::WideHalf(engine) => engine.forward(parameters, running, images),
             Engine::Double(engine) => engine.forward(parameters, running, images),
         }
     }
@@ -82,6 +90,7 @@ impl Executor for CpuExecutor {
         match &self.engine {
             Engine::Single(engine) => lock(&engine.shared).frozen = frozen,
             Engine::Half(engine) => lock(&engine.shared).frozen = frozen,
+            Engine::WideHalf(engine) => lock(&engine.shared).frozen = frozen,
             Engine::Double(engine) => lock(&engine.shared).frozen = frozen,
         }
     }

@@ -131,9 +131,9 @@ pub(crate) struct Weights<'a, S: Stored> {
     /// The parameters that are not filters, by their place in the flat vector.
     pub(crate) parameters: &'a Vectors<S::Real>,
     /// The filters, packed for the forward direction.
-    pub(crate) forward: &'a [S],
+    pub(crate) forward: &'a [S::Packed],
     /// The filters, packed for the backward direction.
-    pub(crate) backward: &'a [S],
+    pub(crate) backward: &'a [S::Packed],
 }
 
 /// One pass over a batch.

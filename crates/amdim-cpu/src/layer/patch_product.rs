@@ -59,7 +59,7 @@ impl PatchProduct {
         let patches = layout.patches(network, index, window)?;
         let out = node.shape.channels;
         // bf16 would lose the digits that differences of pixels need, and its products are twice as fast already.
-        let tiled = size_of::<S>() == size_of::<S::Real>();
+        let tiled = size_of::<S::Packed>() == size_of::<S::Real>();
         let tiling = if tiled { Tiling::new(patches.framed_shape(), node.shape, window) } else { None };
         layout.tilings += tiling.as_ref().map_or(0, Tiling::bytes);
         let shape = [out, patches.input().channels, patches.taps()];

@@ -23,12 +23,12 @@ pub(crate) struct TileProduct<'a> {
 #[derive(Debug)]
 pub(crate) struct TileRoom<S: Stored> {
     /// Of the map, `[point, tile, width]`.
-    inputs: Buffer<S>,
+    inputs: Buffer<S::Packed>,
     /// Of the result, `[point, tile, out]`.
     outputs: Buffer<S::Real>,
     /// Their gradients.
     input_gradients: Buffer<S::Real>,
-    output_gradients: Buffer<S>,
+    output_gradients: Buffer<S::Packed>,
     /// Of the weights, `[point, out, width]`, summed over the chunks of a group.
     weight_gradients: Buffer<S::Real>,
 }
@@ -75,7 +75,7 @@ impl<S: Stored> TileRoom<S> {
     /// Bytes that it holds.
     pub(crate) fn bytes(&self) -> usize {
         let Self { inputs, outputs, input_gradients, output_gradients, weight_gradients } = self;
-        (inputs.len() + output_gradients.len()) * size_of::<S>()
+        (inputs.len() + output_gradients.len()) * size_of::<S::Packed>()
             + (outputs.len() + input_gradients.len() + weight_gradients.len()) * size_of::<S::Real>()
     }
 }
@@ -103,7 +103,7 @@ impl TileProduct<'_> {
         for (point, rows) in tiling.points(rows).iter().enumerate() {
             let left = &room.inputs[part(rows, width)];
             let to = &mut room.outputs[part(rows, out)];
-            multiply(weights.gemm, left, width, point_of(packed, point), to, out);
+            multiply(weights.gemm.packing(), left, width, point_of(packed, point), to, out);
         }
         tiling.each_run(rows, |run| {
             let shape = Shape { tiles: run.tiles(), channels: out };
@@ -126,7 +126,7 @@ impl TileProduct<'_> {
         (rows, gradients): (&Range<usize>, &[S]),
         first: bool,
         (open, first_open): (Option<&mut [S::Real]>, usize),
-        (room, packed_room): (&mut TileRoom<S>, &mut [S]),
+        (room, packed_room): (&mut TileRoom<S>, &mut [S::Packed]),
     ) {
         let Self { tiling, filter, out } = self;
         let (gemm, width) = (weights.gemm, tiling.width());
@@ -145,14 +145,14 @@ impl TileProduct<'_> {
             }
             let left = Rows::new(&room.output_gradients[part(rows, out)], out);
             let right = Rows::new(&room.inputs[part(rows, width)], width);
-            gemm.multiply_transposed(left, right.into(), to, !first, packed_room);
+            gemm.packing().multiply_transposed(left, right.into(), to, !first, packed_room);
         }
         let Some(open) = open else { return };
         let packed = filter.backward(weights);
         for (point, rows) in points.iter().enumerate() {
             let left = &room.output_gradients[part(rows, out)];
             let to = &mut room.input_gradients[part(rows, width)];
-            multiply(gemm, left, out, point_of(packed, point), to, width);
+            multiply(gemm.packing(), left, out, point_of(packed, point), to, width);
         }
         self.each_phase(rows, |run, phase, offset| {
             let shape = Shape { tiles: run.tiles(), channels: self.channels() };
@@ -184,7 +184,7 @@ impl TileProduct<'_> {
     }
 
     /// The points of a chunk's maps.
-    fn inputs<S: Stored>(self, gemm: Gemm<S>, maps: Framed<S>, rows: &Range<usize>, to: &mut [S]) {
+    fn inputs<S: Stored>(self, gemm: Gemm<S>, maps: Framed<S>, rows: &Range<usize>, to: &mut [S::Packed]) {
         let winograd = Winograd::new(gemm, self.tiling.taps());
         let width = self.tiling.width();
         self.each_phase(rows, |run, phase, offset| {
@@ -211,7 +211,14 @@ fn point_of<S>(packed: &[S], point: usize) -> &[S] {
     &packed[point * length..][..length]
 }
 
-fn multiply<S: Stored>(gemm: Gemm<S>, left: &[S], width: usize, right: &[S], to: &mut [S::Real], out: usize) {
+fn multiply<P: Stored<Packed = P>>(
+    gemm: Gemm<P>,
+    left: &[P],
+    width: usize,
+    right: &[P],
+    to: &mut [P::Real],
+    out: usize,
+) {
     let factor = Factor { left: Rows::new(left, width).into(), right };
     gemm.multiply(&[factor], out, Finish::default(), Destination::Real(to));
 }

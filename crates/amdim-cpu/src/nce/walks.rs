@@ -15,7 +15,7 @@ pub(super) struct Group<S: Stored> {
     pub(super) shares: Buffer<S::Real>,
     /// Derivatives of a block, `[rows, sources]`.
     pub(super) derivatives: Buffer<S>,
-    pub(super) packed: Buffer<S>,
+    pub(super) packed: Buffer<S::Packed>,
     /// Gradients of the stacked sources.
     pub(super) gradients: Buffer<S::Real>,
     /// Four values a source: sum of `exp` over the negatives, its shift, sum of scores, sum of their squares.
@@ -79,8 +79,8 @@ pub(super) struct Shared<'a, S: Stored> {
     pub(super) gemm: Gemm<S>,
     pub(super) kernel: Kernel,
     pub(super) embedding: usize,
-    pub(super) columns: &'a [S],
-    pub(super) rows: &'a [S],
+    pub(super) columns: &'a [S::Packed],
+    pub(super) rows: &'a [S::Packed],
     pub(super) shifts: &'a [S::Real],
     pub(super) negative_weights: &'a [S::Real],
     pub(super) penalties: &'a [S::Real],

@@ -7,6 +7,7 @@ pub(crate) mod plain;
 use std::sync::Arc;
 
 use amdim_cpu::CpuNetwork;
+use amdim_kernels::gemm::Gemm;
 use amdim_kernels::{Kernel, Pool, Stored};
 use amdim_network::{Builder, MapShape, Network, PadMode, Padding, Parity, Source, Window};
 
@@ -51,8 +52,8 @@ pub(crate) fn executor_of<S: Stored>(
 }
 
 /// The kernels that this processor supports.
-pub(crate) fn kernels() -> impl Iterator<Item = Kernel> {
-    Kernel::ALL.into_iter().filter(|kernel| kernel.is_supported())
+pub(crate) fn kernels<S: Stored>() -> impl Iterator<Item = Kernel> {
+    Kernel::ALL.into_iter().filter(|&kernel| Gemm::<S>::exists(kernel))
 }
 
 pub(crate) fn to_f32(values: &[f64]) -> Vec<f32> {

@@ -5,17 +5,15 @@
 //! tile whose rows are far apart takes longer to load. Both are padded to whole steps with zeros. Sums leave
 //! the unit through memory, and are finished in registers like those of any other kernel, unless nothing follows them.
 
-use std::alloc::{GlobalAlloc, Layout, System, handle_alloc_error};
 use std::arch::x86_64::{
     __m512i, _mm512_cvtepu16_epi32, _mm512_loadu_si512, _mm512_mask_storeu_epi16, _mm512_maskz_loadu_epi16,
     _mm512_setzero_si512, _mm512_storeu_si512,
 };
-use std::cell::RefCell;
 use std::mem::MaybeUninit;
-use std::ptr::NonNull;
 use std::slice;
 
 use super::Rows;
+use super::room::with_room;
 use super::table::{MatrixUnit, Table};
 use super::tile::{Added, Inner, Target, Tile, finish, prefetch};
 use crate::Bf16;
@@ -42,7 +40,8 @@ mod tiles {
 }
 use tiles::{LEFT, RIGHT, SUMS};
 
-/// Steps of the longest left rows that the unit multiplies, of both factors together: 8192 values.
+/// Steps of the longest left rows that the unit multiplies, of both factors together: 8192 values, so that a block of them
+/// is half a megabyte.
 const MOST_STEPS: usize = 256;
 
 /// The table of a tile unit, and of registers that its sums are finished in; `vectors` does all but products, and those
@@ -55,6 +54,7 @@ pub(super) const fn table<U: TileUnit, V: Products<Bf16>>(vectors: &Table<Bf16>)
         tiles: vectors.tiles,
         transposed: vectors.transposed,
         interleave: vectors.interleave,
+        widen: None,
         transforms: vectors.transforms,
         unit: Some(MatrixUnit {
             step: STEP,
@@ -83,40 +83,6 @@ unsafe fn end<U: TileUnit>() {
     unsafe { U::release() }
 }
 
-/// Room for a block of left rows of any length that the unit takes.
-///
-/// It comes from the system itself: zeros that take no memory before they are written, so that it need not grow and a
-/// thread that meets long rows late allocates nothing then. (On the stack, each call would touch all its pages; memory
-/// that belongs to a thread from its start is scarce in libraries that are loaded later.)
-struct Packed(NonNull<[Bf16; Self::LEN]>);
-
-impl Packed {
-    const LEN: usize = MOST_STEPS * BLOCK_STEP;
-    const LAYOUT: Layout = Layout::new::<Aligned<[Bf16; Self::LEN]>>();
-
-    fn new() -> Self {
-        // SAFETY: the layout is not empty. Zeros are valid values.
-        let memory = unsafe { System.alloc_zeroed(Self::LAYOUT) };
-        Self(NonNull::new(memory.cast()).unwrap_or_else(|| handle_alloc_error(Self::LAYOUT)))
-    }
-
-    fn values(&mut self) -> &mut [Bf16] {
-        // SAFETY: the memory is this value's own.
-        unsafe { self.0.as_mut() }
-    }
-}
-
-impl Drop for Packed {
-    fn drop(&mut self) {
-        // SAFETY: it came from there with this layout.
-        unsafe { System.dealloc(self.0.as_ptr().cast(), Self::LAYOUT) }
-    }
-}
-
-thread_local! {
-    static PACKED: RefCell<Packed> = RefCell::new(Packed::new());
-}
-
 /// Computes a whole product: `tile.tiles` rows, `tile.columns` columns.
 ///
 /// # Safety
@@ -124,12 +90,12 @@ thread_local! {
 /// are no longer than [`MOST_STEPS`]. The processor has AVX-512 with bf16 and the instructions of `U`, and tiles are configured.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma")]
 unsafe fn multiply<U: TileUnit, V: Products<Bf16>>(tile: &Tile<Bf16>) {
-    PACKED.with_borrow_mut(|packed| {
-        let mut steps = [0; 2];
-        for (steps, inner) in steps.iter_mut().zip(&tile.factors[..tile.count]) {
-            *steps = (inner.runs * inner.depth).div_ceil(STEP);
-        }
-        let (first, second) = packed.values().split_at_mut(BLOCK_STEP * steps[0]);
+    let mut steps = [0; 2];
+    for (steps, inner) in steps.iter_mut().zip(&tile.factors[..tile.count]) {
+        *steps = (inner.runs * inner.depth).div_ceil(STEP);
+    }
+    with_room(BLOCK_STEP * (steps[0] + steps[1]), |packed| {
+        let (first, second) = packed.split_at_mut(BLOCK_STEP * steps[0]);
         let mut rest = *tile;
         while rest.tiles > 0 {
             let rows = rest.tiles.min(BLOCK);

@@ -1,18 +1,21 @@
 //! Products of matrices, with what follows a product done on the way out of the registers.
 //!
-//! The left factor is read as it lies in memory, row by row; the right one, which many rows meet, is packed once into
-//! panels of a few registers' width. A tile of a few rows times a panel stays in registers over the whole inner
+//! The left factor is read as it lies in memory, row by row (what is kept in fewer bits than it is multiplied in, a few
+//! rows at a time, widened); the right one, which many rows meet, is packed once into panels of a few registers' width. A tile of a few rows times a panel stays in registers over the whole inner
 //! dimension, is finished there (bias, addition, ReLU, mask) and stored once, in the type that maps are kept in.
 //!
 //! Equal shapes give equal bits on one kernel. Between kernels, sums differ in rounding.
 
 #[cfg(target_arch = "x86_64")]
 mod amx;
+mod room;
 mod table;
 mod tile;
 
+use std::any::type_name;
 use std::ptr;
 
+use room::with_room;
 use table::{MatrixUnit, Table, Tiles};
 pub use table::{TableRef, Tabled};
 use tile::{Added, Inner, Target, Tile};
@@ -144,12 +147,12 @@ impl<'a, S: Copy> Left<'a, S> {
         }
     }
 
-    /// What a tile sees of it from `row` on; `right` is the whole panel.
-    fn inner(&self, row: usize, right: &[S], right_stride: usize) -> Inner<S> {
+    /// What a tile sees of it from `row` on, where `P` is `S`; `right` is the whole panel.
+    fn inner<P>(&self, row: usize, right: &[P], right_stride: usize) -> Inner<P> {
         let right = right.as_ptr();
         match self {
             Self::Rows(rows) => Inner {
-                left: rows.data[row * rows.stride..].as_ptr(),
+                left: rows.data[row * rows.stride..].as_ptr().cast(),
                 left_stride: rows.stride,
                 offsets: ptr::null(),
                 runs: 1,
@@ -158,7 +161,7 @@ impl<'a, S: Copy> Left<'a, S> {
                 right_stride,
             },
             Self::Windows(windows) => Inner {
-                left: windows.data.as_ptr(),
+                left: windows.data.as_ptr().cast(),
                 left_stride: 0,
                 offsets: windows.offsets[row * windows.runs..].as_ptr(),
                 runs: windows.runs,
@@ -191,11 +194,11 @@ impl<S> Right<'_, S> {
 
 /// A product's two factors.
 #[derive(Debug, Clone, Copy)]
-pub struct Factor<'a, S> {
+pub struct Factor<'a, S: Stored> {
     /// `[rows, inner]`
     pub left: Left<'a, S>,
     /// `[inner, n]`, packed by [`Gemm::pack`].
-    pub right: &'a [S],
+    pub right: &'a [S::Packed],
 }
 
 /// What is added to a product, element by element. Columns beyond its width get nothing.
@@ -251,6 +254,8 @@ impl<S: Stored> Destination<'_, S> {
 pub struct Gemm<S: Stored> {
     kernel: Kernel,
     table: &'static Table<S>,
+    /// The same kernel's for what factors are packed as.
+    packing: &'static Table<S::Packed>,
 }
 
 impl<S: Stored> std::fmt::Debug for Gemm<S> {
@@ -263,9 +268,23 @@ impl<S: Stored> Gemm<S> {
     /// The products of `kernel`.
     ///
     /// # Panics
-    /// If this processor doesn't support it.
+    /// If this processor doesn't support it, or it has no products of this type; see [`Gemm::exists`].
     pub fn new(kernel: Kernel) -> Self {
-        Self { kernel, table: S::table(kernel).0 }
+        let (table, packing) = (S::table(kernel), S::Packed::table(kernel));
+        match table.zip(packing) {
+            Some((TableRef(table), TableRef(packing))) => Self { kernel, table, packing },
+            None => panic!("products of {} by the kernel {kernel} on this processor", type_name::<S>()),
+        }
+    }
+
+    /// Whether `kernel` has products of this type on this processor.
+    pub fn exists(kernel: Kernel) -> bool {
+        S::table(kernel).is_some()
+    }
+
+    /// The products of packed values: those of factors that are packed on both sides, and what packs right factors.
+    pub fn packing(self) -> Gemm<S::Packed> {
+        Gemm { kernel: self.kernel, table: self.packing, packing: self.packing }
     }
 
     /// The kernel's transforms of tiles; see [`crate::winograd`].
@@ -293,75 +312,13 @@ impl<S: Stored> Gemm<S> {
         inner.next_multiple_of(self.table.unit.as_ref().map_or(self.table.depth, |unit| unit.step))
     }
 
-    /// Packs panel number `panel` of a right factor.
-    ///
-    /// # Panics
-    /// If `packed` is not [`Gemm::panel_len`] long.
-    pub fn pack_panel(self, panel: usize, right: Right<S>, packed: &mut [S]) {
-        let Table { depth, columns, .. } = *self.table;
-        let (inner, n) = right.shape();
-        assert_eq!(packed.len(), self.panel_len(inner), "a packed panel");
-        let rows = match right {
-            Right::Rows(rows) => return self.pack_panel_rows(panel, [0, inner], rows, packed),
-            Right::Columns(rows) => rows,
-        };
-        let first = panel * columns;
-        let part = [first, n.saturating_sub(first).min(columns)];
-        let (packed, padding) = packed.split_at_mut(inner.next_multiple_of(depth) * columns);
-        padding.fill(S::default());
-        if depth == 1 {
-            interleave_columns::<S, 1>(self.kernel, rows, part, packed, columns);
-        } else {
-            interleave_columns::<S, 2>(self.kernel, rows, part, packed, columns);
-        }
-    }
-
-    /// Packs the rows of panel number `panel` from row `first` on, of a right factor with `inner` rows of which `rows`
-    /// are some: factors that are made a few rows at a time.
-    ///
-    /// # Panics
-    /// If `packed` is not [`Gemm::panel_len`] long, the rows are not among the factor's, or they begin or end within a
-    /// step of [`Gemm::row_step`] rows other than the last.
-    pub fn pack_panel_rows(self, panel: usize, [first, inner]: [usize; 2], rows: Rows<S>, packed: &mut [S]) {
-        let Table { depth, columns, .. } = *self.table;
-        let end = first + rows.len();
-        assert_eq!(packed.len(), self.panel_len(inner), "a packed panel");
-        assert!(end <= inner, "rows {first} to {end} of {inner}");
-        assert!(first.is_multiple_of(depth) && (end == inner || end.is_multiple_of(depth)), "whole steps");
-        let column = panel * columns;
-        let used = rows.width().saturating_sub(column).min(columns);
-        let (packed, padding) =
-            packed[first * columns..].split_at_mut(rows.len().next_multiple_of(depth) * columns);
-        if end == inner {
-            padding.fill(S::default());
-        }
-        self.interleave_rows(rows.into(), column, used, packed, columns);
-    }
-
-    /// Rows of a right factor that [`Gemm::pack_panel_rows`] doesn't tear apart.
-    pub fn row_step(self) -> usize {
-        self.table.depth
-    }
-
-    /// Packs a right factor.
-    ///
-    /// # Panics
-    /// If `packed` is not [`Gemm::packed_len`] long.
-    pub fn pack(self, right: Right<S>, packed: &mut [S]) {
-        let (inner, n) = right.shape();
-        assert_eq!(packed.len(), self.packed_len(inner, n), "a packed factor");
-        for (panel, packed) in packed.chunks_exact_mut(self.panel_len(inner)).enumerate() {
-            self.pack_panel(panel, right, packed);
-        }
-    }
-
     /// `to = finish(sum over factors of left right)`, `[rows, n]`. One or two factors.
     ///
     /// # Panics
     /// If the sizes don't fit each other.
     pub fn multiply(self, factors: &[Factor<S>], n: usize, finish: Finish<S>, mut to: Destination<S>) {
         assert!(matches!(factors.len(), 1 | 2), "one or two factors");
-        let rows = factors[0].left.rows();
+        let (rows, count) = (factors[0].left.rows(), factors.len());
         assert_eq!(to.len(), rows * n, "a {rows}x{n} product");
         for factor in factors {
             let (width, run) = (factor.left.width(), factor.left.run());
@@ -371,17 +328,17 @@ impl<S: Stored> Gemm<S> {
         }
         check_finish(&finish, rows, n);
         let columns = self.table.columns;
+        let right = |at: usize, panel: usize| {
+            let Factor { left, right } = factors[at];
+            (&right[panel * self.panel_len(left.width())..], columns * self.table.depth)
+        };
         // The part of the product from a row and a panel on.
-        let mut tile = |row: usize, panel: usize, tiles: usize, used: usize| {
+        let mut tile = |[row, tiles]: [usize; 2], [panel, used]: [usize; 2], factors: [Inner<_>; 2]| {
             let first = panel * columns;
-            let inner = |factor: &Factor<S>| {
-                let right = &factor.right[panel * self.panel_len(factor.left.width())..];
-                factor.left.inner(row, right, columns * self.table.depth)
-            };
             Tile {
                 tiles,
-                factors: [inner(&factors[0]), inner(&factors[factors.len() - 1])],
-                count: factors.len(),
+                factors,
+                count,
                 columns: used,
                 bias: finish.bias.map_or(ptr::null(), |bias| bias[first..].as_ptr()),
                 added: added(finish.add, row, first),
@@ -396,24 +353,64 @@ impl<S: Stored> Gemm<S> {
                 target_stride: n,
             }
         };
-        // SAFETY (both calls): the table is that of a kernel that the processor supports. Tiles end with the last row,
+        let panels = || (0..n.div_ceil(columns)).map(|panel| [panel, columns.min(n - panel * columns)]);
+        let last = count - 1;
+        // SAFETY (all calls): the table is that of a kernel that the processor supports. Tiles end with the last row,
         // `first + used <= n`, and the sizes of all that the tile points to were checked above.
-        let inner: usize = factors.iter().map(|factor| self.padded(factor.left.width())).sum();
+        if let Some(widen) = self.table.widen {
+            let widths = [factors[0].left.width(), if count == 2 { factors[1].left.width() } else { 0 }];
+            with_room(WIDE_ROWS * (widths[0] + widths[1]), |room: &mut [S::Packed]| {
+                let (first, second) = room.split_at_mut(WIDE_ROWS * widths[0]);
+                for block in (0..rows).step_by(WIDE_ROWS) {
+                    let part = block..rows.min(block + WIDE_ROWS);
+                    unsafe { widen(factors[0].left, part.clone(), first) };
+                    if count == 2 {
+                        unsafe { widen(factors[1].left, part.clone(), second) };
+                    }
+                    let lefts = [first.as_ptr(), second.as_ptr()];
+                    let inner = |at: usize, row: usize, panel| {
+                        let (right, right_stride) = right(at, panel);
+                        Inner {
+                            left: lefts[at].wrapping_add(row * widths[at]),
+                            left_stride: widths[at],
+                            offsets: ptr::null(),
+                            runs: 1,
+                            depth: widths[at],
+                            right: right.as_ptr(),
+                            right_stride,
+                        }
+                    };
+                    for [panel, used] in panels() {
+                        let width = Tiles::narrowest(self.table.tiles, used);
+                        width.each_height(part.len(), used, |row, tiles, function| {
+                            let inners = [inner(0, row, panel), inner(last, row, panel)];
+                            unsafe { function(&tile([block + row, tiles], [panel, used], inners)) };
+                        });
+                    }
+                }
+            });
+            return;
+        }
+        let inner = |at: usize, row: usize, panel: usize| {
+            let (right, stride) = right(at, panel);
+            factors[at].left.inner(row, right, stride)
+        };
+        let length: usize = factors.iter().map(|factor| self.padded(factor.left.width())).sum();
         match &self.table.unit {
-            Some(unit) if inner <= unit.most_steps * unit.step => {
+            Some(unit) if length <= unit.most_steps * unit.step => {
                 if rows > 0 && n > 0 {
                     let _in_use = UnitInUse::begin(unit);
-                    unsafe { (unit.multiply)(&tile(0, 0, rows, n)) };
+                    unsafe { (unit.multiply)(&tile([0, rows], [0, n], [inner(0, 0, 0), inner(last, 0, 0)])) };
                 }
                 return;
             }
             _ => {}
         }
-        for panel in 0..n.div_ceil(columns) {
-            let used = columns.min(n - panel * columns);
+        for [panel, used] in panels() {
             let width = Tiles::narrowest(self.table.tiles, used);
             width.each_height(rows, used, |row, tiles, function| {
-                unsafe { function(&tile(row, panel, tiles, used)) };
+                let inners = [inner(0, row, panel), inner(last, row, panel)];
+                unsafe { function(&tile([row, tiles], [panel, used], inners)) };
             });
         }
     }
@@ -424,7 +421,7 @@ impl<S: Stored> Gemm<S> {
         let padded = self.padded(rows);
         let left = match &self.table.unit {
             Some(unit) => LINE + left_width.next_multiple_of(unit.rows) * padded,
-            None if depth == 1 => 0,
+            None if depth == 1 && self.table.widen.is_none() => 0,
             None => padded * left_width,
         };
         left + padded * columns
@@ -440,7 +437,7 @@ impl<S: Stored> Gemm<S> {
         right: Left<S>,
         to: &mut [S::Real],
         accumulate: bool,
-        scratch: &mut [S],
+        scratch: &mut [S::Packed],
     ) {
         let Table { depth, columns, .. } = *self.table;
         let (rows, n) = (left.rows, right.width());
@@ -453,16 +450,21 @@ impl<S: Stored> Gemm<S> {
             let (left_scratch, rest) = scratch.split_at_mut(left.width.next_multiple_of(unit.rows) * padded);
             // SAFETY: the table is that of a kernel that the processor supports.
             unsafe { (unit.transpose)(left, left_scratch) };
-            (&*left_scratch, 0, 0, rest)
+            (left_scratch.as_ptr(), 0, 0, rest)
+        } else if let Some(widen) = self.table.widen {
+            let (left_scratch, rest) = scratch.split_at_mut(rows * left.width);
+            // SAFETY: as above.
+            unsafe { widen(left.into(), 0..rows, left_scratch) };
+            (left_scratch.as_ptr(), 1, left.width, rest)
         } else if depth == 1 {
-            (left.data, 1, left.stride, scratch)
+            (left.data.as_ptr().cast(), 1, left.stride, scratch)
         } else {
             let (left_scratch, rest) = scratch.split_at_mut(padded * left.width);
             self.interleave_rows(left.into(), 0, left.width, left_scratch, left.width);
-            (&*left_scratch, depth, left.width * depth, rest)
+            (left_scratch.as_ptr(), depth, left.width * depth, rest)
         };
         let panel_scratch = &mut rest[..padded * columns];
-        panel_scratch[rows.next_multiple_of(depth) * columns..].fill(S::default());
+        panel_scratch[rows.next_multiple_of(depth) * columns..].fill(S::Packed::default());
         let _in_use = self.table.unit.as_ref().map(UnitInUse::begin);
         for panel in 0..n.div_ceil(columns) {
             let first = panel * columns;
@@ -471,26 +473,26 @@ impl<S: Stored> Gemm<S> {
             let across = if self.table.unit.is_some() { columns } else { width.columns };
             // Single values that fill tiles can be read where they are, if their rows are near each other.
             let in_place = match right {
-                Left::Rows(rows) if depth == 1 && used == across => {
+                Left::Rows(rows) if depth == 1 && used == across && self.table.widen.is_none() => {
                     Some(rows).filter(|rows| rows.stride * size_of::<S>() <= NEAR_BYTES)
                 }
                 _ => None,
             };
             let (right_data, right_stride) = if let Some(rows) = in_place {
-                (&rows.data[first..], rows.stride)
+                (rows.data[first..].as_ptr().cast(), rows.stride)
             } else {
                 let packed = &mut panel_scratch[..rows.next_multiple_of(depth) * across];
                 self.interleave_rows(right, first, used, packed, across);
-                (&*panel_scratch, across * depth)
+                (panel_scratch.as_ptr(), across * depth)
             };
             let mut tile = |row: usize, tiles: usize| {
                 let inner = Inner {
-                    left: left_data[row * left_column..].as_ptr(),
+                    left: left_data.wrapping_add(row * left_column),
                     left_stride,
                     offsets: ptr::null(),
                     runs: 1,
                     depth: rows,
-                    right: right_data.as_ptr(),
+                    right: right_data,
                     right_stride,
                 };
                 Tile {
@@ -521,9 +523,81 @@ impl<S: Stored> Gemm<S> {
     }
 
     /// Packs columns `first..first + used` of `rows` into steps of `to_width` columns, padded with zeros.
-    fn interleave_rows(self, rows: Left<S>, first: usize, used: usize, to: &mut [S], to_width: usize) {
+    fn interleave_rows(
+        self,
+        rows: Left<S>,
+        first: usize,
+        used: usize,
+        to: &mut [S::Packed],
+        to_width: usize,
+    ) {
         // SAFETY: the table is that of a kernel that the processor supports.
         unsafe { (self.table.interleave)(rows, first..first + used, to, to_width) }
+    }
+}
+
+/// What packs right factors. Packed values are what they are made of, so that nothing is rounded here.
+impl<P: Stored<Packed = P>> Gemm<P> {
+    /// Packs panel number `panel` of a right factor.
+    ///
+    /// # Panics
+    /// If `packed` is not [`Gemm::panel_len`] long.
+    pub fn pack_panel(self, panel: usize, right: Right<P>, packed: &mut [P]) {
+        let Table { depth, columns, .. } = *self.table;
+        let (inner, n) = right.shape();
+        assert_eq!(packed.len(), self.panel_len(inner), "a packed panel");
+        let rows = match right {
+            Right::Rows(rows) => return self.pack_panel_rows(panel, [0, inner], rows, packed),
+            Right::Columns(rows) => rows,
+        };
+        let first = panel * columns;
+        let part = [first, n.saturating_sub(first).min(columns)];
+        let (packed, padding) = packed.split_at_mut(inner.next_multiple_of(depth) * columns);
+        padding.fill(P::default());
+        if depth == 1 {
+            interleave_columns::<P, 1>(self.kernel, rows, part, packed, columns);
+        } else {
+            interleave_columns::<P, 2>(self.kernel, rows, part, packed, columns);
+        }
+    }
+
+    /// Packs the rows of panel number `panel` from row `first` on, of a right factor with `inner` rows of which `rows`
+    /// are some: factors that are made a few rows at a time.
+    ///
+    /// # Panics
+    /// If `packed` is not [`Gemm::panel_len`] long, the rows are not among the factor's, or they begin or end within a
+    /// step of [`Gemm::row_step`] rows other than the last.
+    pub fn pack_panel_rows(self, panel: usize, [first, inner]: [usize; 2], rows: Rows<P>, packed: &mut [P]) {
+        let Table { depth, columns, .. } = *self.table;
+        let end = first + rows.len();
+        assert_eq!(packed.len(), self.panel_len(inner), "a packed panel");
+        assert!(end <= inner, "rows {first} to {end} of {inner}");
+        assert!(first.is_multiple_of(depth) && (end == inner || end.is_multiple_of(depth)), "whole steps");
+        let column = panel * columns;
+        let used = rows.width().saturating_sub(column).min(columns);
+        let (packed, padding) =
+            packed[first * columns..].split_at_mut(rows.len().next_multiple_of(depth) * columns);
+        if end == inner {
+            padding.fill(P::default());
+        }
+        self.interleave_rows(rows.into(), column, used, packed, columns);
+    }
+
+    /// Rows of a right factor that [`Gemm::pack_panel_rows`] doesn't tear apart.
+    pub fn row_step(self) -> usize {
+        self.table.depth
+    }
+
+    /// Packs a right factor.
+    ///
+    /// # Panics
+    /// If `packed` is not [`Gemm::packed_len`] long.
+    pub fn pack(self, right: Right<P>, packed: &mut [P]) {
+        let (inner, n) = right.shape();
+        assert_eq!(packed.len(), self.packed_len(inner, n), "a packed factor");
+        for (panel, packed) in packed.chunks_exact_mut(self.panel_len(inner)).enumerate() {
+            self.pack_panel(panel, right, packed);
+        }
     }
 }
 
@@ -572,6 +646,10 @@ fn interleave_columns<S: Stored, const DEPTH: usize>(
 /// A line of the cache, and how many bf16 it holds, which alone have a matrix unit.
 const LINE_BYTES: usize = 64;
 const LINE: usize = LINE_BYTES / size_of::<Bf16>();
+
+/// Left rows that are widened at a time, so that they stay in the cache while they meet all panels. Whole tiles of every
+/// kernel.
+const WIDE_ROWS: usize = 60;
 
 /// Rows further apart than this are copied together before they are read again and again.
 const NEAR_BYTES: usize = 512;

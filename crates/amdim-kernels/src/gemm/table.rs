@@ -7,15 +7,18 @@ use std::ops::Range;
 use super::tile::{Tile, run};
 use super::{Left, Rows};
 use crate::simd::portable::Lanes;
-use crate::simd::{Products, Simd};
+use crate::simd::{Access, Products, Simd};
 use crate::winograd::{Transforms, transforms};
-use crate::{Bf16, Kernel, Stored, copy_short};
+use crate::{Bf16, Kernel, Stored, WideBf16};
 
 /// Computes one tile.
 pub(crate) type TileFunction<S> = unsafe fn(&Tile<S>);
 
 /// Packs rows for the inner dimension; see [`interleave`].
-pub(crate) type InterleaveFunction<S> = unsafe fn(Left<S>, Range<usize>, &mut [S], usize);
+pub(crate) type InterleaveFunction<S> = unsafe fn(Left<S>, Range<usize>, &mut [<S as Stored>::Packed], usize);
+
+/// Widens rows; see [`widen`].
+pub(crate) type WidenFunction<S> = unsafe fn(Left<S>, Range<usize>, &mut [<S as Stored>::Packed]);
 
 /// The tile functions of one kernel and number type.
 pub(crate) struct Table<S: Stored> {
@@ -28,6 +31,8 @@ pub(crate) struct Table<S: Stored> {
     /// The same for a transposed left factor.
     pub(crate) transposed: &'static [Tiles<S>],
     pub(crate) interleave: InterleaveFunction<S>,
+    /// What left rows go through before tiles read them, where they are not kept as they are packed.
+    pub(crate) widen: Option<WidenFunction<S>>,
     /// Those of kernels with two and with three taps.
     pub(crate) transforms: [Transforms<S>; 2],
     /// Where the kernel has a matrix unit.
@@ -89,16 +94,16 @@ pub(crate) struct MatrixUnit<S: Stored> {
     /// Computes a product.
     pub(crate) multiply: unsafe fn(&Tile<S>),
     /// Packs the columns of the first as the rows of a left factor.
-    pub(crate) transpose: unsafe fn(Rows<S>, &mut [S]),
+    pub(crate) transpose: unsafe fn(Rows<S>, &mut [S::Packed]),
     /// Computes a product of one factor, whose left rows were packed so.
     pub(crate) multiply_packed: unsafe fn(&Tile<S>),
 }
 
 /// A number type that has tile functions.
 pub trait Tabled: Sized {
-    /// Those of `kernel`, which this processor must support.
+    /// Those of `kernel`, if it has some and this processor supports it.
     #[doc(hidden)]
-    fn table(kernel: Kernel) -> TableRef<Self>
+    fn table(kernel: Kernel) -> Option<TableRef<Self>>
     where
         Self: Stored;
 }
@@ -108,15 +113,15 @@ pub trait Tabled: Sized {
 pub struct TableRef<S: Stored>(pub(crate) &'static Table<S>);
 
 /// Packs columns `columns` of `rows` into steps of `DEPTH` rows and `width` columns, padded with zeros. The values of a
-/// step's rows lie side by side.
+/// step's rows lie side by side; only what is packed as it is has more than one.
 ///
 /// # Safety
 /// The processor has the instructions of `V`.
 #[inline(always)]
-unsafe fn interleave<V: Products<S>, S: Stored, const DEPTH: usize>(
+unsafe fn interleave<V: Products<S::Packed> + Access<S>, S: Stored, const DEPTH: usize>(
     rows: Left<S>,
     columns: Range<usize>,
-    to: &mut [S],
+    to: &mut [S::Packed],
     width: usize,
 ) {
     let (count, length) = (rows.rows(), rows.run());
@@ -129,22 +134,65 @@ unsafe fn interleave<V: Products<S>, S: Stored, const DEPTH: usize>(
         for (step, to) in to.chunks_exact_mut(width * DEPTH).enumerate() {
             let to = &mut to[at..at + part.len() * DEPTH];
             let first = &rows.stretch(step * DEPTH, run)[part.clone()];
+            // SAFETY (all calls): the caller's contract; rows have `part.len()` values, and `to` as many a row.
             if DEPTH == 1 {
-                copy_short(first, to);
+                unsafe { move_values::<V, S, S::Packed>(first, to) };
             } else if step * 2 + 1 < count {
                 let second = &rows.stretch(step * 2 + 1, run)[part.clone()];
-                // SAFETY: the caller's contract; both rows have `part.len()` values, and `to` twice as many.
-                unsafe { V::write_pairs(first.as_ptr(), second.as_ptr(), part.len(), to.as_mut_ptr()) };
+                let [first, second] = [first, second].map(|row| row.as_ptr().cast());
+                unsafe { V::write_pairs(first, second, part.len(), to.as_mut_ptr()) };
             } else {
+                to.fill(S::Packed::default());
                 for (pair, &value) in to.chunks_exact_mut(2).zip(first) {
-                    pair[0] = value;
-                    pair[1] = S::default();
+                    pair[0] = S::Packed::from_real(value.to_real());
                 }
             }
         }
     }
     if columns.len() < width {
-        to.chunks_exact_mut(width * DEPTH).for_each(|to| to[columns.len() * DEPTH..].fill(S::default()));
+        let rest = columns.len() * DEPTH;
+        to.chunks_exact_mut(width * DEPTH).for_each(|to| to[rest..].fill(S::Packed::default()));
+    }
+}
+
+/// Writes rows `rows` of `left` as they are packed, one after the other.
+///
+/// # Safety
+/// The processor has the instructions of `V`.
+#[inline(always)]
+unsafe fn widen<V: Access<S> + Access<S::Packed>, S: Stored>(
+    left: Left<S>,
+    rows: Range<usize>,
+    to: &mut [S::Packed],
+) {
+    let width = left.width();
+    for (row, to) in rows.zip(to.chunks_exact_mut(width)) {
+        for (run, to) in to.chunks_exact_mut(left.run()).enumerate() {
+            // SAFETY: the caller's contract; both are a stretch long.
+            unsafe { move_values::<V, S, S::Packed>(left.stretch(row, run), to) };
+        }
+    }
+}
+
+/// Reads all of `from` and writes as many values to `to`.
+///
+/// # Safety
+/// The processor has the instructions of `V`; `to` is as long as `from`.
+#[inline(always)]
+unsafe fn move_values<V: Access<A> + Access<B>, A, B>(from: &[A], to: &mut [B]) {
+    debug_assert_eq!(from.len(), to.len());
+    let (count, from, to) = (from.len(), from.as_ptr(), to.as_mut_ptr());
+    let mut at = 0;
+    // SAFETY: the caller's contract; `at` stays within `count`.
+    unsafe {
+        while at + V::LANES <= count {
+            <V as Access<B>>::store(<V as Access<A>>::load(from.add(at)), to.add(at));
+            at += V::LANES;
+        }
+        if at < count {
+            let rest = count - at;
+            <V as Access<B>>::store_first(<V as Access<A>>::load_first(from.add(at), rest), to.add(at), rest);
+        }
     }
 }
 
@@ -159,6 +207,8 @@ macro_rules! table {
     ) => {
         mod $name {
             use super::*;
+
+            type Packed = <$stored as Stored>::Packed;
 
             /// # Safety
             /// As [`run`]; the processor has the instructions that this is compiled for.
@@ -184,20 +234,28 @@ macro_rules! table {
             unsafe fn interleave_rows(
                 rows: Left<$stored>,
                 columns: Range<usize>,
-                to: &mut [$stored],
+                to: &mut [Packed],
                 width: usize,
             ) {
                 // SAFETY: the caller's contract is the same.
                 unsafe {
-                    interleave::<$vector, $stored, { <$vector as Products<$stored>>::DEPTH }>(rows, columns, to, width)
+                    interleave::<$vector, $stored, { <$vector as Products<Packed>>::DEPTH }>(rows, columns, to, width)
                 }
+            }
+
+            /// # Safety
+            /// The processor has the instructions that this is compiled for.
+            $(#[$feature])*
+            unsafe fn widen_rows(left: Left<$stored>, rows: Range<usize>, to: &mut [Packed]) {
+                // SAFETY: the caller's contract is the same.
+                unsafe { widen::<$vector, $stored>(left, rows, to) }
             }
 
             transforms!(two, $vector, $stored, 2, $(#[$feature])*);
             transforms!(three, $vector, $stored, 3, $(#[$feature])*);
 
             pub(super) static TABLE: Table<$stored> = Table {
-                depth: <$vector as Products<$stored>>::DEPTH,
+                depth: <$vector as Products<Packed>>::DEPTH,
                 columns: LANES * $panel,
                 tiles: &[$(Tiles {
                     columns: LANES * $vectors,
@@ -210,6 +268,7 @@ macro_rules! table {
                     functions: &[$(both::<$t_rows, $t_vectors, true>()),*],
                 }),*],
                 interleave: interleave_rows,
+                widen: if size_of::<$stored>() == size_of::<Packed>() { None } else { Some(widen_rows) },
                 transforms: [two::TRANSFORMS, three::TRANSFORMS],
                 unit: None,
             };
@@ -219,7 +278,7 @@ macro_rules! table {
 
 table!(portable_f32, Lanes<f32>, f32, 1, {1: [4, 2, 1]}, {1: [4, 2, 1]},);
 table!(portable_f64, Lanes<f64>, f64, 1, {1: [2, 1]}, {1: [2, 1]},);
-table!(portable_bf16, Lanes<f32>, Bf16, 1, {1: [4, 2, 1]}, {1: [4, 2, 1]},);
+table!(portable_wide, Lanes<f32>, WideBf16, 1, {1: [4, 2, 1]}, {1: [4, 2, 1]},);
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
@@ -237,7 +296,9 @@ mod x86 {
         #[target_feature(enable = "avx2,fma")]
     );
     table!(
-        avx2_bf16, F32x8, Bf16, 1, {1: [4, 2, 1]}, {1: [4, 2, 1]},
+        avx2_wide, F32x8, WideBf16, 2,
+        {2: [6, 4, 2, 1], 1: [6, 4, 2, 1]},
+        {2: [6, 4, 2, 1], 1: [6, 4, 2, 1]},
         #[target_feature(enable = "avx2,fma")]
     );
     // Six rows of four registers load 10 registers for 24 products, ten rows of two 12 for 20: as fast where a core is
@@ -252,8 +313,17 @@ mod x86 {
         #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma")]
     );
     table!(
-        avx512_bf16, F32x16, Bf16, 1, {1: [8, 4, 2, 1]}, {1: [8, 4, 2, 1]},
+        avx512_wide, F32x16, WideBf16, 4,
+        {4: [6, 5, 4, 3, 2, 1], 2: [10, 8, 6, 4, 2, 1], 1: [10, 8, 6, 4, 2, 1]},
+        {4: [6, 5, 4, 3, 2, 1], 2: [14, 12, 10, 8, 6, 4, 2, 1], 1: [14, 12, 10, 8, 6, 4, 2, 1]},
         #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma")]
+    );
+    // Rounds to bf16 by one instruction.
+    table!(
+        native_wide, NativeBf16, WideBf16, 4,
+        {4: [6, 5, 4, 3, 2, 1], 2: [10, 8, 6, 4, 2, 1], 1: [10, 8, 6, 4, 2, 1]},
+        {4: [6, 5, 4, 3, 2, 1], 2: [14, 12, 10, 8, 6, 4, 2, 1], 1: [14, 12, 10, 8, 6, 4, 2, 1]},
+        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma")]
     );
     table!(
         native_bf16, NativeBf16, Bf16, 2,
@@ -272,13 +342,20 @@ mod x86 {
         }
     }
 
-    pub(super) fn bf16_table(kernel: Kernel) -> &'static Table<Bf16> {
+    pub(super) fn bf16_table(kernel: Kernel) -> Option<&'static Table<Bf16>> {
         match kernel {
-            Kernel::Amx => &AMX_BF16,
-            Kernel::Avx512 if has_avx512_bf16() => &native_bf16::TABLE,
-            Kernel::Avx512 => &avx512_bf16::TABLE,
-            Kernel::Avx2 => &avx2_bf16::TABLE,
-            Kernel::Neon | Kernel::Portable => &portable_bf16::TABLE,
+            Kernel::Amx => Some(&AMX_BF16),
+            Kernel::Avx512 if has_avx512_bf16() => Some(&native_bf16::TABLE),
+            _ => None,
+        }
+    }
+
+    pub(super) fn wide_table(kernel: Kernel) -> &'static Table<WideBf16> {
+        match kernel {
+            Kernel::Amx | Kernel::Avx512 if has_avx512_bf16() => &native_wide::TABLE,
+            Kernel::Amx | Kernel::Avx512 => &avx512_wide::TABLE,
+            Kernel::Avx2 => &avx2_wide::TABLE,
+            Kernel::Neon | Kernel::Portable => &portable_wide::TABLE,
         }
     }
 }
@@ -290,17 +367,16 @@ mod arm {
 
     // No `target_feature`: NEON is part of every aarch64 target. There are 32 registers. Rows of f32: 24 sums, 4 right
     // values, left values in the rest. Of a transposed left factor, compilers load neighbouring rows' values together,
-    // and a sixth row would push sums out of the registers. Of bf16, a step is 8 right registers; five rows of 4 sums
-    // leave room for left values and the constant that splits pairs. Panels of 16 columns divide the widths of
-    // encoders, and even five rows of 4 registers do more products a load than ten of 2.
+    // and a sixth row would push sums out of the registers. Panels of 16 columns divide the widths of encoders, and
+    // even five rows of 4 registers do more products a load than ten of 2.
     table!(
         neon_f32, F32x4, f32, 4,
         {4: [6, 4, 2, 1], 2: [6, 4, 2, 1]},
         {4: [5, 4, 2, 1], 2: [5, 4, 2, 1]},
     );
     table!(
-        neon_bf16, F32x4, Bf16, 4,
-        {4: [5, 4, 2, 1], 2: [5, 4, 2, 1]},
+        neon_wide, F32x4, WideBf16, 4,
+        {4: [6, 4, 2, 1], 2: [6, 4, 2, 1]},
         {4: [5, 4, 2, 1], 2: [5, 4, 2, 1]},
     );
 
@@ -308,38 +384,48 @@ mod arm {
         if kernel == Kernel::Neon { &neon_f32::TABLE } else { &portable_f32::TABLE }
     }
 
-    pub(super) fn bf16_table(kernel: Kernel) -> &'static Table<Bf16> {
-        if kernel == Kernel::Neon { &neon_bf16::TABLE } else { &portable_bf16::TABLE }
+    pub(super) fn wide_table(kernel: Kernel) -> &'static Table<WideBf16> {
+        if kernel == Kernel::Neon { &neon_wide::TABLE } else { &portable_wide::TABLE }
     }
 }
 
 impl Tabled for f32 {
-    fn table(kernel: Kernel) -> TableRef<f32> {
-        assert!(kernel.is_supported(), "the kernel {kernel} on this processor");
+    fn table(kernel: Kernel) -> Option<TableRef<f32>> {
         #[cfg(target_arch = "x86_64")]
-        return TableRef(x86::f32_table(kernel));
+        let table = x86::f32_table(kernel);
         #[cfg(target_arch = "aarch64")]
-        return TableRef(arm::f32_table(kernel));
+        let table = arm::f32_table(kernel);
         #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-        return TableRef(&portable_f32::TABLE);
+        let table = &portable_f32::TABLE;
+        kernel.is_supported().then_some(TableRef(table))
     }
 }
 
 impl Tabled for f64 {
-    fn table(_: Kernel) -> TableRef<f64> {
+    fn table(kernel: Kernel) -> Option<TableRef<f64>> {
         // Double precision checks gradients; it has no fast form.
-        TableRef(&portable_f64::TABLE)
+        kernel.is_supported().then_some(TableRef(&portable_f64::TABLE))
     }
 }
 
 impl Tabled for Bf16 {
-    fn table(kernel: Kernel) -> TableRef<Bf16> {
-        assert!(kernel.is_supported(), "the kernel {kernel} on this processor");
+    fn table(kernel: Kernel) -> Option<TableRef<Bf16>> {
         #[cfg(target_arch = "x86_64")]
-        return TableRef(x86::bf16_table(kernel));
+        let table = x86::bf16_table(kernel).map(TableRef);
+        #[cfg(not(target_arch = "x86_64"))]
+        let table = None;
+        table.filter(|_| kernel.is_supported())
+    }
+}
+
+impl Tabled for WideBf16 {
+    fn table(kernel: Kernel) -> Option<TableRef<WideBf16>> {
+        #[cfg(target_arch = "x86_64")]
+        let table = x86::wide_table(kernel);
         #[cfg(target_arch = "aarch64")]
-        return TableRef(arm::bf16_table(kernel));
+        let table = arm::wide_table(kernel);
         #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-        return TableRef(&portable_bf16::TABLE);
+        let table = &portable_wide::TABLE;
+        kernel.is_supported().then_some(TableRef(table))
     }
 }

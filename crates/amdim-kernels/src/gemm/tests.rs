@@ -4,7 +4,7 @@
 use quickcheck::quickcheck;
 
 use super::*;
-use crate::{Bf16, Real};
+use crate::{Bf16, Real, WideBf16};
 
 /// Whole numbers in -3..=3.
 fn numbers<S: Stored>(length: usize, seed: usize) -> Vec<S> {
@@ -29,6 +29,7 @@ trait Tested: Stored {
 
 impl Tested for f32 {}
 impl Tested for f64 {}
+impl Tested for WideBf16 {}
 impl Tested for Bf16 {
     /// AMX: tiles in plain Rust, all else as it is.
     #[cfg(target_arch = "x86_64")]
@@ -41,14 +42,17 @@ impl Tested for Bf16 {
 
         static TABLE: LazyLock<Table<Bf16>> =
             LazyLock::new(|| amx::table::<Emulated, NativeBf16>(Gemm::<Bf16>::new(Kernel::Avx512).table));
-        (Kernel::Avx512.is_supported() && has_avx512_bf16())
-            .then(|| Gemm { kernel: Kernel::Avx512, table: &TABLE })
+        (Kernel::Avx512.is_supported() && has_avx512_bf16()).then(|| Gemm {
+            kernel: Kernel::Avx512,
+            table: &TABLE,
+            packing: &TABLE,
+        })
     }
 }
 
 /// All that can be tested here, with names.
 fn gemms<S: Tested>() -> impl Iterator<Item = (String, Gemm<S>)> {
-    let supported = Kernel::ALL.into_iter().filter(|kernel| kernel.is_supported());
+    let supported = Kernel::ALL.into_iter().filter(|&kernel| Gemm::<S>::exists(kernel));
     let own = supported.map(|kernel| (kernel.to_string(), Gemm::new(kernel)));
     own.chain(S::emulated().map(|gemm| ("emulated".into(), gemm)))
 }
@@ -58,7 +62,7 @@ fn all<S: Tested>(test: impl Fn(Gemm<S>) -> bool) -> bool {
     gemms().all(|(name, gemm)| {
         let passed = test(gemm);
         if !passed {
-            eprintln!("{name}, {}", std::any::type_name::<S>());
+            eprintln!("{name}, {}", type_name::<S>());
         }
         passed
     })
@@ -84,11 +88,11 @@ impl Case {
 fn multiplies<S: Stored>(gemm: Gemm<S>, case: Case) -> bool {
     let Case { rows, inner, n, factors, gap, .. } = case;
     let lefts: Vec<Vec<S>> = (0..2).map(|f| numbers(rows * (inner[f] + gap), f)).collect();
-    let rights: Vec<Vec<S>> = (0..2).map(|f| numbers(inner[f] * n, 5 + f)).collect();
-    let packed: Vec<Vec<S>> = (0..2)
+    let rights: Vec<Vec<S::Packed>> = (0..2).map(|f| numbers(inner[f] * n, 5 + f)).collect();
+    let packed: Vec<Vec<S::Packed>> = (0..2)
         .map(|f| {
             let mut packed = numbers(gemm.packed_len(inner[f], n), 1);
-            gemm.pack(Right::Rows(Rows::new(&rights[f], n)), &mut packed);
+            gemm.packing().pack(Right::Rows(Rows::new(&rights[f], n)), &mut packed);
             packed
         })
         .collect();
@@ -150,7 +154,7 @@ fn multiplies_transposed<S: Stored>(gemm: Gemm<S>, [rows, a, b]: [usize; 3], gap
     let (left, right): (Vec<S>, Vec<S>) = (numbers(rows * (a + gap), 1), numbers(rows * (b + gap), 2));
     let before: Vec<S::Real> = numbers(a * b, 3);
     let mut result = before.clone();
-    let mut scratch = numbers(gemm.transposed_scratch(rows, a), 4);
+    let mut scratch: Vec<S::Packed> = numbers(gemm.transposed_scratch(rows, a), 4);
     let (left_rows, right_rows) = (Rows::strided(&left, a + gap, a), Rows::strided(&right, b + gap, b));
     gemm.multiply_transposed(left_rows, right_rows.into(), &mut result, add, &mut scratch);
     (0..a * b).all(|at| {
@@ -174,6 +178,7 @@ quickcheck! {
         all::<f32>(|gemm| multiplies(gemm, case))
             && all::<f64>(|gemm| multiplies(gemm, case))
             && all::<Bf16>(|gemm| multiplies(gemm, case))
+            && all::<WideBf16>(|gemm| multiplies(gemm, case))
     }
 
     fn transposed_products_equal_plain_loops(rows: u8, a: u8, b: u8, gap: u8, add: bool) -> bool {
@@ -182,6 +187,7 @@ quickcheck! {
         all::<f32>(|gemm| multiplies_transposed(gemm, sizes, gap, add))
             && all::<f64>(|gemm| multiplies_transposed(gemm, sizes, gap, add))
             && all::<Bf16>(|gemm| multiplies_transposed(gemm, sizes, gap, add))
+            && all::<WideBf16>(|gemm| multiplies_transposed(gemm, sizes, gap, add))
     }
 }
 
@@ -201,9 +207,9 @@ fn windows_equal_copies<S: Stored>(
     let width = runs * run;
     let windows = Left::Windows(Windows::new(&data, &offsets, [runs, run]));
     let copied = Left::Rows(Rows::new(&copies, width));
-    let right: Vec<S> = numbers(width * n, 4);
-    let mut packed = vec![S::default(); gemm.packed_len(width, n)];
-    gemm.pack(Right::Rows(Rows::new(&right, n)), &mut packed);
+    let right: Vec<S::Packed> = numbers(width * n, 4);
+    let mut packed = vec![S::Packed::default(); gemm.packed_len(width, n)];
+    gemm.packing().pack(Right::Rows(Rows::new(&right, n)), &mut packed);
     let multiply = |left| {
         let mut to: Vec<S::Real> = numbers(rows * n, 6);
         let factor = Factor { left, right: &packed };
@@ -213,7 +219,7 @@ fn windows_equal_copies<S: Stored>(
     let left: Vec<S> = numbers(rows * n, 8);
     let transposed = |right| {
         let mut to: Vec<S::Real> = numbers(n * width, 7);
-        let mut scratch = numbers(gemm.transposed_scratch(rows, n), 5);
+        let mut scratch: Vec<S::Packed> = numbers(gemm.transposed_scratch(rows, n), 5);
         gemm.multiply_transposed(Rows::new(&left, n), right, &mut to, true, &mut scratch);
         to
     };
@@ -228,6 +234,7 @@ quickcheck! {
         all::<f32>(|gemm| windows_equal_copies(gemm, rows, runs, n, seed.into()))
             && all::<f64>(|gemm| windows_equal_copies(gemm, rows, runs, n, seed.into()))
             && all::<Bf16>(|gemm| windows_equal_copies(gemm, rows, runs, n, seed.into()))
+            && all::<WideBf16>(|gemm| windows_equal_copies(gemm, rows, runs, n, seed.into()))
     }
 }
 
@@ -237,7 +244,7 @@ fn a_stretch_that_is_not_there_is_refused() {
     let _ = Windows::new(&[1.0f32; 5], &[0, 3, 4], [1, 2]);
 }
 
-fn packs_alike<S: Tested>(inner: usize, n: usize) -> bool {
+fn packs_alike<S: Tested + Stored<Packed = S>>(inner: usize, n: usize) -> bool {
     let rows: Vec<S> = numbers(inner * n, 3);
     let columns: Vec<S> = (0..inner * n).map(|at| rows[at % inner * n + at / inner]).collect();
     all::<S>(|gemm| {
@@ -248,7 +255,7 @@ fn packs_alike<S: Tested>(inner: usize, n: usize) -> bool {
     })
 }
 
-fn packs_in_parts<S: Tested>(inner: usize, n: usize, steps: usize) -> bool {
+fn packs_in_parts<S: Tested + Stored<Packed = S>>(inner: usize, n: usize, steps: usize) -> bool {
     let rows: Vec<S> = numbers(inner * n, 3);
     all::<S>(|gemm| {
         let mut packed = [(); 2].map(|()| vec![number(9.0); gemm.packed_len(inner, n)]);
@@ -279,15 +286,17 @@ quickcheck! {
 
 #[test]
 fn sizes_at_the_edges_of_tiles() {
-    for rows in [1, 2, 13, 14, 15, 16, 17, 28, 29, 31, 32, 33] {
-        for n in [1, 7, 15, 16, 17, 31, 32, 33, 64] {
+    for rows in [1, 2, 13, 14, 15, 16, 17, 28, 29, 31, 32, 33, 59, 60, 61] {
+        for n in [1, 7, 15, 16, 17, 31, 32, 33, 63, 64, 65, 97] {
             for inner in [1, 2, 3, 31, 32, 33] {
                 let case = Case { rows, inner: [inner, 1], n, factors: 1, gap: 0, options: 0b100_1011 };
                 assert!(all::<f32>(|gemm| multiplies(gemm, case)), "{rows} {inner} {n}");
                 assert!(all::<Bf16>(|gemm| multiplies(gemm, case)), "{rows} {inner} {n}");
+                assert!(all::<WideBf16>(|gemm| multiplies(gemm, case)), "{rows} {inner} {n}");
                 let sizes = [inner, rows, n];
                 assert!(all::<f32>(|gemm| multiplies_transposed(gemm, sizes, 0, false)), "{sizes:?}");
                 assert!(all::<Bf16>(|gemm| multiplies_transposed(gemm, sizes, 0, true)), "{sizes:?}");
+                assert!(all::<WideBf16>(|gemm| multiplies_transposed(gemm, sizes, 0, true)), "{sizes:?}");
             }
         }
     }
@@ -301,6 +310,7 @@ fn long_inner_dimensions() {
             let case = Case { rows: 3, inner, n: 33, factors, gap: 1, options: 0 };
             assert!(all::<f32>(|gemm| multiplies(gemm, case)), "{inner:?}");
             assert!(all::<Bf16>(|gemm| multiplies(gemm, case)), "{inner:?}");
+            assert!(all::<WideBf16>(|gemm| multiplies(gemm, case)), "{inner:?}");
         }
     }
 }
@@ -447,7 +457,7 @@ fn stays_within<S: Tested>([rows, inner, n]: [usize; 3]) {
 
     let gap = 3;
     let left = Ended::new(&numbers::<S>(rows * (inner + gap) - gap, 1));
-    let rights = Ended::new(&numbers::<S>(inner * n, 2));
+    let rights = Ended::new(&numbers::<S::Packed>(inner * n, 2));
     let reals = Ended::new(&numbers::<S::Real>(n, 3));
     let maps = Ended::new(&numbers::<S>(rows * n, 4));
     // The last row's stretch ends with the data.
@@ -457,8 +467,8 @@ fn stays_within<S: Tested>([rows, inner, n]: [usize; 3]) {
         Left::Windows(Windows::new(&left, &offsets, [1, inner])),
     ];
     for (_, gemm) in gemms::<S>() {
-        let mut packed = Ended::new(&vec![S::default(); gemm.packed_len(inner, n)]);
-        gemm.pack(Right::Rows(Rows::new(&rights, n)), &mut packed);
+        let mut packed = Ended::new(&vec![S::Packed::default(); gemm.packed_len(inner, n)]);
+        gemm.packing().pack(Right::Rows(Rows::new(&rights, n)), &mut packed);
         let finish = Finish {
             bias: Some(&reals),
             add: Some(Addend::Stored(Rows::new(&maps, n))),
@@ -472,7 +482,7 @@ fn stays_within<S: Tested>([rows, inner, n]: [usize; 3]) {
             let factors = [Factor { left, right: &packed }; 2];
             gemm.multiply(&factors, n, finish, Destination::Stored(&mut stored));
             gemm.multiply(&factors, n, finish, Destination::Real(&mut real));
-            let mut scratch = Ended::new(&vec![S::default(); gemm.transposed_scratch(rows, n)]);
+            let mut scratch = Ended::new(&vec![S::Packed::default(); gemm.transposed_scratch(rows, n)]);
             let mut gradient = Ended::new(&vec![S::Real::default(); n * inner]);
             gemm.multiply_transposed(Rows::new(&maps, n), left, &mut gradient, true, &mut scratch);
         }
@@ -487,6 +497,7 @@ fn nothing_beyond_the_operands_is_touched() {
             for n in [1, 15, 17, 32, 45] {
                 stays_within::<f32>([rows, inner, n]);
                 stays_within::<Bf16>([rows, inner, n]);
+                stays_within::<WideBf16>([rows, inner, n]);
             }
         }
     }

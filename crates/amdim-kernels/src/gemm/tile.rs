@@ -1,7 +1,8 @@
 //! Tiles of a product: a few rows times a panel of columns, summed in registers and finished there.
 //!
 //! The same loop serves every instruction set, number type and both kinds of product; see [`super`] for what is
-//! computed. Pointers come checked from [`super::Gemm`].
+//! computed. Factors are [`Stored::Packed`], what sums are finished with and become are maps. Pointers come checked from
+//! [`super::Gemm`].
 
 use crate::Stored;
 use crate::simd::{Access, Products, Simd};
@@ -86,7 +87,7 @@ pub(crate) enum Target<S: Stored> {
 pub(crate) struct Tile<S: Stored> {
     /// Number of tiles.
     pub(crate) tiles: usize,
-    pub(crate) factors: [Inner<S>; 2],
+    pub(crate) factors: [Inner<S::Packed>; 2],
     /// Factors in use: 1 or 2.
     pub(crate) count: usize,
     /// Columns in use, at most the panel's.
@@ -158,7 +159,7 @@ impl<S: Stored> Tile<S> {
 /// `tile.columns` columns and the inner dimensions (right factors: whole panels).
 #[inline(always)]
 pub(crate) unsafe fn run<
-    V: Products<S>,
+    V: Products<S::Packed> + Access<S>,
     S: Stored,
     const ROWS: usize,
     const VECTORS: usize,
@@ -177,8 +178,10 @@ pub(crate) unsafe fn run<
             for inner in tile.factors.iter().take(tile.count) {
                 let mut right = inner.right;
                 for run in 0..inner.runs {
-                    let left = left_rows::<V, S, ROWS, TRANSPOSED>(inner, run);
-                    right = multiply::<V, S, ROWS, VECTORS, PANEL, TRANSPOSED>(left, right, inner, &mut sums);
+                    let left = left_rows::<V, S::Packed, ROWS, TRANSPOSED>(inner, run);
+                    right = multiply::<V, S::Packed, ROWS, VECTORS, PANEL, TRANSPOSED>(
+                        left, right, inner, &mut sums,
+                    );
                 }
             }
             finish::<V, S, ROWS, VECTORS, EDGE>(&tile, sums);
@@ -190,9 +193,7 @@ pub(crate) unsafe fn run<
 /// Asks for what the end of a tile reads and writes, while its products are computed: maps, and sums that are added to.
 /// (What is computed with and not stored as maps are is in the cache; asking would cost short products 5 %.)
 #[inline(always)]
-pub(super) unsafe fn prefetch<V: Products<S>, S: Stored, const ROWS: usize, const VECTORS: usize>(
-    tile: &Tile<S>,
-) {
+pub(super) unsafe fn prefetch<V: Simd, S: Stored, const ROWS: usize, const VECTORS: usize>(tile: &Tile<S>) {
     #[inline(always)]
     unsafe fn rows<V: Simd, T, const ROWS: usize, const VECTORS: usize>(first: *const T, stride: usize) {
         for row in 0..ROWS {
@@ -222,10 +223,10 @@ pub(super) unsafe fn prefetch<V: Products<S>, S: Stored, const ROWS: usize, cons
 
 /// Where the left rows of a run begin.
 #[inline(always)]
-unsafe fn left_rows<V: Products<S>, S: Stored, const ROWS: usize, const TRANSPOSED: bool>(
-    inner: &Inner<S>,
+unsafe fn left_rows<V: Products<P>, P: Stored, const ROWS: usize, const TRANSPOSED: bool>(
+    inner: &Inner<P>,
     run: usize,
-) -> [*const S; ROWS] {
+) -> [*const P; ROWS] {
     std::array::from_fn(|row| {
         // SAFETY: the caller of `run` vouches for the pointers.
         unsafe { if TRANSPOSED { inner.left.add(row * V::DEPTH) } else { inner.row_start(row, run) } }
@@ -235,18 +236,18 @@ unsafe fn left_rows<V: Products<S>, S: Stored, const ROWS: usize, const TRANSPOS
 /// Adds the products of a run; returns where the next one's right values are.
 #[inline(always)]
 unsafe fn multiply<
-    V: Products<S>,
-    S: Stored,
+    V: Products<P>,
+    P: Stored,
     const ROWS: usize,
     const VECTORS: usize,
     const PANEL: usize,
     const TRANSPOSED: bool,
 >(
-    left: [*const S; ROWS],
-    mut right: *const S,
-    inner: &Inner<S>,
+    left: [*const P; ROWS],
+    mut right: *const P,
+    inner: &Inner<P>,
     sums: &mut [[V; VECTORS]; ROWS],
-) -> *const S {
+) -> *const P {
     // What the compiler knows it needs no register for.
     let (step, right_stride) = if TRANSPOSED {
         (inner.left_stride, inner.right_stride)
@@ -287,10 +288,10 @@ unsafe fn multiply<
 /// The products of one step, `at` values into the left rows. (A closure would not be inlined for certain, which the
 /// registers depend on.)
 #[inline(always)]
-unsafe fn one_step<V: Products<S>, S: Stored, const ROWS: usize, const VECTORS: usize>(
-    left: &[*const S; ROWS],
+unsafe fn one_step<V: Products<P>, P: Stored, const ROWS: usize, const VECTORS: usize>(
+    left: &[*const P; ROWS],
     at: usize,
-    right: *const S,
+    right: *const P,
     sums: &mut [[V; VECTORS]; ROWS],
 ) {
     // SAFETY: the caller of `run` vouches for the pointers.
@@ -308,7 +309,7 @@ unsafe fn one_step<V: Products<S>, S: Stored, const ROWS: usize, const VECTORS: 
 /// As [`run`].
 #[inline(always)]
 pub(crate) unsafe fn finish<
-    V: Products<S>,
+    V: Access<S> + Access<S::Real>,
     S: Stored,
     const ROWS: usize,
     const VECTORS: usize,

@@ -1,10 +1,10 @@
-//! AVX2 and FMA: eight `f32`; bf16 by shifts.
+//! AVX2 and FMA: eight `f32`.
 
 use std::arch::x86_64::{
-    __m256, __m256i, _CMP_LE_OQ, _MM_HINT_T0, _mm_loadu_si128, _mm_prefetch, _mm256_add_ps, _mm256_and_si256,
-    _mm256_andnot_ps, _mm256_castsi256_ps, _mm256_cmp_ps, _mm256_cvtepu16_epi32, _mm256_fmadd_ps,
-    _mm256_loadu_ps, _mm256_loadu_si256, _mm256_max_ps, _mm256_mul_ps, _mm256_set1_epi32, _mm256_set1_ps,
-    _mm256_setzero_ps, _mm256_slli_epi32, _mm256_storeu_ps, _mm256_sub_ps,
+    __m256, _CMP_LE_OQ, _MM_HINT_T0, _mm_loadu_si128, _mm_prefetch, _mm256_add_ps, _mm256_andnot_ps,
+    _mm256_castsi256_ps, _mm256_cmp_ps, _mm256_cvtepu16_epi32, _mm256_fmadd_ps, _mm256_loadu_ps,
+    _mm256_max_ps, _mm256_mul_ps, _mm256_set1_ps, _mm256_setzero_ps, _mm256_slli_epi32, _mm256_storeu_ps,
+    _mm256_sub_ps,
 };
 
 use super::{Access, Products, Simd};
@@ -146,40 +146,5 @@ impl Products<f32> for F32x8 {
     #[inline(always)]
     unsafe fn multiply_add(self, left: __m256, right: __m256) -> Self {
         Self(unsafe { _mm256_fmadd_ps(left, right, self.0) })
-    }
-}
-
-/// The first and the second values of pairs of bf16 as `f32`.
-#[inline(always)]
-unsafe fn split(pairs: __m256i) -> [__m256; 2] {
-    unsafe {
-        let second = _mm256_and_si256(pairs, _mm256_set1_epi32(0xffff_0000_u32 as i32));
-        [_mm256_castsi256_ps(_mm256_slli_epi32::<16>(pairs)), _mm256_castsi256_ps(second)]
-    }
-}
-
-impl Products<Bf16> for F32x8 {
-    const DEPTH: usize = 2;
-    type Left = [__m256; 2];
-    type Right = [__m256; 2];
-
-    #[inline(always)]
-    unsafe fn left(from: *const Bf16) -> [__m256; 2] {
-        unsafe { split(_mm256_set1_epi32(from.cast::<i32>().read_unaligned())) }
-    }
-
-    #[inline(always)]
-    unsafe fn left_single(from: *const Bf16) -> [__m256; 2] {
-        unsafe { split(_mm256_set1_epi32(i32::from((*from).0))) }
-    }
-
-    #[inline(always)]
-    unsafe fn right(from: *const Bf16) -> [__m256; 2] {
-        unsafe { split(_mm256_loadu_si256(from.cast())) }
-    }
-
-    #[inline(always)]
-    unsafe fn multiply_add(self, left: [__m256; 2], right: [__m256; 2]) -> Self {
-        unsafe { Self(_mm256_fmadd_ps(left[1], right[1], _mm256_fmadd_ps(left[0], right[0], self.0))) }
     }
 }

@@ -1,4 +1,4 @@
-//! AVX-512: sixteen `f32`; bf16 by `vdpbf16ps`, or by shifts where the processor lacks it.
+//! AVX-512: sixteen `f32`; products of bf16 by `vdpbf16ps`, where the processor has it.
 
 use std::arch::x86_64::{
     __m256i, __m512, __m512bh, __m512i, __mmask16, _CMP_LE_OQ, _MM_HINT_T0, _mm_prefetch, _mm256_loadu_si256,
@@ -20,7 +20,7 @@ use crate::Bf16;
 #[derive(Clone, Copy)]
 pub(crate) struct F32x16(__m512);
 
-/// The same, with products of bf16 by avx512bf16.
+/// The same, with rounding to bf16 and products of bf16 by avx512bf16.
 #[derive(Clone, Copy)]
 pub(crate) struct NativeBf16(F32x16);
 
@@ -195,41 +195,6 @@ unsafe fn single(from: *const Bf16) -> __m512i {
     unsafe { _mm512_set1_epi32(i32::from((*from).0)) }
 }
 
-/// The first and the second values of pairs as `f32`.
-#[inline(always)]
-unsafe fn split(pairs: __m512i) -> [__m512; 2] {
-    unsafe {
-        let second = _mm512_and_si512(pairs, _mm512_set1_epi32(0xffff_0000_u32 as i32));
-        [_mm512_castsi512_ps(_mm512_slli_epi32::<16>(pairs)), _mm512_castsi512_ps(second)]
-    }
-}
-
-impl Products<Bf16> for F32x16 {
-    const DEPTH: usize = 2;
-    type Left = [__m512; 2];
-    type Right = [__m512; 2];
-
-    #[inline(always)]
-    unsafe fn left(from: *const Bf16) -> [__m512; 2] {
-        unsafe { split(pair(from)) }
-    }
-
-    #[inline(always)]
-    unsafe fn left_single(from: *const Bf16) -> [__m512; 2] {
-        unsafe { split(single(from)) }
-    }
-
-    #[inline(always)]
-    unsafe fn right(from: *const Bf16) -> [__m512; 2] {
-        unsafe { split(_mm512_loadu_si512(from.cast())) }
-    }
-
-    #[inline(always)]
-    unsafe fn multiply_add(self, left: [__m512; 2], right: [__m512; 2]) -> Self {
-        unsafe { Self(_mm512_fmadd_ps(left[1], right[1], _mm512_fmadd_ps(left[0], right[0], self.0))) }
-    }
-}
-
 impl Simd for NativeBf16 {
     type Real = f32;
     const LANES: usize = 16;
@@ -318,6 +283,32 @@ impl Access<Bf16> for NativeBf16 {
     #[inline(always)]
     unsafe fn store_first(self, to: *mut Bf16, count: usize) {
         unsafe { _mm256_mask_storeu_epi16(to.cast(), first(count), narrow_natively(self.0.0)) }
+    }
+}
+
+impl Products<f32> for NativeBf16 {
+    const DEPTH: usize = 1;
+    type Left = __m512;
+    type Right = __m512;
+
+    #[inline(always)]
+    unsafe fn left(from: *const f32) -> __m512 {
+        unsafe { <F32x16 as Products<f32>>::left(from) }
+    }
+
+    #[inline(always)]
+    unsafe fn left_single(from: *const f32) -> __m512 {
+        unsafe { <F32x16 as Products<f32>>::left_single(from) }
+    }
+
+    #[inline(always)]
+    unsafe fn right(from: *const f32) -> __m512 {
+        unsafe { <F32x16 as Products<f32>>::right(from) }
+    }
+
+    #[inline(always)]
+    unsafe fn multiply_add(self, left: __m512, right: __m512) -> Self {
+        Self(unsafe { <F32x16 as Products<f32>>::multiply_add(self.0, left, right) })
     }
 }
 

@@ -14,7 +14,7 @@ pub(crate) mod avx512;
 pub(crate) mod neon;
 pub(crate) mod portable;
 
-use crate::{Real, Stored};
+use crate::{Bf16, Real, Stored, WideBf16};
 
 /// A register of [`Simd::LANES`] numbers.
 pub(crate) trait Simd: Copy {
@@ -104,3 +104,40 @@ pub(crate) trait Products<S: Stored>: Simd<Real = S::Real> + Access<S> + Access<
         }
     }
 }
+
+/// [`WideBf16`] moves as [`Bf16`] does.
+macro_rules! access_wide {
+    ($vector:ty) => {
+        impl Access<WideBf16> for $vector {
+            #[inline(always)]
+            unsafe fn load(from: *const WideBf16) -> Self {
+                // SAFETY (all calls): the caller's contract; the type is transparent.
+                unsafe { Self::load(from.cast::<Bf16>()) }
+            }
+
+            #[inline(always)]
+            unsafe fn load_first(from: *const WideBf16, count: usize) -> Self {
+                unsafe { Self::load_first(from.cast::<Bf16>(), count) }
+            }
+
+            #[inline(always)]
+            unsafe fn store(self, to: *mut WideBf16) {
+                unsafe { self.store(to.cast::<Bf16>()) }
+            }
+
+            #[inline(always)]
+            unsafe fn store_first(self, to: *mut WideBf16, count: usize) {
+                unsafe { self.store_first(to.cast::<Bf16>(), count) }
+            }
+        }
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+access_wide!(avx512::F32x16);
+#[cfg(target_arch = "x86_64")]
+access_wide!(avx512::NativeBf16);
+#[cfg(target_arch = "x86_64")]
+access_wide!(avx2::F32x8);
+#[cfg(target_arch = "aarch64")]
+access_wide!(neon::F32x4);

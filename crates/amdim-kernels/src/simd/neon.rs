@@ -1,16 +1,15 @@
-//! NEON: four `f32`; bf16 by shifts.
+//! NEON: four `f32`.
 //!
-//! Stable Rust has no intrinsic for `bfdot` yet, and the instruction rounds otherwise than the other kernels, so
-//! processors with the bf16 extension take the shifts too.
+//! Stable Rust has no intrinsic for `bfdot` yet, and the instruction rounds otherwise than the other kernels, so bf16 is
+//! widened before products on processors with the bf16 extension, too.
 //!
 //! NEON is part of every aarch64 target that has a standard library.
 
 use std::arch::aarch64::{
-    float32x4_t, uint16x4_t, uint16x8_t, vaddhn_u32, vaddq_f32, vaddq_u32, vandq_u32, vbicq_u32, vbsl_u16,
-    vceqq_f32, vclezq_f32, vdup_n_u16, vdup_n_u32, vdupq_n_f32, vdupq_n_u32, vfmaq_laneq_f32, vfmaq_n_f32,
-    vld1_u16, vld1q_f32, vld1q_u16, vmaxq_f32, vmovn_u32, vmulq_n_f32, vorr_u16, vreinterpret_u16_u32,
-    vreinterpretq_f32_u32, vreinterpretq_u32_f32, vreinterpretq_u32_u16, vset_lane_u32, vshll_n_u16,
-    vshlq_n_u32, vshrn_n_u32, vshrq_n_u32, vst1_u16, vst1q_f32, vsubq_f32,
+    float32x4_t, uint16x4_t, vaddhn_u32, vaddq_f32, vaddq_u32, vandq_u32, vbicq_u32, vbsl_u16, vceqq_f32,
+    vclezq_f32, vdup_n_u16, vdupq_n_f32, vdupq_n_u32, vfmaq_n_f32, vld1_u16, vld1q_f32, vmaxq_f32, vmovn_u32,
+    vmulq_n_f32, vorr_u16, vreinterpretq_f32_u32, vreinterpretq_u32_f32, vshll_n_u16, vshrn_n_u32,
+    vshrq_n_u32, vst1_u16, vst1q_f32, vsubq_f32,
 };
 use std::sync::atomic::{Ordering, compiler_fence};
 
@@ -175,51 +174,6 @@ impl Products<f32> for F32x4 {
         // takes the registers of sums, and a quarter of the loop moves sums to the stack and back.
         compiler_fence(Ordering::SeqCst);
         unsafe { std::array::from_fn(|v| vld1q_f32(from.add(v * Self::LANES))) }
-    }
-}
-
-/// The first and the second values of pairs of bf16 as `f32`.
-#[inline(always)]
-unsafe fn split(pairs: uint16x8_t) -> [float32x4_t; 2] {
-    unsafe {
-        let pairs = vreinterpretq_u32_u16(pairs);
-        let second = vandq_u32(pairs, vdupq_n_u32(0xffff_0000));
-        [vreinterpretq_f32_u32(vshlq_n_u32::<16>(pairs)), vreinterpretq_f32_u32(second)]
-    }
-}
-
-impl Products<Bf16> for F32x4 {
-    /// In pairs, one instruction widens two left values.
-    const DEPTH: usize = 2;
-    /// The two values in the first two lanes.
-    type Left = float32x4_t;
-    type Right = [float32x4_t; 2];
-
-    #[inline(always)]
-    unsafe fn left(from: *const Bf16) -> float32x4_t {
-        // Into one lane: a load that fills all lanes takes a vector unit besides, which the products need.
-        unsafe {
-            let pair = from.cast::<u32>().read_unaligned();
-            widen(vreinterpret_u16_u32(vset_lane_u32::<0>(pair, vdup_n_u32(0))))
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn left_single(from: *const Bf16) -> float32x4_t {
-        unsafe { <Self as Access<Bf16>>::load_first(from, 1).0 }
-    }
-
-    #[inline(always)]
-    unsafe fn right(from: *const Bf16) -> [float32x4_t; 2] {
-        unsafe { split(vld1q_u16(from.cast())) }
-    }
-
-    #[inline(always)]
-    unsafe fn multiply_add(self, left: float32x4_t, right: [float32x4_t; 2]) -> Self {
-        unsafe {
-            let first = vfmaq_laneq_f32::<0>(self.0, right[0], left);
-            Self(vfmaq_laneq_f32::<1>(first, right[1], left))
-        }
     }
 }
 

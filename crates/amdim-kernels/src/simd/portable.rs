@@ -1,7 +1,7 @@
 //! Arrays of numbers in plain Rust, which compilers turn into the vectors that every processor of an architecture has.
 
 use super::{Access, Products, Simd};
-use crate::{Bf16, Real, Stored};
+use crate::{Real, Stored};
 
 /// Eight numbers.
 #[derive(Clone, Copy)]
@@ -86,26 +86,26 @@ impl<S: Stored> Access<S> for Lanes<S::Real> {
 }
 
 macro_rules! products {
-    ($stored:ty, $real:ty) => {
-        impl Products<$stored> for Lanes<$real> {
+    ($real:ty) => {
+        impl Products<$real> for Lanes<$real> {
             const DEPTH: usize = 1;
             type Left = $real;
             type Right = Self;
 
             #[inline(always)]
-            unsafe fn left(from: *const $stored) -> $real {
+            unsafe fn left(from: *const $real) -> $real {
                 // SAFETY: the caller vouches for one value.
-                unsafe { from.read_unaligned() }.to_real()
+                unsafe { from.read_unaligned() }
             }
 
             #[inline(always)]
-            unsafe fn left_single(from: *const $stored) -> $real {
+            unsafe fn left_single(from: *const $real) -> $real {
                 // SAFETY: the caller vouches for one value.
-                unsafe { from.read_unaligned() }.to_real()
+                unsafe { from.read_unaligned() }
             }
 
             #[inline(always)]
-            unsafe fn right(from: *const $stored) -> Self {
+            unsafe fn right(from: *const $real) -> Self {
                 // SAFETY: the caller vouches for eight values.
                 unsafe { Self::load(from) }
             }
@@ -118,6 +118,5 @@ macro_rules! products {
     };
 }
 
-products!(f32, f32);
-products!(f64, f64);
-products!(Bf16, f32);
+products!(f32);
+products!(f64);

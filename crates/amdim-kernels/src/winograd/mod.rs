@@ -60,9 +60,9 @@ type Function<A, B, R> = unsafe fn(&Run<A, B, R>);
 /// The transforms of one kernel, number type and number of taps.
 #[derive(Clone, Copy)]
 pub(crate) struct Transforms<S: Stored> {
-    pub(crate) inputs: Function<S, S, S::Real>,
-    pub(crate) weights: Function<S, S, S::Real>,
-    pub(crate) output_gradients: Function<S, S, S::Real>,
+    pub(crate) inputs: Function<S, S::Packed, S::Real>,
+    pub(crate) weights: Function<S::Packed, S::Packed, S::Real>,
+    pub(crate) output_gradients: Function<S, S::Packed, S::Real>,
     pub(crate) outputs: Function<S::Real, S, S::Real>,
     pub(crate) input_gradients: Function<S::Real, S::Real, S::Real>,
     pub(crate) weight_gradients: Function<S::Real, S::Real, S::Real>,
@@ -78,29 +78,30 @@ macro_rules! transforms {
             };
 
             type Real = <$stored as Stored>::Real;
+            type Packed = <$stored as Stored>::Packed;
 
             /// # Safety
             /// As [`run`]; the processor has the instructions that this is compiled for.
             $(#[$feature])*
-            unsafe fn inputs(tiles: &Run<$stored, $stored, Real>) {
+            unsafe fn inputs(tiles: &Run<$stored, Packed, Real>) {
                 // SAFETY: the caller's contract is the same.
-                unsafe { run::<$vector, Inputs, $stored, $stored, $stored, false>(tiles) }
+                unsafe { run::<$vector, Inputs, $stored, Packed, Real, false>(tiles) }
             }
 
             /// # Safety
             /// As `inputs`.
             $(#[$feature])*
-            unsafe fn weights(tiles: &Run<$stored, $stored, Real>) {
+            unsafe fn weights(tiles: &Run<Packed, Packed, Real>) {
                 // SAFETY: the caller's contract is the same.
-                unsafe { run::<$vector, Weights<$taps>, $stored, $stored, $stored, false>(tiles) }
+                unsafe { run::<$vector, Weights<$taps>, Packed, Packed, Real, false>(tiles) }
             }
 
             /// # Safety
             /// As `inputs`.
             $(#[$feature])*
-            unsafe fn output_gradients(tiles: &Run<$stored, $stored, Real>) {
+            unsafe fn output_gradients(tiles: &Run<$stored, Packed, Real>) {
                 // SAFETY: the caller's contract is the same.
-                unsafe { run::<$vector, OutputGradients<$taps>, $stored, $stored, $stored, false>(tiles) }
+                unsafe { run::<$vector, OutputGradients<$taps>, $stored, Packed, Real, false>(tiles) }
             }
 
             /// # Safety
@@ -108,7 +109,7 @@ macro_rules! transforms {
             $(#[$feature])*
             unsafe fn outputs(tiles: &Run<Real, $stored, Real>) {
                 // SAFETY: the caller's contract is the same.
-                unsafe { run::<$vector, Outputs<$taps>, Real, $stored, $stored, false>(tiles) }
+                unsafe { run::<$vector, Outputs<$taps>, Real, $stored, Real, false>(tiles) }
             }
 
             /// # Safety
@@ -116,7 +117,7 @@ macro_rules! transforms {
             $(#[$feature])*
             unsafe fn input_gradients(tiles: &Run<Real, Real, Real>) {
                 // SAFETY: the caller's contract is the same.
-                unsafe { run::<$vector, InputGradients, Real, Real, $stored, true>(tiles) }
+                unsafe { run::<$vector, InputGradients, Real, Real, Real, true>(tiles) }
             }
 
             /// # Safety
@@ -124,7 +125,7 @@ macro_rules! transforms {
             $(#[$feature])*
             unsafe fn weight_gradients(tiles: &Run<Real, Real, Real>) {
                 // SAFETY: the caller's contract is the same.
-                unsafe { run::<$vector, WeightGradients<$taps>, Real, Real, $stored, false>(tiles) }
+                unsafe { run::<$vector, WeightGradients<$taps>, Real, Real, Real, false>(tiles) }
             }
 
             pub(super) const TRANSFORMS: Transforms<$stored> = Transforms {
@@ -171,17 +172,17 @@ impl<S: Stored> Winograd<S> {
     ///
     /// # Panics
     /// As all transforms: if a place lies beyond `from` or `to`.
-    pub fn inputs(self, shape: Shape, from: (&[S], Pixels), to: (&mut [S], Points)) {
+    pub fn inputs(self, shape: Shape, from: (&[S], Pixels), to: (&mut [S::Packed], Points)) {
         apply(self.transforms.inputs, shape, from, to, None, false);
     }
 
     /// The points of weights; their pixels are the taps, `tiles` is 1.
-    pub fn weights(self, shape: Shape, from: (&[S], Pixels), to: (&mut [S], Points)) {
+    pub fn weights(self, shape: Shape, from: (&[S::Packed], Pixels), to: (&mut [S::Packed], Points)) {
         apply(self.transforms.weights, shape, from, to, None, false);
     }
 
     /// The gradients of a product's points from those of the result's pixels.
-    pub fn output_gradients(self, shape: Shape, from: (&[S], Pixels), to: (&mut [S], Points)) {
+    pub fn output_gradients(self, shape: Shape, from: (&[S], Pixels), to: (&mut [S::Packed], Points)) {
         apply(self.transforms.output_gradients, shape, from, to, None, false);
     }
 

@@ -4,7 +4,7 @@
 use quickcheck::quickcheck;
 
 use super::*;
-use crate::{Bf16, Kernel, Real};
+use crate::{Bf16, Kernel, Real, WideBf16};
 
 /// Whole numbers in -2..=2.
 fn numbers(count: usize, seed: usize) -> Vec<f64> {
@@ -48,13 +48,13 @@ impl<S: Stored> Dense<S> {
     }
 
     /// Pixels of `side` to points.
-    fn forth(
+    fn forth<A: Stored<Real = S::Real>>(
         &self,
         side: usize,
         x: &[f64],
-        transform: impl Fn(Winograd<S>, Shape, (&[S], Pixels), (&mut [S], Points)),
+        transform: impl Fn(Winograd<S>, Shape, (&[A], Pixels), (&mut [S::Packed], Points)),
     ) -> Vec<f64> {
-        let (from, mut to) = (stored(x), vec![S::default(); self.count(SIDE)]);
+        let (from, mut to) = (stored(x), vec![S::Packed::default(); self.count(SIDE)]);
         let channels = self.shape.channels;
         let places = (pixels(side, channels), points(channels));
         transform(self.winograd, self.shape, (&from, places.0), (&mut to, places.1));
@@ -86,7 +86,7 @@ impl<S: Stored> Dense<S> {
 }
 
 fn all<S: Stored>(taps: usize, tiles: usize, channels: usize, test: impl Fn(&Dense<S>) -> bool) -> bool {
-    Kernel::ALL.into_iter().filter(|kernel| kernel.is_supported()).all(|kernel| {
+    Kernel::ALL.into_iter().filter(|&kernel| Gemm::<S>::exists(kernel)).all(|kernel| {
         let winograd = Winograd::new(Gemm::<S>::new(kernel), taps);
         test(&Dense { winograd, shape: Shape { tiles, channels }, taps })
     })
@@ -141,6 +141,7 @@ quickcheck! {
         all::<f32>(taps, tiles, channels, |dense| convolves(dense, seed.into()))
             && all::<f64>(taps, tiles, channels, |dense| convolves(dense, seed.into()))
             && all::<Bf16>(taps, tiles, channels, |dense| convolves(dense, seed.into()))
+            && all::<WideBf16>(taps, tiles, channels, |dense| convolves(dense, seed.into()))
     }
 
     fn gradients_go_through_transposes(taps: bool, tiles: u8, channels: u8, seed: u8) -> bool {
@@ -148,6 +149,7 @@ quickcheck! {
         all::<f32>(taps, tiles, channels, |dense| transposes(dense, seed.into()))
             && all::<f64>(taps, tiles, channels, |dense| transposes(dense, seed.into()))
             && all::<Bf16>(taps, tiles, channels, |dense| transposes(dense, seed.into()))
+            && all::<WideBf16>(taps, tiles, channels, |dense| transposes(dense, seed.into()))
     }
 }
 

@@ -1,8 +1,7 @@
 //! The transforms of single tiles in registers, a few channels at a time. Pointers come checked from [`super::Winograd`].
 
 use super::{ABSENT, Pixels, Points, SIDE};
-use crate::Stored;
-use crate::simd::{Access, Products, Simd};
+use crate::simd::{Access, Simd};
 
 /// A linear map of four values (fewer, where the others are not used) along one side of a tile.
 pub(crate) trait Map {
@@ -170,22 +169,21 @@ pub(crate) struct Run<A, B, R> {
 /// # Safety
 /// The processor has the instructions of `V`, and all places lie within the memory that the pointers are of.
 #[inline(always)]
-pub(crate) unsafe fn run<V, M, A, B, S, const ADD: bool>(run: &Run<A, B, S::Real>)
+pub(crate) unsafe fn run<V, M, A, B, R, const ADD: bool>(run: &Run<A, B, R>)
 where
-    V: Products<S> + Access<A> + Access<B>,
+    V: Access<A> + Access<B> + Access<R>,
     M: Map,
-    S: Stored,
 {
     for tile in 0..run.tiles {
         let mut channel = 0;
         // SAFETY: the caller's contract; `channel` stays within `run.channels`.
         unsafe {
             while channel + V::LANES <= run.channels {
-                part::<V, M, A, B, S, ADD, true>(run, tile, channel, V::LANES);
+                part::<V, M, A, B, R, ADD, true>(run, tile, channel, V::LANES);
                 channel += V::LANES;
             }
             if channel < run.channels {
-                part::<V, M, A, B, S, ADD, false>(run, tile, channel, run.channels - channel);
+                part::<V, M, A, B, R, ADD, false>(run, tile, channel, run.channels - channel);
             }
         }
     }
@@ -196,15 +194,14 @@ where
 /// # Safety
 /// As [`run`].
 #[inline(always)]
-unsafe fn part<V, M, A, B, S, const ADD: bool, const WHOLE: bool>(
-    run: &Run<A, B, S::Real>,
+unsafe fn part<V, M, A, B, R, const ADD: bool, const WHOLE: bool>(
+    run: &Run<A, B, R>,
     tile: usize,
     channel: usize,
     count: usize,
 ) where
-    V: Products<S> + Access<A> + Access<B>,
+    V: Access<A> + Access<B> + Access<R>,
     M: Map,
-    S: Stored,
 {
     // SAFETY: the caller's contract; absent places are left alone.
     unsafe {
@@ -229,12 +226,12 @@ unsafe fn part<V, M, A, B, S, const ADD: bool, const WHOLE: bool>(
                     value = value.add(load::<V, B, WHOLE>(to, count));
                 }
                 if !run.finish.bias.is_null() {
-                    value = value.add(load::<V, S::Real, WHOLE>(run.finish.bias.add(channel), count));
+                    value = value.add(load::<V, R, WHOLE>(run.finish.bias.add(channel), count));
                 }
                 if run.finish.relu {
                     value = value.relu();
                 }
-                if WHOLE { value.store(to) } else { value.store_first(to, count) }
+                if WHOLE { Access::<B>::store(value, to) } else { Access::<B>::store_first(value, to, count) }
             }
         }
     }
