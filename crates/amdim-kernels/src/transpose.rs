@@ -32,9 +32,9 @@ pub fn transpose<S: Stored, const UNIT: usize>(
     };
     assert!(is_whole(from.len(), from_stride, rows, columns), "{rows} rows of {columns} units");
     assert!(is_whole(to.len(), to_stride, columns, rows), "{columns} rows of {rows} units");
+    assert!(kernel.is_supported(), "the kernel {kernel} on this processor");
     #[cfg(target_arch = "x86_64")]
     if matches!(kernel, Kernel::Amx | Kernel::Avx512) && UNIT * size_of::<S>() == 4 {
-        assert!(kernel.is_supported(), "the kernel {kernel} on this processor");
         let from = (from.as_ptr().cast(), from_stride * size_of::<S>());
         let to = (to.as_mut_ptr().cast(), to_stride * size_of::<S>());
         // SAFETY: the kernel is supported; all rows are there, in two slices.

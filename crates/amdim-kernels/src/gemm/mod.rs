@@ -12,8 +12,8 @@ mod room;
 mod table;
 mod tile;
 
-use std::any::type_name;
-use std::ptr;
+use std::any::{TypeId, type_name};
+use std::{ptr, slice};
 
 use room::with_room;
 use table::{MatrixUnit, Table, Tiles};
@@ -147,12 +147,12 @@ impl<'a, S: Copy> Left<'a, S> {
         }
     }
 
-    /// What a tile sees of it from `row` on, where `P` is `S`; `right` is the whole panel.
-    fn inner<P>(&self, row: usize, right: &[P], right_stride: usize) -> Inner<P> {
+    /// What a tile sees of it from `row` on; `right` is the whole panel.
+    fn inner(&self, row: usize, right: &[S], right_stride: usize) -> Inner<S> {
         let right = right.as_ptr();
         match self {
             Self::Rows(rows) => Inner {
-                left: rows.data[row * rows.stride..].as_ptr().cast(),
+                left: rows.data[row * rows.stride..].as_ptr(),
                 left_stride: rows.stride,
                 offsets: ptr::null(),
                 runs: 1,
@@ -161,7 +161,7 @@ impl<'a, S: Copy> Left<'a, S> {
                 right_stride,
             },
             Self::Windows(windows) => Inner {
-                left: windows.data.as_ptr().cast(),
+                left: windows.data.as_ptr(),
                 left_stride: 0,
                 offsets: windows.offsets[row * windows.runs..].as_ptr(),
                 runs: windows.runs,
@@ -171,6 +171,27 @@ impl<'a, S: Copy> Left<'a, S> {
             },
         }
     }
+}
+
+impl<'a, S: Stored> Left<'a, S> {
+    /// The same rows as what they are packed as, for types that are packed as they are.
+    fn as_packed(&self) -> Left<'a, S::Packed> {
+        match *self {
+            Self::Rows(Rows { data, stride, rows, width }) => {
+                Left::Rows(Rows { data: as_packed(data), stride, rows, width })
+            }
+            Self::Windows(Windows { data, offsets, runs, run }) => {
+                Left::Windows(Windows { data: as_packed(data), offsets, runs, run })
+            }
+        }
+    }
+}
+
+/// The same values; see [`Left::as_packed`].
+fn as_packed<S: Stored>(values: &[S]) -> &[S::Packed] {
+    assert_eq!(TypeId::of::<S>(), TypeId::of::<S::Packed>(), "values that are packed as they are");
+    // SAFETY: the types are the same.
+    unsafe { slice::from_raw_parts(values.as_ptr().cast(), values.len()) }
 }
 
 /// A right factor `[inner, n]` as it lies in memory.
@@ -328,10 +349,6 @@ impl<S: Stored> Gemm<S> {
         }
         check_finish(&finish, rows, n);
         let columns = self.table.columns;
-        let right = |at: usize, panel: usize| {
-            let Factor { left, right } = factors[at];
-            (&right[panel * self.panel_len(left.width())..], columns * self.table.depth)
-        };
         // The part of the product from a row and a panel on.
         let mut tile = |[row, tiles]: [usize; 2], [panel, used]: [usize; 2], factors: [Inner<_>; 2]| {
             let first = panel * columns;
@@ -353,65 +370,55 @@ impl<S: Stored> Gemm<S> {
                 target_stride: n,
             }
         };
-        let panels = || (0..n.div_ceil(columns)).map(|panel| [panel, columns.min(n - panel * columns)]);
-        let last = count - 1;
         // SAFETY (all calls): the table is that of a kernel that the processor supports. Tiles end with the last row,
         // `first + used <= n`, and the sizes of all that the tile points to were checked above.
+        let inner = |left: &Left<S::Packed>, at: usize, row: usize, panel: usize| {
+            let panels = &factors[at].right[panel * self.panel_len(left.width())..];
+            left.inner(row, panels, columns * self.table.depth)
+        };
+        // The tiles of some rows, from row `first` on.
+        let mut multiply = |lefts: [Left<S::Packed>; 2], first: usize| {
+            for panel in 0..n.div_ceil(columns) {
+                let used = columns.min(n - panel * columns);
+                let width = Tiles::narrowest(self.table.tiles, used);
+                width.each_height(lefts[0].rows(), used, |row, tiles, function| {
+                    let inners = [inner(&lefts[0], 0, row, panel), inner(&lefts[1], count - 1, row, panel)];
+                    unsafe { function(&tile([first + row, tiles], [panel, used], inners)) };
+                });
+            }
+        };
+        // One factor stands for both where there is one.
+        let [first, second] = [&factors[0].left, &factors[count - 1].left];
         if let Some(widen) = self.table.widen {
-            let widths = [factors[0].left.width(), if count == 2 { factors[1].left.width() } else { 0 }];
-            with_room(WIDE_ROWS * (widths[0] + widths[1]), |room: &mut [S::Packed]| {
-                let (first, second) = room.split_at_mut(WIDE_ROWS * widths[0]);
+            let [width, second_width] = [first, second].map(Left::width);
+            with_room(WIDE_ROWS * (width + second_width), |room: &mut [S::Packed]| {
+                let (room, second_room) = room.split_at_mut(WIDE_ROWS * width);
                 for block in (0..rows).step_by(WIDE_ROWS) {
                     let part = block..rows.min(block + WIDE_ROWS);
-                    unsafe { widen(factors[0].left, part.clone(), first) };
+                    let (values, second_values) =
+                        (&mut room[..part.len() * width], &mut second_room[..part.len() * second_width]);
+                    unsafe { widen(*first, part.clone(), values) };
                     if count == 2 {
-                        unsafe { widen(factors[1].left, part.clone(), second) };
+                        unsafe { widen(*second, part, second_values) };
                     }
-                    let lefts = [first.as_ptr(), second.as_ptr()];
-                    let inner = |at: usize, row: usize, panel| {
-                        let (right, right_stride) = right(at, panel);
-                        Inner {
-                            left: lefts[at].wrapping_add(row * widths[at]),
-                            left_stride: widths[at],
-                            offsets: ptr::null(),
-                            runs: 1,
-                            depth: widths[at],
-                            right: right.as_ptr(),
-                            right_stride,
-                        }
-                    };
-                    for [panel, used] in panels() {
-                        let width = Tiles::narrowest(self.table.tiles, used);
-                        width.each_height(part.len(), used, |row, tiles, function| {
-                            let inners = [inner(0, row, panel), inner(last, row, panel)];
-                            unsafe { function(&tile([block + row, tiles], [panel, used], inners)) };
-                        });
-                    }
+                    let wide = Rows::new(values, width);
+                    let second = if count == 2 { Rows::new(second_values, second_width) } else { wide };
+                    multiply([wide.into(), second.into()], block);
                 }
             });
             return;
         }
-        let inner = |at: usize, row: usize, panel: usize| {
-            let (right, stride) = right(at, panel);
-            factors[at].left.inner(row, right, stride)
-        };
+        let lefts = [first, second].map(Left::as_packed);
         let length: usize = factors.iter().map(|factor| self.padded(factor.left.width())).sum();
         match &self.table.unit {
             Some(unit) if length <= unit.most_steps * unit.step => {
                 if rows > 0 && n > 0 {
+                    let inners = [inner(&lefts[0], 0, 0, 0), inner(&lefts[1], count - 1, 0, 0)];
                     let _in_use = UnitInUse::begin(unit);
-                    unsafe { (unit.multiply)(&tile([0, rows], [0, n], [inner(0, 0, 0), inner(last, 0, 0)])) };
+                    unsafe { (unit.multiply)(&tile([0, rows], [0, n], inners)) };
                 }
-                return;
             }
-            _ => {}
-        }
-        for [panel, used] in panels() {
-            let width = Tiles::narrowest(self.table.tiles, used);
-            width.each_height(rows, used, |row, tiles, function| {
-                let inners = [inner(0, row, panel), inner(last, row, panel)];
-                unsafe { function(&tile([row, tiles], [panel, used], inners)) };
-            });
+            _ => multiply(lefts, 0),
         }
     }
 
@@ -457,7 +464,7 @@ impl<S: Stored> Gemm<S> {
             unsafe { widen(left.into(), 0..rows, left_scratch) };
             (left_scratch.as_ptr(), 1, left.width, rest)
         } else if depth == 1 {
-            (left.data.as_ptr().cast(), 1, left.stride, scratch)
+            (as_packed(left.data).as_ptr(), 1, left.stride, scratch)
         } else {
             let (left_scratch, rest) = scratch.split_at_mut(padded * left.width);
             self.interleave_rows(left.into(), 0, left.width, left_scratch, left.width);
@@ -479,7 +486,7 @@ impl<S: Stored> Gemm<S> {
                 _ => None,
             };
             let (right_data, right_stride) = if let Some(rows) = in_place {
-                (rows.data[first..].as_ptr().cast(), rows.stride)
+                (as_packed(&rows.data[first..]).as_ptr(), rows.stride)
             } else {
                 let packed = &mut panel_scratch[..rows.next_multiple_of(depth) * across];
                 self.interleave_rows(right, first, used, packed, across);

@@ -127,6 +127,7 @@ impl<S: Stored> Tile<S> {
     }
 
     /// Moves on by so many columns of all but the right factors, which are packed.
+    #[cfg(target_arch = "x86_64")]
     #[inline(always)]
     pub(super) fn advance_columns(&mut self, columns: usize) {
         if !self.bias.is_null() {
