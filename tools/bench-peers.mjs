@@ -1,8 +1,5 @@
 // Compares training and encoding with the authors' PyTorch code, and the probes with scikit-learn, in alternation on
-// this machine:
-//   AMDIM_REFERENCE=FOLDER AMDIM_PYTHON=python3 node tools/bench-peers.mjs [--only a,encode-a,infomax,probes] [--rounds 5]
-// Prints ratios and writes docs/results/speed.md. Needs a built package (npm run build). Alone on the machine, all of
-// it takes about 30 minutes.
+// this machine; `--help` says how. Needs a built package (npm run build).
 import { existsSync, writeFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
 import { join } from 'node:path'
@@ -97,19 +94,53 @@ const CASES = [
 ]
 const MEMORY = { f32: { floor: 0.9, goal: 0.6 }, bf16: { floor: 0.6, goal: 0.4 } }
 
-const { values } = parseArgs({
-  options: {
-    only: { type: 'string' },
-    rounds: { type: 'string', default: '5' },
-    precision: { type: 'string' },
-    cifar: { type: 'string' },
-    jpegs: { type: 'string' },
-  },
-})
+const NAMES = [...CASES.map(({ name }) => name), 'pipeline', 'infomax', 'probes']
+const PRECISIONS = ['f32', 'bf16']
+const USAGE = `usage: AMDIM_REFERENCE=FOLDER AMDIM_PYTHON=python3 npm run bench:peers -- [options]
+
+Compares training and encoding with the authors’ PyTorch code, local Deep InfoMax with PyTorch, and the probes with
+scikit-learn, in alternation on this machine, and prints ratios. A run of all writes docs/results/speed.md. Alone on the
+machine, all of it takes about 30 minutes.
+
+options:
+  --only NAME,...        some of ${NAMES.join(', ')} (default all)
+  --rounds N             pairs of runs, of which the median counts (default 5)
+  --precision f32|bf16   one of both (default both)
+  --cifar ARCHIVE        pictures for the input pipeline ...
+  --jpegs FOLDER         ... which is left out without any
+  --help                 show this help`
+
+function parsed() {
+  try {
+    return parseArgs({
+      options: {
+        only: { type: 'string' },
+        rounds: { type: 'string', default: '5' },
+        precision: { type: 'string' },
+        cifar: { type: 'string' },
+        jpegs: { type: 'string' },
+        help: { type: 'boolean' },
+      },
+    }).values
+  } catch (error) {
+    return fail(`${error.message}\n\n${USAGE}`)
+  }
+}
+
+const values = parsed()
+if (values.help) {
+  console.log(USAGE)
+  process.exit()
+}
 const rounds = Number(values.rounds)
+if (!(Number.isInteger(rounds) && rounds > 0)) fail(`--rounds wants a number from 1 on, got ${values.rounds}`)
+if (values.precision !== undefined && !PRECISIONS.includes(values.precision))
+  fail(`--precision wants f32 or bf16, got ${values.precision}`)
+const unknown = values.only?.split(',').filter((name) => !NAMES.includes(name)) ?? []
+if (unknown.length) fail(`--only wants some of ${NAMES.join(', ')}, got ${unknown.join(', ')}`)
 const isChosen = (name) => !values.only || values.only.split(',').includes(name)
 const chosen = CASES.filter(({ name }) => isChosen(name))
-const precisions = values.precision ? [values.precision] : ['f32', 'bf16']
+const precisions = values.precision ? [values.precision] : PRECISIONS
 const { AMDIM_REFERENCE: reference, AMDIM_PYTHON: python = 'python3' } = process.env
 const cli = join(root, 'dist/cli/main.js')
 

@@ -99,8 +99,8 @@ pub enum Precision {
     Auto,
     /// 32 bits.
     F32,
-    /// 16 bits with the range of f32: half the memory, and faster where the processor has instructions for it. The
-    /// `cpu` executor only.
+    /// 16 bits with the range of f32: maps of half the size, faster where the processor has fast instructions for it and
+    /// about as fast elsewhere. The `cpu` executor only.
     Bf16,
 }
 
